@@ -1,0 +1,125 @@
+// The Node API as the page sees it: the same calls that a native peer serves at /node as JSON-RPC 2.0.
+// The page draws this state and never touches the core, the store or the network itself.
+
+/** Lower-case hexadecimal, 64 characters. */
+export type Id = string;
+
+/** How a device is reached, or how a message came. `own`: written on this device. */
+export type Path = "own" | "none" | "tracker" | "relay" | "direct" | "lan";
+
+/** What the connection pill shows; `reason` picks the sentence in the locale files. */
+export interface Connection {
+  state: "online" | "connecting" | "limited" | "offline";
+  reason:
+    | "ok" // the tracker answered within the last 30 s
+    | "starting"
+    | "tracker-connecting"
+    | "tracker-unreachable" // peers: how many are still linked
+    | "no-network"
+    | "logged-out"
+    | "other-tab" // no SharedWorker here, and another tab holds the lease
+    | "storage-failed"; // the browser refuses or lost its storage
+  /** Devices of other people that are linked now. */
+  peers: number;
+  /** When the next attempt is made, ms since 1970. */
+  retryAt?: number;
+}
+
+export interface Channel {
+  id: Id;
+  name: string;
+  unread: number;
+}
+
+/** One device of one person, as far as this node knows. */
+export interface Peer {
+  device: Id;
+  account: string;
+  label: string;
+  /** `unknown`: the tracker cannot be asked and there is no link. */
+  presence: "online" | "offline" | "unknown";
+  /** The link in use now; "none" while connecting or away. */
+  path: Path;
+  connecting: boolean;
+  rttMs?: number;
+  seenAt?: number;
+}
+
+/** A device that holds a message of mine. */
+export interface Holder {
+  device: Id;
+  account: string;
+  replica: boolean;
+}
+
+export interface Message {
+  id: Id;
+  channel: Id;
+  /** The author's device and account. */
+  author: Id;
+  account: string;
+  seq: number;
+  kind: "text" | "join" | "leave" | "profile" | "unknown";
+  text: string;
+  /** The author's clock, ms since 1970. */
+  time: number;
+  /** Order: (place, author, seq). */
+  place: number;
+  mine: boolean;
+  /** How it came here, from which device, when. */
+  path: Path;
+  from: Id;
+  fromAccount: string;
+  arrived: number;
+  /** Own messages. pending: being written to disk. queued: on this disk only. handed: on the tracker's replica
+   *  or another device of mine. delivered: on a device of somebody else. */
+  mark?: "pending" | "queued" | "handed" | "delivered";
+}
+
+export interface Status {
+  account: string;
+  device: Id;
+  connection: Connection;
+  channels: Channel[];
+  peers: Peer[];
+  version: string;
+}
+
+/** Every command answers or rejects with NodeError. */
+export interface Commands {
+  status(): Promise<Status>;
+  /** Messages before `before` (all when missing), oldest first, at most `limit`. */
+  history(params: { channel: Id; before?: { place: number; author: Id; seq: number }; limit: number }): Promise<{
+    messages: Message[];
+    more: boolean;
+  }>;
+  /** Resolves when the message is durable on this device. */
+  send(params: { channel: Id; text: string }): Promise<Message>;
+  /** Which devices hold an own message. */
+  holders(params: { channel: Id; seq: number }): Promise<Holder[]>;
+  markRead(params: { channel: Id; place: number }): Promise<void>;
+  /** Try the tracker and the direct links again now. */
+  retry(): Promise<void>;
+  /** Forget the link to the tracker before the page logs out. */
+  logout(): Promise<void>;
+}
+
+export interface Events {
+  message: Message;
+  /** Own messages of the channel up to seq are now at least this far. */
+  delivered: { channel: Id; seq: number; mark: "handed" | "delivered"; holder: Holder };
+  peer: Peer;
+  connection: Connection;
+  channel: Channel;
+  warning: { code: string; text: string; device?: Id };
+}
+
+export interface NodeError {
+  code: string;
+  message: string;
+}
+
+export interface Node {
+  commands: Commands;
+  on<E extends keyof Events>(event: E, listener: (value: Events[E]) => void): () => void;
+}
