@@ -30,7 +30,7 @@ enum err_class {
     X(INVALID, CALLER, "an argument is not valid")                                                           \
     X(NOT_FOUND, CALLER, "no such thing")                                                                    \
     X(EXISTS, CALLER, "it exists already")                                                                   \
-    X(STATE, CALLER, "not possible in this state")                                                           \
+    X(WRONG_STATE, CALLER, "not possible in this state")                                                     \
     X(DENIED, CALLER, "not allowed")                                                                         \
     X(CLOSED, CALLER, "closed")                                                                              \
     X(MEMORY, SYSTEM, "out of memory")                                                                       \

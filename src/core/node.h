@@ -149,7 +149,7 @@ struct command {
 
 /* Returns a positive token (SEND: the same number comes back in the DELIVER of the entry), or 0 where the
  * kind has nothing to wait for, or a negative error: ERR_INVALID (arguments), ERR_NOT_FOUND (not in the
- * channel), ERR_STATE (no certificate yet), ERR_TOO_LARGE (body), ERR_FULL, ERR_BUSY, ERR_MEMORY. */
+ * channel), ERR_WRONG_STATE (no certificate yet), ERR_TOO_LARGE (body), ERR_FULL, ERR_BUSY, ERR_MEMORY. */
 int64_t node_command(struct node *node, const struct command *command, usec now) BASE_CHECKED;
 
 /* --- actions --- */
