@@ -1,0 +1,276 @@
+// Writes tests/golden/vectors/*.json: `node tests/golden/generate.mjs`. Deterministic: the same bytes every time.
+// golden.test.mjs runs it again and compares; golden_test.c and the tests of the page's core read what it wrote.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { x25519 } from '@noble/curves/ed25519';
+import * as o from './oracle.mjs';
+import { flip, hostileCases } from './hostile.mjs';
+
+export const FOLDER = new URL('./vectors/', import.meta.url);
+const { cbor, concat, hex, text, unhex } = o;
+const bytesOf = (length, start = 0) => Uint8Array.from({ length }, (_, index) => (start + index) & 255);
+const fill = (byte, length = 32) => new Uint8Array(length).fill(byte);
+
+// The world of all vectors: a tracker, two people and a stranger; times are ms or s since 1970.
+const TIME_MS = 1_800_000_000_000;
+const ISSUED = 1_799_990_000;
+const EXPIRES = ISSUED + 90 * 86400;
+const seeds = { tracker: fill(0x11), alice: fill(0xa1), bob: fill(0xb0), stranger: fill(0x5e) };
+const ids = Object.fromEntries(Object.entries(seeds).map(([name, seed]) => [name, o.device(seed)]));
+const CHANNEL = o.channelId(ids.tracker, 'general');
+const certify = (account, changes = {}, authority = seeds.tracker, domain = undefined) =>
+    o.certificate(authority, { account, device: ids[account], issued: ISSUED, expires: EXPIRES, ...changes }, domain);
+const certificates = { alice: certify('alice'), bob: certify('bob') };
+
+function cborVectors() {
+    const valid = [
+        ['0', 0], ['23', 23], ['24', 24], ['255', 255], ['256', 256], ['65535', 65535], ['65536', 65536],
+        ['2^32 - 1', 4294967295], ['2^32', 4294967296], ['2^64 - 1', 18446744073709551615n],
+        ['no bytes', new Uint8Array(0)], ['23 bytes', bytesOf(23)], ['24 bytes', bytesOf(24)], ['256 bytes', bytesOf(256)],
+        ['empty array', []], ['23 items', [...fill(7, 23)]], ['24 items', [...fill(7, 24)]],
+        ['nested to 8', [[[[[[[[1]]]]]]]]],
+    ].map(([name, value]) => ({ name, hex: hex(cbor(value)) }));
+    const invalid = [
+        ['nothing', ''], ['23 in two bytes', '1817'], ['24 in three bytes', '190018'], ['255 in five bytes', '1a000000ff'],
+        ['2^32 - 1 in nine bytes', '1b00000000ffffffff'], ['length in two bytes', '580100'], ['array count in two bytes', '980100'],
+        ['indefinite bytes', '5f4100ff'], ['indefinite array', '9f00ff'], ['a break alone', 'ff'],
+        ['negative', '20'], ['text', '6161'], ['map', 'a0'], ['tag', 'c000'], ['false', 'f4'], ['null', 'f6'], ['half float', 'f90000'],
+        ['reserved 28', '1c'], ['reserved 30', '1e'], ['head cut', '19ff'], ['bytes cut', '4200'], ['array cut', '8200'],
+        ['length 2^64 - 1', '5bffffffffffffffff00'], ['count 2^64 - 1', '9bffffffffffffffff00'],
+        ['nested to 9', '81'.repeat(9) + '01'], ['nested to 1000', '81'.repeat(1000) + '01'], ['a byte after the end', '0000'],
+    ].map(([name, hexadecimal]) => ({ name, hex: hexadecimal }));
+    return { valid, invalid };
+}
+
+function badCertificates() {
+    const good = certificates.alice;
+    const fields = cbor([1, text('alice'), ids.alice, ids.tracker, ISSUED, EXPIRES]);
+    const signature = o.sign(seeds.tracker, o.DOMAIN.certificate, fields);
+    const signedBytes = (bytes) => cbor([bytes, o.sign(seeds.tracker, o.DOMAIN.certificate, bytes)]);
+    const signed = (...items) => signedBytes(cbor(items));
+    const bad = (name, error, bytes) => ({ name, error, hex: hex(bytes) });
+    return [
+        bad('empty', 'MALFORMED', new Uint8Array(0)),
+        bad('a byte after the end', 'MALFORMED', concat(good, fill(0, 1))),
+        bad('last byte missing', 'MALFORMED', good.slice(0, -1)),
+        bad('signature of 63 bytes', 'MALFORMED', cbor([fields, signature.slice(1)])),
+        bad('one element', 'MALFORMED', cbor([fields])),
+        bad('length of the fields not in its shortest form', 'MALFORMED',
+            concat(unhex('825900'), Uint8Array.of(fields.length), fields, cbor(signature))),
+        bad('a byte after the fields', 'MALFORMED', signedBytes(concat(fields, fill(0, 1)))),
+        bad('five fields', 'MALFORMED', signed(1, text('alice'), ids.alice, ids.tracker, ISSUED)),
+        bad('device of 31 bytes', 'MALFORMED', signed(1, text('alice'), ids.alice.slice(1), ids.tracker, ISSUED, EXPIRES)),
+        bad('another version', 'MALFORMED', signed(2, text('alice'), ids.alice, ids.tracker, ISSUED, EXPIRES)),
+        bad('a name of 129 bytes', 'MALFORMED', signed(1, fill(0x61, 129), ids.alice, ids.tracker, ISSUED, EXPIRES)),
+        bad('more than 512 bytes', 'MALFORMED', signed(1, text('alice'), ids.alice, ids.tracker, ISSUED, EXPIRES, fill(0, 400))),
+        bad('signed in the domain of entries', 'SIGNATURE', certify('alice', {}, seeds.tracker, o.DOMAIN.entry)),
+        bad('signed by somebody else', 'SIGNATURE', cbor([fields, o.sign(seeds.stranger, o.DOMAIN.certificate, fields)])),
+        bad('account changed after signing', 'SIGNATURE',
+            cbor([cbor([1, text('alicf'), ids.alice, ids.tracker, ISSUED, EXPIRES]), signature])),
+        ...[0, 77, 255, 256, 400, 503].map((bit) => bad(`bit ${bit} of the signature flipped`, 'SIGNATURE', cbor([fields, flip(signature, bit)]))),
+    ];
+}
+
+function identityVectors() {
+    const nonce = bytesOf(32, 64);
+    const certificateVector = (name, bytes, fields) => ({ name, ...fields, hex: hex(bytes) });
+    const alice = { account: 'alice', device: hex(ids.alice), authority: hex(ids.tracker), issued_s: ISSUED, expires_s: EXPIRES };
+    const longer = cbor([1, text('alice'), ids.alice, ids.tracker, ISSUED, EXPIRES, 7, [text('later')]]);
+    return {
+        devices: Object.entries(seeds).map(([name, seed]) => ({
+            name, seed: hex(seed), device: hex(ids[name]),
+            noise_secret: hex(o.noiseSecret(seed)), noise_public: hex(x25519.getPublicKey(o.noiseSecret(seed))),
+        })),
+        channels: ['general', 'kênh', ''].map((name) => ({
+            name, authority: hex(ids.tracker), id: hex(o.channelId(ids.tracker, name)),
+        })),
+        hello: [{
+            seed: hex(seeds.alice), nonce: hex(nonce), account: 'alice',
+            proof: hex(o.sign(seeds.alice, o.DOMAIN.hello, concat(nonce, text('alice')))),
+        }],
+        certificates: [
+            certificateVector('alice', certificates.alice, alice),
+            certificateVector('a name in another script', certify('bob', { device: ids.bob, account: 'Đặng' }),
+                { account: 'Đặng', device: hex(ids.bob), authority: hex(ids.tracker), issued_s: ISSUED, expires_s: EXPIRES }),
+            certificateVector('with fields of a later version',
+                cbor([longer, o.sign(seeds.tracker, o.DOMAIN.certificate, longer)]), alice),
+        ],
+        bad_certificates: badCertificates(),
+    };
+}
+
+// Alice's feed in #general, and what is offered to somebody who holds its first `holds` entries.
+function feed() {
+    const list = [];
+    const append = (kind, time, body, changes = {}) => {
+        const prev = list.length ? list[list.length - 1].id : fill(0);
+        const item = { kind, channel: CHANNEL, seq: list.length + 1, prev, time, body, ...changes };
+        list.push({ ...item, ...o.entry(seeds.alice, item) });
+    };
+    append(1, TIME_MS, cbor([certificates.alice]));
+    append(3, TIME_MS + 1000, cbor([text('hello')]));
+    append(3, TIME_MS + 2000, cbor([text('Xin chào, thế giới')]));
+    append(99, TIME_MS + 3000, cbor([1, 2, [text('a kind of a later version')]]));
+    append(3, TIME_MS + 4000, cbor([fill(0x78, 16 * 1024 - 4)]));
+    append(4, TIME_MS + 5000, cbor([certify('alice', { issued: ISSUED + 86400, expires: EXPIRES + 86400 })]));
+    append(2, TIME_MS + 6000, cbor([]));
+    return list;
+}
+
+function refusedEntries(list) {
+    const next = { kind: 3, channel: CHANNEL, seq: 3, prev: list[1].id, time: TIME_MS + 2000, body: cbor([text('third')]) };
+    const join = { kind: 1, channel: CHANNEL, seq: 1, prev: fill(0), time: TIME_MS, body: cbor([certificates.alice]) };
+    const alice = (changes, domain) => o.entry(seeds.alice, { ...next, ...changes }, domain);
+    const first = (changes, seed = seeds.alice) => o.entry(seed, { ...join, ...changes });
+    const good = alice({});
+    const [fields, signature] = [good.fields, o.sign(seeds.alice, o.DOMAIN.entry, good.fields)];
+    const signed = (bytes) => cbor([bytes, o.sign(seeds.alice, o.DOMAIN.entry, bytes)]);
+    const raw = (...items) => signed(cbor(items));
+    const refused = (name, holds, bytes) => ({ name, holds, hex: hex(bytes) });
+    // [1, 3, ...] with the kind written in two bytes: not the shortest form.
+    const longKind = concat(fields.slice(0, 2), unhex('1803'), fields.slice(3));
+    const indefinite = concat(unhex('9f'), fields.slice(1), unhex('ff'));
+    return [
+        refused('empty', 2, new Uint8Array(0)),
+        refused('a byte after the end', 2, concat(good.bytes, fill(0, 1))),
+        refused('cut', 2, good.bytes.slice(0, -1)),
+        refused('a byte after the fields', 2, signed(concat(fields, fill(0, 1)))),
+        refused('kind not in its shortest form', 2, signed(longKind)),
+        refused('fields as an indefinite array', 2, signed(indefinite)),
+        refused('seven fields', 2, raw(1, 3, CHANNEL, ids.alice, 3, list[1].id, TIME_MS + 2000)),
+        refused('another version', 2, raw(2, 3, CHANNEL, ids.alice, 3, list[1].id, TIME_MS + 2000, next.body)),
+        refused('body is a number', 2, raw(1, 3, CHANNEL, ids.alice, 3, list[1].id, TIME_MS + 2000, 7)),
+        refused('prev of 31 bytes', 2, raw(1, 3, CHANNEL, ids.alice, 3, list[1].id.slice(1), TIME_MS + 2000, next.body)),
+        refused('signed in the domain of certificates', 2, alice({}, o.DOMAIN.certificate).bytes),
+        refused('signed by somebody else', 2, cbor([fields, o.sign(seeds.stranger, o.DOMAIN.entry, fields)])),
+        refused('signature of 63 bytes', 2, cbor([fields, signature.slice(1)])),
+        ...[0, 100, 255, 256, 300, 503].map((bit) => refused(`bit ${bit} of the signature flipped`, 2, cbor([fields, flip(signature, bit)]))),
+        ...[9, 200, 700, fields.length * 8 - 1].map((bit) => refused(`bit ${bit} of the fields flipped`, 2, cbor([flip(fields, bit), signature]))),
+        refused('body of one byte more than the limit', 2, alice({ body: cbor([fill(0x78, 16 * 1024 - 3)]) }).bytes),
+        refused('prev of another entry', 2, alice({ prev: list[0].id }).bytes),
+        refused('prev all zeros', 2, alice({ prev: fill(0) }).bytes),
+        refused('a seq too far', 2, alice({ seq: 4, prev: list[2].id }).bytes),
+        refused('seq 0', 2, alice({ seq: 0 }).bytes),
+        refused('seq 2^64 - 1', 2, alice({ seq: 18446744073709551615n }).bytes),
+        refused('a fork of seq 2', 2, alice({ seq: 2, prev: list[0].id, body: cbor([text('another second')]) }).bytes),
+        refused('a second JOIN', 2, alice({ kind: 1, body: cbor([certificates.alice]) }).bytes),
+        refused('first entry without JOIN', 0, first({ kind: 3, body: cbor([text('hello')]) }).bytes),
+        refused('JOIN with a prev', 0, first({ prev: fill(1) }).bytes),
+        refused('JOIN without a certificate', 0, first({ body: cbor([]) }).bytes),
+        refused('JOIN with the certificate of another device', 0, first({ body: cbor([certificates.bob]) }).bytes),
+        refused('JOIN certified by a stranger', 0, first({ body: cbor([certify('alice', {}, seeds.stranger)]) }).bytes),
+        refused('JOIN with a false certificate', 0,
+            first({ body: cbor([flip(certificates.alice, certificates.alice.length * 8 - 20)]) }).bytes),
+        refused('JOIN in another channel', 0, first({ channel: o.channelId(ids.tracker, 'other') }).bytes),
+    ];
+}
+
+function entryVectors() {
+    const list = feed();
+    const longer = cbor([1, 3, CHANNEL, ids.alice, 3, list[1].id, TIME_MS + 2000, cbor([text('third')]), [1], text('later')]);
+    const extended = cbor([longer, o.sign(seeds.alice, o.DOMAIN.entry, longer), 5]);
+    return {
+        authority: hex(ids.tracker), channel_name: 'general', channel: hex(CHANNEL),
+        author_seed: hex(seeds.alice), author: hex(ids.alice), account: 'alice', certificate: hex(certificates.alice),
+        feed: list.map((item) => ({
+            kind: item.kind, seq: item.seq, prev: hex(item.prev), time_ms: item.time, body: hex(item.body),
+            fields: hex(item.fields), hex: hex(item.bytes), id: hex(item.id),
+        })),
+        accepted: [{ name: 'with fields of a later version', holds: 2, hex: hex(extended), id: hex(o.hash(longer)) }],
+        refused: refusedEntries(list),
+    };
+}
+
+function messageVectors() {
+    const join = feed()[0].bytes;
+    const have = [ids.alice, 7, ids.bob, 300];
+    const message = (name, kind, value) => ({ name, kind, hex: hex(cbor(value)) });
+    return {
+        valid: [
+            message('close', 0, [0, 11, text('bye')]),
+            message('ping', 1, [1, TIME_MS * 1000]),
+            message('pong', 2, [2, TIME_MS * 1000]),
+            message('carry', 3, [3, CHANNEL, 1]),
+            message('carry no longer', 3, [3, CHANNEL, 0]),
+            message('have, a whole vector', 4, [4, CHANNEL, 3, have]),
+            message('have, what changed', 4, [4, CHANNEL, 0, [ids.alice, 8]]),
+            message('have, nothing at all', 4, [4, CHANNEL, 3, []]),
+            message('want', 5, [5, CHANNEL, ids.alice, 1, 256]),
+            message('entry', 6, [6, join]),
+            message('ping with an element of a later version', 1, [1, 5, [text('later')]]),
+        ],
+        skipped: [message('a kind of a later version', 77, [77, text('anything'), [1, [2]]]), message('a kind alone', 77, [77])],
+        invalid: [
+            ['nothing', new Uint8Array(0)], ['no array', cbor(1)], ['empty array', cbor([])], ['kind is bytes', cbor([text('1')])],
+            ['a byte after the end', concat(cbor([1, 5]), fill(0, 1))], ['cut', cbor([3, CHANNEL, 1]).slice(0, -1)],
+            ['kind not in its shortest form', unhex('82180105')], ['indefinite array', unhex('9f0105ff')],
+            ['ping without a stamp', cbor([1])], ['carry with a channel of 31 bytes', cbor([3, CHANNEL.slice(1), 1])],
+            ['have with half a pair', cbor([4, CHANNEL, 3, [ids.alice]])],
+            ['have with a short author', cbor([4, CHANNEL, 3, [ids.alice.slice(1), 1]])],
+            ['want without a count', cbor([5, CHANNEL, ids.alice, 1])],
+            ['entry is an array', cbor([6, [join]])],
+        ].map(([name, bytes]) => ({ name, hex: hex(bytes) })),
+    };
+}
+
+function linkVectors() {
+    const binding = text('relay');
+    const prologue = concat(text(o.DOMAIN.link), binding);
+    const side = (name, ephemeral, role, certificate) => {
+        const secret = o.noiseSecret(seeds[name]);
+        const proof = o.sign(seeds[name], o.DOMAIN.link, x25519.getPublicKey(secret));
+        return { name, secret, ephemeral, payload: cbor([ids[name], proof, role, certificate]) };
+    };
+    const initiator = side('alice', fill(0xe1), 0, certificates.alice);
+    const responder = side('tracker', fill(0xe2), 1, new Uint8Array(0));
+    const plain = [
+        cbor([3, CHANNEL, 1]), cbor([3, CHANNEL, 1]), cbor([4, CHANNEL, 3, [ids.alice, 1]]), cbor([4, CHANNEL, 3, []]),
+        cbor([1, 123456]), cbor([5, CHANNEL, ids.alice, 1, 1]), cbor([6, feed()[0].bytes]), cbor([4, CHANNEL, 0, [ids.alice, 1]]),
+    ];
+    const handshake = [new Uint8Array(0), responder.payload, initiator.payload];
+    const keys = (one) => ({ static: one.secret, ephemeral: one.ephemeral });
+    // From the fourth message on noiseTranscript lets the responder speak first, then they take turns.
+    const { messages, handshakeHash } = o.noiseTranscript({
+        prologue, initiator: keys(initiator), responder: keys(responder), payloads: [...handshake, ...plain],
+    });
+    const describe = (one, role) => ({
+        seed: hex(seeds[one.name]), device: hex(ids[one.name]), role, ephemeral: hex(one.ephemeral),
+        certificate: hex(one.name === 'alice' ? certificates.alice : new Uint8Array(0)), payload: hex(one.payload),
+    });
+    return {
+        time_ms: TIME_MS, preface: hex(o.PREFACE), binding: hex(binding), prologue: hex(prologue),
+        initiator: describe(initiator, 0), responder: describe(responder, 1), handshake_hash: hex(handshakeHash),
+        frames: messages.map((message, index) => ({
+            from: index % 2 ? 'responder' : 'initiator',
+            plain: hex(index < 3 ? handshake[index] : plain[index - 3]), hex: hex(o.frame(message)),
+        })),
+        bad_prefaces: [
+            { name: 'version 2', error: 'VERSION', hex: hex(concat(text('wprs'), Uint8Array.of(2))) },
+            { name: 'version 0', error: 'VERSION', hex: hex(concat(text('wprs'), Uint8Array.of(0))) },
+            { name: 'another protocol', error: 'MALFORMED', hex: hex(text('GET / HTTP/1.1\r\n')) },
+        ],
+    };
+}
+
+function signatureVectors() {
+    return {
+        rule: 'S < L; A and R not of small order; A canonical; R equal, byte for byte, to SB - hA (libsodium)',
+        cases: hostileCases().map(({ name, A, signature, message, valid }) => ({
+            name, key: hex(A), signature: hex(signature), message: hex(message), valid,
+        })),
+    };
+}
+
+export function vectors() {
+    return {
+        'cbor.json': cborVectors(), 'identity.json': identityVectors(), 'entry.json': entryVectors(),
+        'message.json': messageVectors(), 'link.json': linkVectors(), 'signature.json': signatureVectors(),
+    };
+}
+
+export const render = (value) => `${JSON.stringify(value, null, 1)}\n`;
+export const read = (name) => readFileSync(new URL(name, FOLDER), 'utf8');
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+    for (const [name, value] of Object.entries(vectors())) writeFileSync(new URL(name, FOLDER), render(value));
+}

@@ -1,0 +1,165 @@
+// A second implementation of docs/protocol/wire.md, used only as an oracle: @noble/* for the primitives, cborg
+// for CBOR, and nothing of src/core. Deterministic: every key, time and ephemeral is an argument.
+import { encode } from 'cborg';
+import { blake2b } from '@noble/hashes/blake2b';
+import { hmac } from '@noble/hashes/hmac';
+import { ed25519, x25519 } from '@noble/curves/ed25519';
+import { chacha20poly1305 } from '@noble/ciphers/chacha';
+
+export const text = (string) => new TextEncoder().encode(string);
+export const hex = (bytes) => Buffer.from(bytes).toString('hex');
+export const unhex = (string) => Uint8Array.from(Buffer.from(string, 'hex'));
+export const concat = (...parts) => Uint8Array.from(parts.flatMap((part) => [...part]));
+export const cbor = (value) => encode(value);
+export const hash = (...parts) => blake2b(concat(...parts), { dkLen: 32 });
+
+export const DOMAIN = {
+    certificate: 'weaprous.certificate.1',
+    link: 'weaprous.link.1',
+    entry: 'weaprous.entry.1',
+    hello: 'weaprous.hello.1',
+};
+
+export const device = (seed) => ed25519.getPublicKey(seed);
+export const noiseSecret = (seed) => hash(text('weaprous.noise.1'), seed);
+export const sign = (seed, domain, bytes) => ed25519.sign(concat(text(domain), hash(bytes)), seed);
+
+export function certificate(authoritySeed, { account, device: subject, issued, expires }, domain = DOMAIN.certificate) {
+    const fields = cbor([1, text(account), subject, device(authoritySeed), issued, expires]);
+    return cbor([fields, sign(authoritySeed, domain, fields)]);
+}
+
+export const channelId = (authority, name) => hash(text('weaprous.channel.1'), authority, text(name));
+
+export function entry(seed, { kind, channel, seq, prev, time, body, author = device(seed) }, domain = DOMAIN.entry) {
+    const fields = cbor([1, kind, channel, author, seq, prev, time, body]);
+    return { fields, bytes: cbor([fields, sign(seed, domain, fields)]), id: hash(fields) };
+}
+
+// Noise_XX_25519_ChaChaPoly_BLAKE2b, revision 34, with fixed ephemerals.
+const NAME = 'Noise_XX_25519_ChaChaPoly_BLAKE2b';
+const EMPTY = new Uint8Array(0);
+
+class CipherState {
+    constructor(key) {
+        this.key = key;
+        this.counter = 0n;
+    }
+    nonce() {
+        const nonce = new Uint8Array(12);
+        new DataView(nonce.buffer).setBigUint64(4, this.counter++, true);
+        return nonce;
+    }
+    seal(associated, plain) {
+        return this.key ? chacha20poly1305(this.key, this.nonce(), associated).encrypt(plain) : plain;
+    }
+    open(associated, sealed) {
+        return this.key ? chacha20poly1305(this.key, this.nonce(), associated).decrypt(sealed) : sealed;
+    }
+}
+
+export class Handshake {
+    constructor({ initiator, prologue, staticSecret, ephemeralSecret }) {
+        this.initiator = initiator;
+        this.s = { secret: staticSecret, public: x25519.getPublicKey(staticSecret) };
+        this.e = { secret: ephemeralSecret, public: x25519.getPublicKey(ephemeralSecret) };
+        // The name is shorter than HASHLEN (64): padded with zeros instead of hashed (5.2).
+        this.h = new Uint8Array(64);
+        this.h.set(text(NAME));
+        this.ck = this.h;
+        this.cipher = new CipherState(null);
+        this.mix(prologue);
+    }
+    mix(bytes) {
+        this.h = blake2b(concat(this.h, bytes), { dkLen: 64 });
+    }
+    derive(input) {
+        const temporary = hmac(blake2b, this.ck, input);
+        const one = hmac(blake2b, temporary, Uint8Array.of(1));
+        const two = hmac(blake2b, temporary, concat(one, Uint8Array.of(2)));
+        return [one, two];
+    }
+    mixKey(input) {
+        const [ck, key] = this.derive(input);
+        this.ck = ck;
+        this.cipher = new CipherState(key.slice(0, 32));
+    }
+    sealAndMix(plain) {
+        const sealed = this.cipher.seal(this.h, plain);
+        this.mix(sealed);
+        return sealed;
+    }
+    openAndMix(sealed) {
+        const plain = this.cipher.open(this.h, sealed);
+        this.mix(sealed);
+        return plain;
+    }
+    dh(token) {
+        const [mine, theirs] = this.initiator ? token : [token[1], token[0]];
+        this.mixKey(x25519.getSharedSecret(this[mine].secret, this[`r${theirs}`]));
+    }
+    // tokens: those of one line of the pattern, for instance ['e', 'ee', 's', 'es'].
+    write(tokens, payload) {
+        const parts = tokens.map((token) => {
+            if (token === 'e') {
+                this.mix(this.e.public);
+                return this.e.public;
+            }
+            if (token === 's') return this.sealAndMix(this.s.public);
+            this.dh(token);
+            return EMPTY;
+        });
+        return concat(...parts, this.sealAndMix(payload));
+    }
+    read(tokens, message) {
+        let rest = message;
+        const take = (length) => {
+            const part = rest.slice(0, length);
+            rest = rest.slice(length);
+            return part;
+        };
+        for (const token of tokens) {
+            if (token === 'e') {
+                this.re = take(32);
+                this.mix(this.re);
+            } else if (token === 's') {
+                this.rs = this.openAndMix(take(this.cipher.key ? 48 : 32));
+            } else {
+                this.dh(token);
+            }
+        }
+        return this.openAndMix(rest);
+    }
+    // What to send with and what to receive with.
+    split() {
+        const [one, two] = this.derive(EMPTY).map((key) => new CipherState(key.slice(0, 32)));
+        return this.initiator ? { send: one, receive: two } : { send: two, receive: one };
+    }
+}
+
+export const XX = [['e'], ['e', 'ee', 's', 'es'], ['s', 'se']];
+
+// All messages of a published vector: the first three are the handshake, the others alternate in direction.
+export function noiseTranscript({ prologue, initiator, responder, payloads }) {
+    const sides = [initiator, responder].map(
+        (keys, index) =>
+            new Handshake({ initiator: index === 0, prologue, staticSecret: keys.static, ephemeralSecret: keys.ephemeral }),
+    );
+    let ciphers;
+    const messages = payloads.map((payload, index) => {
+        const from = index % 2;
+        if (index < 3) {
+            const message = sides[from].write(XX[index], payload);
+            sides[1 - from].read(XX[index], message);
+            if (index === 2) ciphers = sides.map((side) => side.split());
+            return message;
+        }
+        const sealed = ciphers[from].send.seal(EMPTY, payload);
+        ciphers[1 - from].receive.open(EMPTY, sealed);
+        return sealed;
+    });
+    return { messages, handshakeHash: sides[0].h };
+}
+
+export const frame = (bytes) => concat(Uint8Array.of(bytes.length >> 8, bytes.length & 255), bytes);
+export const PREFACE = concat(text('wprs'), Uint8Array.of(1));
