@@ -1,0 +1,46 @@
+/* wasm.h - what the files of the browser core share: one node for each instance, and two buffers.
+ *
+ * The host (client/node/core.ts) is JavaScript, which cannot pass structs. So every call takes and gives
+ * 32-bit numbers, and doubles for times (milliseconds since 1970), tokens and seqs (below 2^53). What is
+ * longer is one deterministic CBOR array (base/cbor.h): arguments in the input buffer, results in the output
+ * buffer. Absent ids are empty byte strings. Errors are the negative codes of base/err.h.
+ *
+ * Rules: one thread; nothing is called back except the crypto imports; the buffers never move, but memory may
+ * grow in any call, which detaches the host's views. The host is trusted as far as its own node goes: a call
+ * before w_create, or a length beyond the buffer, traps. */
+#ifndef WASM_WASM_H
+#define WASM_WASM_H
+
+#include "core/node.h"
+
+enum { WASM_BUFFER_BYTES = 80 * 1024 };
+
+#define WASM_EXPORT(name) __attribute__((export_name(#name), used))
+
+struct wasm {
+    struct node *node;
+    uint32_t used;      /* of the last w_receive */
+    struct action next; /* what w_next took last; its slices borrow from the node */
+    uint8_t input[WASM_BUFFER_BYTES];
+    uint8_t output[WASM_BUFFER_BYTES];
+};
+
+extern struct wasm wasm;
+
+/* The crypto table whose entries are imports from the module "crypto". */
+extern const struct crypto crypto_imported;
+
+/* Traps with the name of the caller on the stack. */
+_Noreturn void wasm_trap(void);
+
+static inline usec wasm_usec(double ms)
+{
+    return ms > 0 ? (usec)(ms * 1000.0) : 0;
+}
+
+/* The first `len` bytes of the input buffer; traps when there are not as many. */
+slice wasm_input(uint32_t len);
+/* The node; traps before w_create. */
+struct node *wasm_node(void);
+
+#endif
