@@ -28,7 +28,7 @@ function cborVectors() {
         ['2^32 - 1', 4294967295], ['2^32', 4294967296], ['2^64 - 1', 18446744073709551615n],
         ['no bytes', new Uint8Array(0)], ['23 bytes', bytesOf(23)], ['24 bytes', bytesOf(24)], ['256 bytes', bytesOf(256)],
         ['empty array', []], ['23 items', [...fill(7, 23)]], ['24 items', [...fill(7, 24)]],
-        ['nested to 8', [[[[[[[[1]]]]]]]]],
+        ['values nested 8 deep', [[[[[[[1]]]]]]]],
     ].map(([name, value]) => ({ name, hex: hex(cbor(value)) }));
     const invalid = [
         ['nothing', ''], ['23 in two bytes', '1817'], ['24 in three bytes', '190018'], ['255 in five bytes', '1a000000ff'],
@@ -37,7 +37,7 @@ function cborVectors() {
         ['negative', '20'], ['text', '6161'], ['map', 'a0'], ['tag', 'c000'], ['false', 'f4'], ['null', 'f6'], ['half float', 'f90000'],
         ['reserved 28', '1c'], ['reserved 30', '1e'], ['head cut', '19ff'], ['bytes cut', '4200'], ['array cut', '8200'],
         ['length 2^64 - 1', '5bffffffffffffffff00'], ['count 2^64 - 1', '9bffffffffffffffff00'],
-        ['nested to 9', '81'.repeat(9) + '01'], ['nested to 1000', '81'.repeat(1000) + '01'], ['a byte after the end', '0000'],
+        ['values nested 9 deep', '81'.repeat(8) + '01'], ['nested 1000 deep', '81'.repeat(1000) + '01'], ['a byte after the end', '0000'],
     ].map(([name, hexadecimal]) => ({ name, hex: hexadecimal }));
     return { valid, invalid };
 }
@@ -62,7 +62,7 @@ function badCertificates() {
         bad('device of 31 bytes', 'MALFORMED', signed(1, text('alice'), ids.alice.slice(1), ids.tracker, ISSUED, EXPIRES)),
         bad('another version', 'MALFORMED', signed(2, text('alice'), ids.alice, ids.tracker, ISSUED, EXPIRES)),
         bad('a name of 129 bytes', 'MALFORMED', signed(1, fill(0x61, 129), ids.alice, ids.tracker, ISSUED, EXPIRES)),
-        bad('more than 512 bytes', 'MALFORMED', signed(1, text('alice'), ids.alice, ids.tracker, ISSUED, EXPIRES, fill(0, 400))),
+        bad('more than 512 bytes', 'TOO_LARGE', signed(1, text('alice'), ids.alice, ids.tracker, ISSUED, EXPIRES, fill(0, 400))),
         bad('signed in the domain of entries', 'SIGNATURE', certify('alice', {}, seeds.tracker, o.DOMAIN.entry)),
         bad('signed by somebody else', 'SIGNATURE', cbor([fields, o.sign(seeds.stranger, o.DOMAIN.certificate, fields)])),
         bad('account changed after signing', 'SIGNATURE',
