@@ -1,0 +1,42 @@
+/* sqlite.h - the parts of the SQLite engine, private to src/store. */
+#ifndef STORE_SQLITE_H
+#define STORE_SQLITE_H
+
+#include <sqlite3.h>
+
+#include "store/engine.h"
+
+enum sqlite_statement {
+    STATEMENT_ACCOUNT_ADD,
+    STATEMENT_ACCOUNT_GET,
+    STATEMENT_SESSION_ADD,
+    STATEMENT_SESSION_GET,
+    STATEMENT_SESSION_EXTEND,
+    STATEMENT_SESSION_REMOVE,
+    STATEMENT_SESSION_PURGE,
+    STATEMENT_DEVICE_GET,
+    STATEMENT_DEVICE_COUNT,
+    STATEMENT_DEVICE_PUT,
+    STATEMENT_CHANNEL_PUT,
+    STATEMENT_ENTRY_PUT,
+    STATEMENT_ENTRY_GET,
+    STATEMENT_COUNT,
+};
+
+struct sqlite_engine {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared when first used */
+};
+
+/* The code of the err table for a result of SQLite; db (may be NULL) tells what the system said. */
+int sqlite_error(sqlite3 *db, int rc);
+
+/* One step of the schema: version n of the database is reached by running steps[0 .. n-1]. */
+extern const char *const sqlite_schema_steps[];
+extern const int sqlite_schema_version;
+
+/* Brings the database to `count` steps, each in a transaction of its own together with its version number.
+ * ERR_VERSION: the database is newer. */
+int sqlite_migrate(sqlite3 *db, const char *const *steps, int count) BASE_CHECKED;
+
+#endif
