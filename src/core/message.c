@@ -1,0 +1,130 @@
+#include "core/message.h"
+
+#include "core/entry.h"
+
+static void parse_have(struct cbor_reader *r, struct message *m)
+{
+    m->channel = cbor_fixed(r, ID_BYTES);
+    m->flags = cbor_uint(r, UINT32_MAX);
+    uint64_t items = cbor_array(r, 2 * MESSAGE_HAVE_PAIRS_MAX);
+    m->pairs = *r;
+    m->pairs_left = items / 2;
+    if (items % 2) r->failed = true;
+    for (uint64_t i = 0; i < m->pairs_left && !r->failed; i++) {
+        (void)cbor_fixed(r, ID_BYTES);
+        (void)cbor_uint(r, ENTRY_SEQ_MAX);
+    }
+}
+
+int message_parse(slice plain, struct message *out)
+{
+    struct cbor_reader r = {plain, false};
+    struct message m = {0};
+    uint64_t known = 1, count = cbor_array(&r, 64);
+    m.kind = cbor_uint(&r, UINT64_MAX);
+    if (r.failed || count < 1) return ERR_MALFORMED;
+    switch (m.kind) {
+    case MESSAGE_CLOSE:
+        m.code = cbor_uint(&r, UINT64_MAX);
+        m.text = cbor_bytes(&r, MESSAGE_TEXT_BYTES_MAX);
+        known = 3;
+        break;
+    case MESSAGE_PING:
+    case MESSAGE_PONG:
+        m.stamp = cbor_uint(&r, UINT64_MAX);
+        known = 2;
+        break;
+    case MESSAGE_CARRY:
+        m.channel = cbor_fixed(&r, ID_BYTES);
+        m.on = cbor_uint(&r, 1) == 1;
+        known = 3;
+        break;
+    case MESSAGE_HAVE:
+        parse_have(&r, &m);
+        known = 4;
+        break;
+    case MESSAGE_WANT:
+        m.channel = cbor_fixed(&r, ID_BYTES);
+        m.author = cbor_fixed(&r, ID_BYTES);
+        m.from = (uint32_t)cbor_uint(&r, ENTRY_SEQ_MAX);
+        m.count = (uint32_t)cbor_uint(&r, MESSAGE_WANT_COUNT_MAX);
+        if (m.from == 0 || m.count == 0) r.failed = true;
+        known = 5;
+        break;
+    case MESSAGE_ENTRY:
+        m.wire = cbor_bytes(&r, NODE_RECORD_BYTES_MAX);
+        known = 2;
+        break;
+    default: break;
+    }
+    if (r.failed || count < known) return ERR_MALFORMED;
+    cbor_skip(&r, count - known);
+    if (!cbor_done(&r)) return ERR_MALFORMED;
+    *out = m;
+    return OK;
+}
+
+bool message_next_pair(struct message *have, const uint8_t **out_author, uint32_t *out_seq)
+{
+    if (have->pairs_left == 0) return false;
+    have->pairs_left--;
+    *out_author = cbor_fixed(&have->pairs, ID_BYTES);
+    *out_seq = (uint32_t)cbor_uint(&have->pairs, ENTRY_SEQ_MAX);
+    return true;
+}
+
+void message_write_close(struct writer *w, uint64_t code, slice text)
+{
+    cbor_put_array(w, 3);
+    cbor_put_uint(w, MESSAGE_CLOSE);
+    cbor_put_uint(w, code);
+    cbor_put_bytes(w, slice_sub(text, 0, MESSAGE_TEXT_BYTES_MAX));
+}
+
+void message_write_stamp(struct writer *w, enum message_kind kind, uint64_t stamp)
+{
+    cbor_put_array(w, 2);
+    cbor_put_uint(w, kind);
+    cbor_put_uint(w, stamp);
+}
+
+void message_write_carry(struct writer *w, const uint8_t *channel, bool on)
+{
+    cbor_put_array(w, 3);
+    cbor_put_uint(w, MESSAGE_CARRY);
+    cbor_put_bytes(w, slice_of(channel, ID_BYTES));
+    cbor_put_uint(w, on);
+}
+
+void message_write_have(struct writer *w, const uint8_t *channel, uint64_t flags, uint64_t pairs)
+{
+    cbor_put_array(w, 4);
+    cbor_put_uint(w, MESSAGE_HAVE);
+    cbor_put_bytes(w, slice_of(channel, ID_BYTES));
+    cbor_put_uint(w, flags);
+    cbor_put_array(w, 2 * pairs);
+}
+
+void message_write_pair(struct writer *w, const uint8_t *author, uint32_t seq)
+{
+    cbor_put_bytes(w, slice_of(author, ID_BYTES));
+    cbor_put_uint(w, seq);
+}
+
+void message_write_want(struct writer *w, const uint8_t *channel, const uint8_t *author, uint32_t from,
+                        uint32_t count)
+{
+    cbor_put_array(w, 5);
+    cbor_put_uint(w, MESSAGE_WANT);
+    cbor_put_bytes(w, slice_of(channel, ID_BYTES));
+    cbor_put_bytes(w, slice_of(author, ID_BYTES));
+    cbor_put_uint(w, from);
+    cbor_put_uint(w, count);
+}
+
+void message_write_entry(struct writer *w, slice wire)
+{
+    cbor_put_array(w, 2);
+    cbor_put_uint(w, MESSAGE_ENTRY);
+    cbor_put_bytes(w, wire);
+}

@@ -1,0 +1,57 @@
+/* message.h - the messages between two open links. docs/protocol/wire.md, "Messages".
+ * Writers append to a struct writer and fail stickily; the parser borrows the plaintext. */
+#ifndef CORE_MESSAGE_H
+#define CORE_MESSAGE_H
+
+#include "base/cbor.h"
+#include "core/node.h"
+
+enum message_kind {
+    MESSAGE_CLOSE = 0,
+    MESSAGE_PING = 1,
+    MESSAGE_PONG = 2,
+    MESSAGE_CARRY = 3,
+    MESSAGE_HAVE = 4,
+    MESSAGE_WANT = 5,
+    MESSAGE_ENTRY = 6,
+};
+
+enum { HAVE_FIRST = 1, HAVE_LAST = 2 };
+
+enum {
+    MESSAGE_TEXT_BYTES_MAX = 200,
+    MESSAGE_WANT_COUNT_MAX = 256,
+    MESSAGE_HAVE_PAIRS_MAX = 400, /* in one piece: 400 x 40 bytes, within the frame */
+};
+
+struct message {
+    uint64_t kind;            /* of enum message_kind, or one we do not know */
+    uint64_t stamp;           /* PING, PONG */
+    uint64_t code;            /* CLOSE */
+    slice text;               /* CLOSE */
+    const uint8_t *channel;   /* CARRY, HAVE, WANT */
+    bool on;                  /* CARRY */
+    uint64_t flags;           /* HAVE */
+    struct cbor_reader pairs; /* HAVE: read with message_next_pair */
+    uint64_t pairs_left;      /* HAVE */
+    const uint8_t *author;    /* WANT */
+    uint32_t from, count;     /* WANT */
+    slice wire;               /* ENTRY */
+};
+
+/* ERR_MALFORMED. Unknown kinds are OK, with only `kind` set. The pairs of a HAVE are checked too. */
+int message_parse(slice plain, struct message *out) BASE_CHECKED;
+/* The next (author, seq) of a HAVE, false after the last. */
+bool message_next_pair(struct message *have, const uint8_t **out_author, uint32_t *out_seq);
+
+void message_write_close(struct writer *w, uint64_t code, slice text);
+void message_write_stamp(struct writer *w, enum message_kind kind, uint64_t stamp);
+void message_write_carry(struct writer *w, const uint8_t *channel, bool on);
+/* The head of a HAVE; `pairs` times author and seq follow. */
+void message_write_have(struct writer *w, const uint8_t *channel, uint64_t flags, uint64_t pairs);
+void message_write_pair(struct writer *w, const uint8_t *author, uint32_t seq);
+void message_write_want(struct writer *w, const uint8_t *channel, const uint8_t *author, uint32_t from,
+                        uint32_t count);
+void message_write_entry(struct writer *w, slice wire);
+
+#endif
