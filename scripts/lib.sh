@@ -85,14 +85,10 @@ build_preset() {
     shift
     folder=$root/build/$preset
     if [ ! -f "$folder/build.ninja" ] || [ -n "$(find "$root/CMakePresets.json" -newer "$folder/build.ninja")" ]; then
+        say "Building $preset; the first time takes about a minute."
         (cd "$root" && cmake --preset "$preset" --log-level=WARNING >/dev/null) || return 1
     fi
-    output=$(ninja -C "$folder" -n "$@" 2>&1) || true
-    case $output in *"no work to do"*) return 0 ;; esac
-    say "Building $preset."
-    if [ -t 1 ]; then
-        ninja -C "$folder" -j "$jobs" "$@"
-    else
-        ninja -C "$folder" -j "$jobs" --quiet "$@"
-    fi
+    quiet=--quiet
+    [ ! -t 1 ] || quiet=
+    (cd "$folder" && ninja -j "$jobs" $quiet "$@")
 }
