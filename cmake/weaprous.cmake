@@ -2,6 +2,7 @@
 
 option(WEAPROUS_TESTS "build the tests (needs cmocka)" OFF)
 option(WEAPROUS_FUZZ "build the fuzz targets (needs clang)" OFF)
+option(WEAPROUS_BENCH "build the measuring programs of bench/" OFF)
 set(WEAPROUS_SANITIZE "" CACHE STRING "value for -fsanitize=, empty for none")
 
 set(CMAKE_C_STANDARD 17)
