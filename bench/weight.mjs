@@ -1,0 +1,27 @@
+// What the product weighs: the program, and the page as a browser fetches it.
+import { execFileSync } from "node:child_process";
+import { readdirSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
+import { inFolder, report, root } from "./common.mjs";
+
+const program = join(root, "build/release/weaprous");
+const kilobytes = (n) => `${(n / 1024).toFixed(1)} KB`;
+
+await inFolder((folder) => {
+  const stripped = join(folder, "weaprous");
+  execFileSync("strip", ["-o", stripped, program]);
+  report("program, stripped", kilobytes(statSync(stripped).size));
+  report("program, as built (with line tables)", kilobytes(statSync(program).size));
+});
+
+const dist = join(root, "build/release/client/dist");
+const files = readdirSync(dist, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map((entry) => join(entry.path, entry.name));
+let total = 0;
+for (const file of files.filter((name) => !/\.(br|gz)$/.test(name))) {
+  const weight = statSync(files.includes(`${file}.br`) ? `${file}.br` : file).size;
+  total += weight;
+  report(`page: ${relative(dist, file)}, brotli`, kilobytes(weight));
+}
+report("page in all, brotli (goal: at most 200 KB)", kilobytes(total));
