@@ -1,0 +1,433 @@
+/* mesh.c - pipes, the devices at their other ends, and who dials whom.
+ *
+ * Between two devices the one with the smaller id dials; the other one begins only when nothing has come for
+ * a while. A direct link is tried at once, a relay when that takes too long, and a direct link again later,
+ * with growing pauses, while the relay carries on. */
+#include <string.h>
+
+#include "core/identity.h"
+#include "core/state.h"
+
+#define PASSIVE_US (15 * SECONDS)
+#define DIRECT_TRY_US (20 * SECONDS)
+#define RELAY_TRY_US (10 * SECONDS)
+#define DIRECT_PAUSE_US (5 * SECONDS)
+#define RELAY_PAUSE_US (2 * SECONDS)
+#define PAUSE_MAX_US (120 * SECONDS)
+
+/* --- pipes --- */
+
+struct pipe *pipe_find(const struct node *n, uint32_t number)
+{
+    uint8_t key[MAP_KEY_BYTES] = {0};
+    uint32_t slot;
+    memcpy(key, &number, sizeof number);
+    return map_get(&n->pipe_by_number, key, &slot) ? n->pipes[slot] : NULL;
+}
+
+void pipe_enqueue(struct node *n, struct pipe *p, enum pipe_queue which)
+{
+    struct queue *q = &n->pipe_queues[which];
+    if (p->queued[which]) return;
+    p->queued[which] = true;
+    p->next[which] = NONE;
+    if (q->tail == NONE)
+        q->head = p->slot;
+    else
+        n->pipes[q->tail]->next[which] = p->slot;
+    q->tail = p->slot;
+}
+
+void pipe_dequeue(struct node *n, struct pipe *p, enum pipe_queue which)
+{
+    struct queue *q = &n->pipe_queues[which];
+    if (!p->queued[which]) return;
+    uint32_t before = NONE;
+    for (uint32_t at = q->head; at != p->slot; at = n->pipes[at]->next[which])
+        before = at;
+    if (before == NONE)
+        q->head = p->next[which];
+    else
+        n->pipes[before]->next[which] = p->next[which];
+    if (q->tail == p->slot) q->tail = before;
+    p->queued[which] = false;
+}
+
+void pipe_wake(struct node *n, struct pipe *p)
+{
+    pipe_enqueue(n, p, QUEUE_WRITABLE);
+}
+
+bool pipe_control(struct node *n, struct pipe *p, slice message)
+{
+    uint8_t head[2] = {(uint8_t)(message.len >> 8), (uint8_t)message.len};
+    if (p->control.len + message.len + 2 > CONTROL_BYTES_MAX) return false;
+    if (buffer_reserve(&p->control, message.len + 2) < 0) {
+        p->control.failed = false; /* out of memory now is not for ever */
+        return false;
+    }
+    buffer_put(&p->control, slice_of(head, 2));
+    buffer_put(&p->control, message);
+    pipe_wake(n, p);
+    return true;
+}
+
+void pipe_glitch(struct node *n, struct pipe *p)
+{
+    if (++p->glitches == GLITCHES_MAX) pipe_close(n, p, ERR_PROTOCOL, "too many odd messages on this link");
+}
+
+/* Begins the end: the reason is sent if the link is open, then ACTION_CLOSE follows. */
+void pipe_close(struct node *n, struct pipe *p, int result, const char *text)
+{
+    if (p->closing) return;
+    p->closing = true;
+    p->close_result = result;
+    size_t len = strlen(text);
+    if (len > MESSAGE_TEXT_BYTES_MAX) len = MESSAGE_TEXT_BYTES_MAX;
+    memcpy(p->close_text, text, len);
+    p->close_text[len] = 0;
+    mesh_closed(n, p);
+    if (p->link.state != LINK_OPEN) {
+        pipe_enqueue(n, p, QUEUE_CLOSE);
+        return;
+    }
+    p->closing_at = n->now + CLOSING_US;
+    node_timer(n, p->closing_at);
+    pipe_wake(n, p);
+}
+
+void pipe_free(struct node *n, uint32_t slot)
+{
+    struct pipe *p = n->pipes[slot];
+    uint8_t key[MAP_KEY_BYTES] = {0};
+    mesh_closed(n, p);
+    for (int i = 0; i < PIPE_QUEUES; i++)
+        pipe_dequeue(n, p, (enum pipe_queue)i);
+    memcpy(key, &p->number, sizeof p->number);
+    map_remove(&n->pipe_by_number, key);
+    buffer_reset(&p->control);
+    link_deinit(&p->link);
+    alloc_free(n->allocator, p, sizeof *p);
+    n->pipes[slot] = NULL;
+    n->pipes_used--;
+}
+
+/* --- peers --- */
+
+static void enqueue_peer(struct node *n, struct peer *p)
+{
+    if (p->queued) return;
+    p->queued = true;
+    p->next = NONE;
+    if (n->peer_queue.tail == NONE)
+        n->peer_queue.head = p->slot;
+    else
+        n->peers[n->peer_queue.tail]->next = p->slot;
+    n->peer_queue.tail = p->slot;
+}
+
+void peer_announce(struct node *n, struct peer *p)
+{
+    p->announce = true;
+    enqueue_peer(n, p);
+}
+
+static struct peer *find_peer(const struct node *n, const uint8_t *device)
+{
+    uint32_t slot;
+    return map_get(&n->peer_by_device, device, &slot) ? n->peers[slot] : NULL;
+}
+
+static int get_peer(struct node *n, const uint8_t *device, struct peer **out)
+{
+    *out = find_peer(n, device);
+    if (*out) return OK;
+    if (n->peers_used >= NODE_DEVICES_MAX) return ERR_FULL;
+    uint32_t slot = 0;
+    while (slot < n->peers_cap && n->peers[slot])
+        slot++;
+    int rc = grow(n->allocator, (void **)&n->peers, &n->peers_cap, slot + 1, sizeof *n->peers);
+    if (rc < 0) return rc;
+    struct peer *p = alloc_new(n->allocator, sizeof *p);
+    if (!p) return ERR_MEMORY;
+    rc = map_set(&n->peer_by_device, device, slot);
+    if (rc < 0) {
+        alloc_free(n->allocator, p, sizeof *p);
+        return rc;
+    }
+    memcpy(p->device, device, ID_BYTES);
+    p->slot = slot;
+    n->peers[slot] = p;
+    n->peers_used++;
+    *out = p;
+    return OK;
+}
+
+void peer_release(struct node *n, uint32_t slot)
+{
+    struct peer *p = n->peers[slot];
+    if (!p || p->online || p->links > 0 || p->queued) return;
+    map_remove(&n->peer_by_device, p->device);
+    alloc_free(n->allocator, p, sizeof *p);
+    n->peers[slot] = NULL;
+    n->peers_used--;
+}
+
+/* --- dialling --- */
+
+static void dial_wait(struct node *n, struct dial *d, usec at)
+{
+    d->state = DIAL_WAITING;
+    d->at = at;
+    d->due = false;
+    node_timer(n, at);
+}
+
+static usec jitter(struct node *n, usec pause)
+{
+    return pause + random_below(&n->random, pause / 4 + 1);
+}
+
+static void dial_failed(struct node *n, struct dial *d, usec first_pause)
+{
+    d->pause = d->pause == 0 ? first_pause : d->pause >= PAUSE_MAX_US / 2 ? PAUSE_MAX_US : d->pause * 2;
+    dial_wait(n, d, n->now + jitter(n, d->pause));
+}
+
+static usec patience(const struct node *n)
+{
+    return n->config.direct_patience_us ? n->config.direct_patience_us : DIRECT_PATIENCE_US;
+}
+
+/* The peer is wanted from now on: by us if our id is the smaller one, else after some patience with them. */
+static void want(struct node *n, struct peer *p)
+{
+    usec start = memcmp(n->device, p->device, ID_BYTES) < 0 ? n->now : n->now + PASSIVE_US;
+    p->wanted_since = n->now;
+    dial_wait(n, &p->direct, start);
+    dial_wait(n, &p->relay, start + patience(n));
+}
+
+static void dial_stop(struct dial *d)
+{
+    *d = (struct dial){.state = DIAL_IDLE};
+}
+
+static void dial_due(struct node *n, struct peer *p, struct dial *d, usec patience_us, usec first_pause)
+{
+    if (d->state == DIAL_IDLE || d->at > n->now) {
+        if (d->state != DIAL_IDLE) node_timer(n, d->at);
+        return;
+    }
+    if (d->state == DIAL_TRYING) {
+        dial_failed(n, d, first_pause);
+        return;
+    }
+    d->state = DIAL_TRYING;
+    d->at = n->now + patience_us;
+    d->due = true;
+    node_timer(n, d->at);
+    enqueue_peer(n, p);
+}
+
+static void dial_tick(struct node *n, struct peer *p)
+{
+    if (!p->online || p->role != ROLE_PERSON) return;
+    if (p->path < PATH_DIRECT) dial_due(n, p, &p->direct, DIRECT_TRY_US, DIRECT_PAUSE_US);
+    if (p->path == PATH_NONE) dial_due(n, p, &p->relay, RELAY_TRY_US, RELAY_PAUSE_US);
+}
+
+int mesh_hint(struct node *n, const uint8_t *device, bool online)
+{
+    struct peer *p;
+    if (memcmp(device, n->device, ID_BYTES) == 0) return OK;
+    if (!online) {
+        p = find_peer(n, device);
+        if (!p) return OK;
+        p->online = false;
+        dial_stop(&p->direct);
+        dial_stop(&p->relay);
+        peer_release(n, p->slot);
+        return OK;
+    }
+    int rc = get_peer(n, device, &p);
+    if (rc < 0) return rc;
+    if (p->online || n->config.role == ROLE_REPLICA) return OK;
+    if (n->peers_used > MESH_DIALS_MAX) { /* enough links: the rest is reached through others */
+        peer_release(n, p->slot);
+        return OK;
+    }
+    p->online = true;
+    if (p->path < PATH_DIRECT) want(n, p);
+    dial_tick(n, p);
+    return OK;
+}
+
+void mesh_failed(struct node *n, const uint8_t *device, enum path path)
+{
+    struct peer *p = find_peer(n, device);
+    if (!p || !p->online) return;
+    if (path == PATH_RELAY && p->relay.state == DIAL_TRYING) dial_failed(n, &p->relay, RELAY_PAUSE_US);
+    if (path == PATH_RELAY || p->direct.state != DIAL_TRYING) return;
+    dial_failed(n, &p->direct, DIRECT_PAUSE_US);
+    /* Not to be waited for: a relay now. */
+    if (p->path == PATH_NONE && p->relay.state == DIAL_WAITING && p->relay.pause == 0) p->relay.at = n->now;
+    dial_tick(n, p);
+}
+
+void mesh_network(struct node *n)
+{
+    for (uint32_t i = 0; i < n->peers_cap; i++) {
+        struct peer *p = n->peers[i];
+        if (!p || !p->online) continue;
+        p->direct.pause = p->relay.pause = 0;
+        if (p->path < PATH_DIRECT && p->direct.state != DIAL_TRYING) dial_wait(n, &p->direct, n->now);
+        if (p->path == PATH_NONE && p->relay.state != DIAL_TRYING)
+            dial_wait(n, &p->relay, n->now + patience(n));
+        dial_tick(n, p);
+    }
+}
+
+/* --- links of one device --- */
+
+static void update_path(struct node *n, struct peer *p)
+{
+    enum path best = PATH_NONE;
+    for (uint32_t i = 0; i < n->pipes_cap; i++) {
+        struct pipe *q = n->pipes[i];
+        if (q && !q->closing && q->open_done && q->peer == p->slot && q->path > best) best = q->path;
+    }
+    if (best == p->path) return;
+    enum path before = p->path;
+    p->path = best;
+    if (best == PATH_NONE) p->rtt_us = 0;
+    if (best >= PATH_DIRECT) dial_stop(&p->direct);
+    if (best != PATH_NONE) dial_stop(&p->relay);
+    if (best < before && p->online) want(n, p);
+    peer_announce(n, p);
+}
+
+/* Of two links to one device the better path stays, of equal ones the newer; it must have been heard since
+ * both were open. The side that accepted the newer one closes, for it is the last to know that it works. */
+static void supersede(struct node *n, struct pipe *p)
+{
+    for (uint32_t i = 0; i < n->pipes_cap; i++) {
+        struct pipe *q = n->pipes[i];
+        if (!q || q == p || q->closing || !q->open_done || q->peer != p->peer) continue;
+        struct pipe *newer = p->serial > q->serial ? p : q;
+        struct pipe *better = p->path != q->path ? (p->path > q->path ? p : q) : newer;
+        struct pipe *worse = better == p ? q : p;
+        usec both_open = p->opened_at > q->opened_at ? p->opened_at : q->opened_at;
+        if (newer->link.initiator || better->heard_at < both_open) continue;
+        if (better != newer && better->heard_at == both_open) continue; /* an old link must prove itself */
+        pipe_close(n, worse, ERR_EXISTS, "another link to this device is better");
+        if (worse == p) return;
+    }
+}
+
+static void send_ping(struct node *n, struct pipe *p)
+{
+    uint8_t plain[16];
+    struct writer w = writer_of(plain, sizeof plain);
+    message_write_stamp(&w, MESSAGE_PING, n->now);
+    p->ping_stamp = n->now;
+    p->ping_at = n->now + PING_US;
+    node_timer(n, p->ping_at);
+    (void)pipe_control(n, p, writer_slice(&w));
+}
+
+static void take_certificate(struct node *n, struct pipe *p, struct peer *peer)
+{
+    struct certificate c;
+    if (p->link.certificate_len == 0) return;
+    if (certificate_parse(n->crypto, slice_of(p->link.certificate, p->link.certificate_len), &c) < 0) return;
+    if (memcmp(c.device, p->link.device, ID_BYTES) != 0 || !certificate_current(&c, n->now)) return;
+    p->certified = true;
+    memcpy(p->authority, c.authority, ID_BYTES);
+    memcpy(peer->account, c.account.ptr, c.account.len);
+    peer->account_len = c.account.len;
+}
+
+int mesh_opened(struct node *n, struct pipe *p)
+{
+    struct peer *peer;
+    if (memcmp(p->link.device, n->device, ID_BYTES) == 0) {
+        pipe_close(n, p, ERR_DENIED, "the other end is this very device");
+        return ERR_DENIED;
+    }
+    if (p->has_expected && memcmp(p->link.device, p->expected, ID_BYTES) != 0) {
+        pipe_close(n, p, ERR_AUTH, "another device answered than the one that was called");
+        return ERR_AUTH;
+    }
+    int rc = get_peer(n, p->link.device, &peer);
+    if (rc < 0) return rc;
+    p->open_done = true;
+    p->opened_at = p->heard_at = n->now;
+    p->peer = peer->slot;
+    peer->links++;
+    peer->role = p->link.role;
+    take_certificate(n, p, peer);
+    peer_announce(n, peer);
+    update_path(n, peer);
+    send_ping(n, p);
+    for (uint32_t i = 0; i < n->pipes_cap; i++) {
+        struct pipe *q = n->pipes[i];
+        if (q && q != p && !q->closing && q->open_done && q->peer == p->peer) send_ping(n, q);
+    }
+    supersede(n, p);
+    return p->closing ? OK : sync_carry_all(n, p);
+}
+
+void mesh_closed(struct node *n, struct pipe *p)
+{
+    sync_pipe_gone(n, p);
+    if (!p->open_done || p->peer == NONE) return;
+    struct peer *peer = n->peers[p->peer];
+    p->peer = NONE;
+    peer->links--;
+    update_path(n, peer);
+    peer_release(n, peer->slot);
+}
+
+void mesh_heard(struct node *n, struct pipe *p)
+{
+    p->heard_at = n->now;
+    if (p->open_done && !p->closing && n->peers[p->peer]->links > 1) supersede(n, p);
+}
+
+static void tick_pipe(struct node *n, uint32_t slot)
+{
+    struct pipe *p = n->pipes[slot];
+    if (p->closing) {
+        if (p->closing_at <= n->now)
+            pipe_enqueue(n, p, QUEUE_CLOSE);
+        else
+            node_timer(n, p->closing_at);
+        return;
+    }
+    usec dead_at = p->open_done ? p->heard_at + DEAD_US : p->opened_at + HANDSHAKE_US;
+    if (n->now >= dead_at) {
+        pipe_close(n, p, ERR_TIMEOUT, p->open_done ? "silent for 40 seconds" : "the handshake took too long");
+        return;
+    }
+    node_timer(n, dead_at);
+    if (!p->open_done) return;
+    bool replica = n->config.role == ROLE_REPLICA;
+    usec due = replica ? p->sent_at + PING_US : p->ping_at;
+    if (n->now >= due && n->now >= p->ping_at)
+        send_ping(n, p);
+    else
+        node_timer(n, due > p->ping_at ? due : p->ping_at);
+    if (sync_has_output(n, p)) pipe_wake(n, p);
+}
+
+void mesh_tick(struct node *n)
+{
+    for (uint32_t i = 0; i < n->pipes_cap; i++) {
+        if (n->pipes[i]) tick_pipe(n, i);
+    }
+    for (uint32_t i = 0; i < n->peers_cap; i++) {
+        if (n->peers[i]) dial_tick(n, n->peers[i]);
+    }
+}

@@ -1,0 +1,670 @@
+/* node.c - inputs and actions: the part that shells see. */
+#include "core/node.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "core/identity.h"
+#include "core/state.h"
+
+/* --- small things that all parts use --- */
+
+void node_clock(struct node *n, usec now)
+{
+    blob_release(n->allocator, n->shown_blob);
+    n->shown_blob = NULL;
+    if (now > n->now) n->now = now;
+}
+
+void node_timer(struct node *n, usec at)
+{
+    if (at < n->deadline) n->deadline = at;
+}
+
+void node_warn(struct node *n, int result, const uint8_t *device, const char *text)
+{
+    struct warning *w = &n->warnings[(n->warnings_head + n->warnings_len) % WARNINGS_MAX];
+    if (n->warnings_len == WARNINGS_MAX)
+        n->warnings_head = (n->warnings_head + 1) % WARNINGS_MAX;
+    else
+        n->warnings_len++;
+    *w = (struct warning){.result = result, .has_device = device != NULL, .text = text};
+    if (device) memcpy(w->device, device, ID_BYTES);
+}
+
+struct op *op_new(struct node *n, uint32_t reserve)
+{
+    if (n->ops_used + reserve >= OPS_MAX) return NULL;
+    if (n->ops_free == NONE) {
+        uint32_t before = n->ops_cap;
+        if (grow(n->allocator, (void **)&n->ops, &n->ops_cap, before + 1, sizeof *n->ops) < 0) return NULL;
+        for (uint32_t i = n->ops_cap; i-- > before;) {
+            n->ops[i].next = n->ops_free;
+            n->ops_free = i;
+        }
+    }
+    uint32_t index = n->ops_free;
+    struct op *op = &n->ops[index];
+    n->ops_free = op->next;
+    n->ops_used++;
+    *op = (struct op){.token = ++n->tokens * OPS_MAX + index, .pipe = NONE, .next_of_author = NONE};
+    return op;
+}
+
+void op_free(struct node *n, struct op *op)
+{
+    blob_release(n->allocator, op->blob);
+    *op = (struct op){.state = OP_FREE, .next = n->ops_free};
+    n->ops_free = (uint32_t)(op - n->ops);
+    n->ops_used--;
+}
+
+void op_enqueue(struct node *n, struct op *op, enum op_state state)
+{
+    uint32_t index = (uint32_t)(op - n->ops);
+    op->state = state;
+    op->next = NONE;
+    if (n->op_queue.tail == NONE)
+        n->op_queue.head = index;
+    else
+        n->ops[n->op_queue.tail].next = index;
+    n->op_queue.tail = index;
+}
+
+static struct op *op_find(struct node *n, uint64_t token)
+{
+    uint32_t index = (uint32_t)(token % OPS_MAX);
+    if (index >= n->ops_cap || n->ops[index].token != token || token == 0) return NULL;
+    return &n->ops[index];
+}
+
+/* --- life --- */
+
+static bool table_complete(const struct crypto *c)
+{
+    return c->hash && c->sign_public && c->sign && c->verify && c->exchange_public && c->exchange &&
+           c->seal && c->open;
+}
+
+int node_create(const struct node_config *config, const struct allocator *allocator,
+                const struct crypto *crypto, usec now, struct node **out_node)
+{
+    if (!table_complete(crypto) || !allocator->resize) return ERR_INVALID;
+    struct node *n = alloc_new(allocator, sizeof *n);
+    if (!n) return ERR_MEMORY;
+    n->allocator = allocator;
+    n->crypto = crypto;
+    n->config = *config;
+    n->now = now;
+    n->deadline = NEVER;
+    n->ops_free = NONE;
+    n->op_queue = n->peer_queue = (struct queue){NONE, NONE};
+    for (int i = 0; i < PIPE_QUEUES; i++)
+        n->pipe_queues[i] = (struct queue){NONE, NONE};
+    crypto->sign_public(crypto->context, n->device, config->identity_seed);
+    identity_noise_secret(crypto, config->identity_seed, n->noise_secret);
+    random_init(&n->random, crypto, config->random_seed);
+    random_bytes(&n->random, n->map_secret, sizeof n->map_secret);
+    map_init(&n->channel_by_id, allocator, NODE_CHANNELS_MAX, n->map_secret);
+    map_init(&n->pipe_by_number, allocator, NODE_LINKS_MAX, n->map_secret);
+    map_init(&n->peer_by_device, allocator, NODE_DEVICES_MAX, n->map_secret);
+    *out_node = n;
+    return OK;
+}
+
+void node_destroy(struct node *n)
+{
+    if (!n) return;
+    const struct allocator *a = n->allocator;
+    for (uint32_t i = 0; i < n->pipes_cap; i++) {
+        if (n->pipes[i]) pipe_free(n, i);
+    }
+    for (uint32_t i = 0; i < n->peers_cap; i++)
+        alloc_free(a, n->peers[i], sizeof **n->peers);
+    for (uint32_t i = 0; i < n->ops_cap; i++)
+        blob_release(a, n->ops[i].blob);
+    for (uint32_t i = 0; i < CACHE_SLOTS; i++)
+        blob_release(a, n->cache[i].blob);
+    for (uint32_t i = 0; i < n->channels_len; i++)
+        channel_free(n, n->channels[i]);
+    blob_release(a, n->shown_blob);
+    alloc_free(a, n->pipes, n->pipes_cap * sizeof *n->pipes);
+    alloc_free(a, n->peers, n->peers_cap * sizeof *n->peers);
+    alloc_free(a, n->ops, n->ops_cap * sizeof *n->ops);
+    alloc_free(a, n->channels, n->channels_cap * sizeof *n->channels);
+    map_deinit(&n->channel_by_id);
+    map_deinit(&n->pipe_by_number);
+    map_deinit(&n->peer_by_device);
+    wipe(n, sizeof *n);
+    alloc_free(a, n, sizeof *n);
+}
+
+const uint8_t *node_device(const struct node *n)
+{
+    return n->device;
+}
+
+int node_restore(struct node *n, slice record, usec now)
+{
+    enum record_kind kind;
+    slice wire;
+    struct arrival arrival;
+    struct channel_record c;
+    uint32_t index;
+    if (n->started) return ERR_WRONG_STATE;
+    node_clock(n, now);
+    int rc = record_parse(record, &kind, &wire, &arrival, &c);
+    if (rc < 0) return rc;
+    if (kind == RECORD_ENTRY) return feed_restore(n, wire, &arrival);
+    if (channel_find(n, c.channel, &index)) return OK;
+    return channel_add(n, c.channel, c.authority, c.name, &index);
+}
+
+/* --- links --- */
+
+static int free_slot(struct node *n, uint32_t *out_slot)
+{
+    uint32_t slot = 0;
+    while (slot < n->pipes_cap && n->pipes[slot])
+        slot++;
+    *out_slot = slot;
+    return grow(n->allocator, (void **)&n->pipes, &n->pipes_cap, slot + 1, sizeof *n->pipes);
+}
+
+int node_link_up(struct node *n, uint32_t link, const struct node_link *info, usec now)
+{
+    uint8_t key[MAP_KEY_BYTES] = {0}, ephemeral[KEY_BYTES];
+    uint32_t slot;
+    node_clock(n, now);
+    n->started = true;
+    if (pipe_find(n, link)) return ERR_EXISTS;
+    if (info->path <= PATH_NONE || info->path > PATH_LAN) return ERR_INVALID;
+    if (n->pipes_used >= NODE_LINKS_MAX) return ERR_FULL;
+    int rc = free_slot(n, &slot);
+    if (rc < 0) return rc;
+    struct pipe *p = alloc_new(n->allocator, sizeof *p);
+    if (!p) return ERR_MEMORY;
+    random_bytes(&n->random, ephemeral, sizeof ephemeral);
+    rc = link_init(&p->link, n->allocator, n->crypto, info->initiator, info->binding, n->noise_secret,
+                   ephemeral);
+    wipe(ephemeral, sizeof ephemeral);
+    memcpy(key, &link, sizeof link);
+    if (rc == OK) rc = map_set(&n->pipe_by_number, key, slot);
+    if (rc < 0) {
+        link_deinit(&p->link);
+        alloc_free(n->allocator, p, sizeof *p);
+        return rc;
+    }
+    p->number = link;
+    p->slot = slot;
+    p->serial = ++n->serial;
+    p->path = info->path;
+    p->peer = NONE;
+    p->has_expected = info->expected != NULL;
+    if (info->expected) memcpy(p->expected, info->expected, ID_BYTES);
+    p->opened_at = p->heard_at = p->sent_at = n->now;
+    buffer_init(&p->control, n->allocator, CONTROL_BYTES_MAX);
+    n->pipes[slot] = p;
+    n->pipes_used++;
+    node_timer(n, n->now + HANDSHAKE_US);
+    pipe_wake(n, p);
+    return OK;
+}
+
+void node_link_down(struct node *n, uint32_t link, usec now)
+{
+    node_clock(n, now);
+    struct pipe *p = pipe_find(n, link);
+    if (p) pipe_free(n, p->slot);
+}
+
+static const char *words_for(int result)
+{
+    switch (result) {
+    case ERR_VERSION:
+        return "the other side speaks another version of the protocol; update the older program";
+    case ERR_AUTH: return "the other side could not prove who it is, or a frame was altered on the way";
+    case ERR_SIGNATURE: return "the other side sent something with a false signature";
+    case ERR_TOO_LARGE: return "the other side sent more than the limit";
+    case ERR_MALFORMED: return "the other side sent bytes that are not in the agreed form";
+    default: return err_text(result);
+    }
+}
+
+static int on_message(struct node *n, struct pipe *p, slice plain)
+{
+    struct message m;
+    uint8_t reply[16];
+    struct writer w = writer_of(reply, sizeof reply);
+    int rc = message_parse(plain, &m);
+    if (rc < 0) return rc;
+    switch (m.kind) {
+    case MESSAGE_CLOSE:
+        /* It wants to go: nothing more is sent; the shell closes the pipe. */
+        pipe_close(n, p, ERR_CLOSED, "closed by the other side");
+        p->close_said = true;
+        pipe_enqueue(n, p, QUEUE_CLOSE);
+        return OK;
+    case MESSAGE_PING:
+        message_write_stamp(&w, MESSAGE_PONG, m.stamp);
+        if (!pipe_control(n, p, writer_slice(&w))) pipe_glitch(n, p);
+        return OK;
+    case MESSAGE_PONG:
+        if (m.stamp != p->ping_stamp || p->ping_stamp == 0) {
+            pipe_glitch(n, p);
+            return OK;
+        }
+        n->peers[p->peer]->rtt_us = n->now > m.stamp ? n->now - m.stamp : 1;
+        p->ping_stamp = 0;
+        peer_announce(n, n->peers[p->peer]);
+        return OK;
+    default: return sync_message(n, p, &m);
+    }
+}
+
+/* One step of a link: ERR_AGAIN when the input is used up. */
+static int receive_one(struct node *n, struct pipe *p, slice *rest)
+{
+    slice message;
+    int rc = link_next(&p->link, rest, n->scratch, &message);
+    if (rc < 0) return rc;
+    if (link_greets(&p->link)) pipe_wake(n, p);
+    if (p->link.state == LINK_OPEN && !p->open_done)
+        rc = mesh_opened(n, p);
+    else if (message.len)
+        rc = on_message(n, p, message);
+    if (rc == OK && !p->closing) mesh_heard(n, p);
+    return rc;
+}
+
+int node_receive(struct node *n, uint32_t link, slice bytes, usec now, size_t *out_used)
+{
+    node_clock(n, now);
+    slice rest = bytes;
+    *out_used = bytes.len;
+    struct pipe *p = pipe_find(n, link);
+    if (!p) return ERR_NOT_FOUND;
+    while (!p->closing) {
+        if (n->ops_used + OPS_RESERVE >= OPS_MAX) {
+            *out_used = bytes.len - rest.len;
+            return ERR_BUSY;
+        }
+        int rc = receive_one(n, p, &rest);
+        if (rc == ERR_AGAIN) return OK;
+        if (rc < 0) {
+            pipe_close(n, p, rc, words_for(rc));
+            return rc;
+        }
+    }
+    return p->close_result == ERR_CLOSED ? ERR_CLOSED : ERR_PROTOCOL;
+}
+
+/* The next frame for the pipe into *w; false when there is nothing to say or no room. */
+static bool transmit_one(struct node *n, struct pipe *p, struct writer *w)
+{
+    if (w->cap - w->len < LINK_FRAME_BYTES_MAX && w->len > 0) return false;
+    if (p->closing) {
+        if (p->close_said) return false;
+        struct writer m = writer_of(n->plain, sizeof n->plain);
+        message_write_close(&m, (uint64_t)-p->close_result, slice_text(p->close_text));
+        p->close_said = true;
+        pipe_enqueue(n, p, QUEUE_CLOSE);
+        return link_seal(&p->link, writer_slice(&m), w) == OK;
+    }
+    if (link_greets(&p->link)) {
+        struct link_self self = {n->device, n->config.identity_seed, n->config.role,
+                                 slice_of(n->certificate, n->certificate_len)};
+        int rc = link_greet(&p->link, &self, w);
+        if (rc == OK && p->link.state == LINK_OPEN && !p->open_done) rc = mesh_opened(n, p);
+        if (rc < 0) pipe_close(n, p, rc, words_for(rc));
+        return rc == OK;
+    }
+    if (p->link.state != LINK_OPEN) return false;
+    if (p->control.len >= 2) {
+        size_t len = (size_t)p->control.ptr[0] << 8 | p->control.ptr[1];
+        int rc = link_seal(&p->link, slice_of(p->control.ptr + 2, len), w);
+        buffer_consume(&p->control, 2 + len);
+        if (p->control.len == 0) buffer_reset(&p->control);
+        return rc == OK;
+    }
+    slice message = sync_next(n, p);
+    return message.len > 0 && link_seal(&p->link, message, w) == OK;
+}
+
+size_t node_transmit(struct node *n, uint32_t link, uint8_t *buffer, size_t room, usec now)
+{
+    node_clock(n, now);
+    struct pipe *p = pipe_find(n, link);
+    struct writer w = writer_of(buffer, room);
+    assert(room >= NODE_TRANSMIT_ROOM);
+    while (p && transmit_one(n, p, &w)) {
+    }
+    if (p && w.len > 0) p->sent_at = n->now;
+    return w.len;
+}
+
+/* --- the other inputs --- */
+
+void node_done(struct node *n, uint64_t token, int result, slice bytes, usec now)
+{
+    node_clock(n, now);
+    struct op *op = op_find(n, token);
+    if (!op) return;
+    if (op->state == OP_STORING)
+        feed_done(n, op, result);
+    else if (op->state == OP_READING)
+        sync_read_done(n, op, result, bytes);
+}
+
+static void tick_ops(struct node *n)
+{
+    for (uint32_t i = 0; i < n->ops_cap; i++) {
+        struct op *op = &n->ops[i];
+        if (op->state != OP_RETRY) continue;
+        if (op->retry_at > n->now) {
+            node_timer(n, op->retry_at);
+            continue;
+        }
+        op->token = ++n->tokens * OPS_MAX + i;
+        op_enqueue(n, op, OP_STORE);
+    }
+}
+
+void node_tick(struct node *n, usec now)
+{
+    node_clock(n, now);
+    n->started = true;
+    if (n->now < n->deadline) return;
+    n->deadline = NEVER;
+    tick_ops(n);
+    sync_tick(n);
+    mesh_tick(n);
+}
+
+usec node_deadline(const struct node *n)
+{
+    return n->deadline;
+}
+
+static int command_join(struct node *n, const struct command *c, uint64_t *out_token)
+{
+    uint32_t index;
+    struct channel *channel = channel_find(n, c->channel, &index);
+    bool person = n->config.role == ROLE_PERSON;
+    if (person && n->certificate_len == 0) return ERR_WRONG_STATE;
+    if (!channel) {
+        if (c->bytes.len > NODE_NAME_BYTES_MAX) return ERR_TOO_LARGE;
+        struct op *op = op_new(n, 0);
+        if (!op) return ERR_BUSY;
+        int rc = channel_add(n, c->channel, c->device, c->bytes, &index);
+        if (rc < 0) {
+            op_free(n, op);
+            return rc;
+        }
+        channel = n->channels[index];
+        op->channel = index;
+        op->author = NONE;
+        op->own = true;
+        op_enqueue(n, op, OP_STORE);
+    }
+    channel->carried = true;
+    for (uint32_t i = 0; i < n->pipes_cap; i++) {
+        struct pipe *p = n->pipes[i];
+        if (p && p->open_done && !p->closing && sync_carry(n, p, index, true) < 0) {
+            pipe_close(n, p, ERR_FULL, err_text(ERR_FULL));
+        }
+    }
+    if (!person || channel->authors[channel->self].tip > 0) return OK;
+    uint8_t body[NODE_CERTIFICATE_BYTES_MAX + 8];
+    struct writer w = writer_of(body, sizeof body);
+    cbor_put_array(&w, 1);
+    cbor_put_bytes(&w, slice_of(n->certificate, n->certificate_len));
+    return feed_append(n, index, ENTRY_JOIN, writer_slice(&w), out_token);
+}
+
+static int command_leave(struct node *n, const struct command *c, uint64_t *out_token)
+{
+    uint32_t index;
+    struct channel *channel = channel_find(n, c->channel, &index);
+    if (!channel || !channel->carried) return ERR_NOT_FOUND;
+    const uint8_t empty = 0x80; /* the empty array */
+    int rc = n->config.role == ROLE_PERSON
+                 ? feed_append(n, index, ENTRY_LEAVE, slice_of(&empty, 1), out_token)
+                 : OK;
+    if (rc < 0) return rc;
+    channel->carried = false;
+    for (uint32_t i = 0; i < n->pipes_cap; i++) {
+        struct pipe *p = n->pipes[i];
+        if (p && p->open_done && !p->closing && share_of(p, index)) {
+            if (sync_carry(n, p, index, false) < 0) pipe_close(n, p, ERR_FULL, err_text(ERR_FULL));
+        }
+    }
+    return OK;
+}
+
+static int command_send(struct node *n, const struct command *c, uint64_t *out_token)
+{
+    uint32_t index;
+    struct channel *channel = channel_find(n, c->channel, &index);
+    if (!channel || !channel->carried) return ERR_NOT_FOUND;
+    if (c->entry_kind == ENTRY_JOIN || c->bytes.len == 0) return ERR_INVALID;
+    if (channel->self == NONE) return ERR_DENIED;
+    if (channel->authors[channel->self].tip == 0) return ERR_WRONG_STATE;
+    return feed_append(n, index, c->entry_kind, c->bytes, out_token);
+}
+
+static int command_certificate(struct node *n, slice bytes)
+{
+    struct certificate c;
+    int rc = certificate_parse(n->crypto, bytes, &c);
+    if (rc < 0) return rc;
+    if (memcmp(c.device, n->device, ID_BYTES) != 0) return ERR_INVALID;
+    memcpy(n->certificate, bytes.ptr, bytes.len);
+    n->certificate_len = bytes.len;
+    return OK;
+}
+
+int64_t node_command(struct node *n, const struct command *c, usec now)
+{
+    uint64_t token = 0;
+    int rc = ERR_INVALID;
+    bool needs_channel = c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND;
+    bool needs_device =
+        c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER || c->kind == COMMAND_CONNECT_FAILED;
+    node_clock(n, now);
+    n->started = true;
+    if ((needs_channel && !c->channel) || (needs_device && !c->device)) return ERR_INVALID;
+    switch (c->kind) {
+    case COMMAND_CERTIFICATE: rc = command_certificate(n, c->bytes); break;
+    case COMMAND_JOIN: rc = command_join(n, c, &token); break;
+    case COMMAND_LEAVE: rc = command_leave(n, c, &token); break;
+    case COMMAND_SEND: rc = command_send(n, c, &token); break;
+    case COMMAND_PEER: rc = mesh_hint(n, c->device, c->online); break;
+    case COMMAND_CONNECT_FAILED:
+        mesh_failed(n, c->device, c->path);
+        rc = OK;
+        break;
+    case COMMAND_NETWORK:
+        mesh_network(n);
+        rc = OK;
+        break;
+    }
+    return rc < 0 ? rc : (int64_t)token;
+}
+
+/* --- actions --- */
+
+static void show_entry(struct node *n, const struct op *op, struct action *out)
+{
+    const struct channel *c = n->channels[op->channel];
+    const struct author *a = &c->authors[op->author];
+    const struct blob *b = op->blob;
+    n->shown_blob = blob_keep(op->blob);
+    memcpy(n->shown_account, a->account ? a->account : (const uint8_t *)"", a->account_len);
+    out->entry = (struct entry_view){
+        .channel = c->id,
+        .author = b->entry.author,
+        .seq = b->entry.seq,
+        .id = b->id,
+        .kind = b->entry.kind,
+        .time_ms = b->entry.time_ms,
+        .place_ms = b->arrival.place_ms,
+        .body = b->entry.body,
+        .account = slice_of(n->shown_account, a->account_len),
+        .from = b->arrival.from,
+        .path = b->arrival.path,
+        .arrived_ms = b->arrival.arrived_ms,
+    };
+}
+
+static void show_store(struct node *n, struct op *op, struct action *out)
+{
+    const struct channel *c = n->channels[op->channel];
+    op->state = OP_STORING;
+    out->kind = ACTION_STORE;
+    out->token = op->token;
+    if (op->author != NONE) {
+        show_entry(n, op, out);
+        out->record = slice_of(op->blob->data, op->blob->len);
+        return;
+    }
+    struct writer w = writer_of(n->shown_record, sizeof n->shown_record);
+    struct channel_record record = {c->id, c->authority, slice_of(c->name, c->name_len)};
+    int rc = record_write_channel(&record, &w);
+    assert(rc == OK);
+    out->record = writer_slice(&w);
+    out->entry.channel = c->id;
+}
+
+static bool next_op(struct node *n, struct action *out)
+{
+    while (n->op_queue.head != NONE) {
+        struct op *op = &n->ops[n->op_queue.head];
+        n->op_queue.head = op->next;
+        if (n->op_queue.head == NONE) n->op_queue.tail = NONE;
+        const struct channel *c = n->channels[op->channel];
+        switch (op->state) {
+        case OP_STORE: show_store(n, op, out); return true;
+        case OP_READ:
+            op->state = OP_READING;
+            out->kind = ACTION_READ;
+            out->token = op->token;
+            out->entry.channel = c->id;
+            out->entry.author = c->authors[op->author].device;
+            out->entry.seq = op->seq;
+            return true;
+        case OP_DELIVER:
+            out->kind = ACTION_DELIVER;
+            out->token = op->command_token;
+            show_entry(n, op, out);
+            op_free(n, op);
+            return true;
+        default: op_free(n, op); /* taken back before it was given out */
+        }
+    }
+    return false;
+}
+
+static bool next_warning(struct node *n, struct action *out)
+{
+    if (n->warnings_len == 0) return false;
+    struct warning *w = &n->warnings[n->warnings_head];
+    n->warnings_head = (n->warnings_head + 1) % WARNINGS_MAX;
+    n->warnings_len--;
+    memcpy(n->shown_device, w->device, ID_BYTES);
+    out->kind = ACTION_WARNING;
+    out->result = w->result;
+    out->device = w->has_device ? n->shown_device : NULL;
+    out->text = slice_text(w->text);
+    return true;
+}
+
+static void show_peer(struct node *n, const struct peer *p, struct action *out)
+{
+    memcpy(n->shown_device, p->device, ID_BYTES);
+    memcpy(n->shown_account, p->account, p->account_len);
+    out->device = n->shown_device;
+    out->account = slice_of(n->shown_account, p->account_len);
+    out->role = p->role;
+}
+
+static bool next_peer(struct node *n, struct action *out)
+{
+    while (n->peer_queue.head != NONE) {
+        struct peer *p = n->peers[n->peer_queue.head];
+        if (p->announce) {
+            p->announce = false;
+            show_peer(n, p, out);
+            out->kind = ACTION_PEER;
+            out->path = p->path;
+            out->rtt_us = p->rtt_us;
+            return true;
+        }
+        if (p->direct.due || p->relay.due) {
+            show_peer(n, p, out);
+            out->kind = ACTION_CONNECT;
+            out->path = p->direct.due ? PATH_DIRECT : PATH_RELAY;
+            if (p->direct.due)
+                p->direct.due = false;
+            else
+                p->relay.due = false;
+            return true;
+        }
+        n->peer_queue.head = p->next;
+        if (n->peer_queue.head == NONE) n->peer_queue.tail = NONE;
+        p->queued = false;
+        peer_release(n, p->slot);
+    }
+    return false;
+}
+
+static bool next_delivered(struct node *n, struct action *out)
+{
+    while (n->pipe_queues[QUEUE_DELIVERED].head != NONE) {
+        struct pipe *p = n->pipes[n->pipe_queues[QUEUE_DELIVERED].head];
+        for (uint32_t i = 0; i < p->shares_len && p->peer != NONE; i++) {
+            struct share *s = p->shares[i];
+            const struct channel *c = n->channels[i];
+            if (!s || !s->delivered_due || c->self >= s->have_cap) continue;
+            s->delivered_due = false;
+            uint32_t seq = s->have[c->self], have = c->authors[c->self].have;
+            show_peer(n, n->peers[p->peer], out);
+            out->kind = ACTION_DELIVERED;
+            out->channel = c->id;
+            out->seq = seq < have ? seq : have; /* a claim beyond what exists says nothing */
+            return true;
+        }
+        pipe_dequeue(n, p, QUEUE_DELIVERED);
+    }
+    return false;
+}
+
+static bool next_pipe(struct node *n, struct action *out)
+{
+    if (n->pipe_queues[QUEUE_CLOSE].head != NONE) {
+        struct pipe *p = n->pipes[n->pipe_queues[QUEUE_CLOSE].head];
+        memcpy(n->shown_text, p->close_text, sizeof n->shown_text);
+        out->kind = ACTION_CLOSE;
+        out->link = p->number;
+        out->result = p->close_result;
+        out->text = slice_text(n->shown_text);
+        pipe_free(n, p->slot);
+        return true;
+    }
+    if (n->pipe_queues[QUEUE_WRITABLE].head != NONE) {
+        struct pipe *p = n->pipes[n->pipe_queues[QUEUE_WRITABLE].head];
+        pipe_dequeue(n, p, QUEUE_WRITABLE);
+        out->kind = ACTION_WRITABLE;
+        out->link = p->number;
+        return true;
+    }
+    return false;
+}
+
+bool node_next(struct node *n, struct action *out)
+{
+    node_clock(n, n->now);
+    *out = (struct action){.kind = ACTION_WARNING};
+    return next_op(n, out) || next_delivered(n, out) || next_peer(n, out) || next_warning(n, out) ||
+           next_pipe(n, out);
+}

@@ -1,0 +1,305 @@
+/* state.h - what a node remembers, shared by node.c, channel.c, feed.c, sync.c and mesh.c; nobody else
+ * includes it.
+ *
+ * Everything lives in tables of pointers or values that are addressed by index, because indices survive
+ * growth and cost half of a pointer in the browser. Work that waits for the shell stands in queues through
+ * the objects themselves (struct queue), so nothing can overflow: an object is at most once in a queue. */
+#ifndef CORE_STATE_H
+#define CORE_STATE_H
+
+#include "base/buffer.h"
+#include "base/map.h"
+#include "core/entry.h"
+#include "core/link.h"
+#include "core/message.h"
+#include "core/node.h"
+#include "core/random.h"
+
+#define NONE UINT32_MAX
+#define NEVER UINT64_MAX
+
+enum {
+    OPS_MAX = 2048,            /* stores, reads and deliveries under way */
+    OPS_RESERVE = 64,          /* kept back from links for the node's own writes */
+    CACHE_SLOTS = 256,         /* recent entries kept in memory, so that handing them on needs no READ */
+    SERVE_WINDOW = 8,          /* entries being read ahead for one link */
+    REQUESTS_MAX = 64,         /* WANTs of the other side, waiting; for one link and channel */
+    WANTS_MAX = 32,            /* own WANTs unanswered; for one link and channel */
+    CONTROL_BYTES_MAX = 32768, /* small messages waiting on one link */
+    PUSH_LAG = 8,              /* own entries that are pushed to a link that has not acknowledged them yet */
+    GLITCHES_MAX = 100,
+    PHANTOMS_MAX = 4096, /* authors that one link claims and of whom nothing is held */
+    WARNINGS_MAX = 16,
+    MESH_DIALS_MAX = 64, /* devices that this one keeps links to by itself */
+};
+
+#define HAVE_PAUSE_US (50 * MILLISECONDS)
+#define WANT_PATIENCE_US (4 * SECONDS)
+#define WANT_GRACE_US (500 * MILLISECONDS) /* for an author who will push the entry himself */
+#define STORE_RETRY_US (1 * SECONDS)
+#define PING_US (15 * SECONDS)
+#define DEAD_US (40 * SECONDS)
+#define HANDSHAKE_US (10 * SECONDS)
+#define CLOSING_US (1 * SECONDS) /* how long the reason may take to leave */
+#define DIRECT_PATIENCE_US (5 * SECONDS)
+#define AHEAD_MS (5 * 60 * 1000)
+
+/* A first-in first-out queue of indices; the `next` fields live in the objects. */
+struct queue {
+    uint32_t head, tail; /* NONE when empty */
+};
+
+/* One feed: an author's log in a channel. Entries 1..have are durable, have+1..tip are being stored. */
+struct author {
+    uint8_t device[ID_BYTES];
+    bool used, forked;
+    uint8_t account_len; /* 0 until the JOIN is durable */
+    uint8_t *account;
+    uint32_t have, tip;
+    uint8_t have_id[ID_BYTES], tip_id[ID_BYTES];
+    uint64_t *prefixes; /* the first 8 bytes of the id of entry i+1; tip of them */
+    uint32_t prefixes_cap;
+    uint64_t version;      /* channel version at which `have` last grew */
+    uint32_t newer, older; /* neighbours in the list by version */
+    uint32_t ops_head, ops_tail;
+    /* What is missing: */
+    uint32_t behind_at; /* index in channel.behind, NONE when nobody claims more */
+    uint32_t want_link; /* link slot that was asked, NONE when no WANT is under way */
+    uint32_t want_upto;
+    uint8_t want_failures;
+    usec want_at; /* when it times out; without a WANT: not before */
+};
+
+struct channel {
+    uint8_t id[ID_BYTES], authority[ID_BYTES];
+    uint8_t *name;
+    size_t name_len;
+    bool carried; /* false after LEAVE */
+    struct author *authors;
+    uint32_t authors_len, authors_cap, authors_free; /* free: head of the free list through `older` */
+    struct map by_device;
+    uint32_t self; /* own author index, NONE for a replica */
+    uint64_t version;
+    uint32_t newest; /* head of the list by version */
+    uint32_t *behind;
+    uint32_t behind_len, behind_cap;
+    uint32_t *members; /* link slots whose share is active */
+    uint32_t members_len, members_cap;
+    usec have_at; /* when changed HAVEs are due, NEVER when nothing changed */
+};
+
+struct request {
+    uint32_t author, from, upto;
+};
+
+/* One channel on one link. */
+struct share {
+    bool ours, theirs; /* CARRY said; the share is active when both are */
+    bool active;
+    uint32_t *have;  /* by author index: what the other side says it holds */
+    uint32_t *doubt; /* by author index: a claim that is not believed; NULL until somebody lies */
+    uint32_t have_cap;
+    uint32_t phantoms;
+    uint32_t wants; /* own WANTs unanswered */
+    bool whole;     /* the whole vector is being sent; cursor says how far */
+    bool whole_started;
+    uint32_t cursor;
+    uint64_t version_sent;
+    uint32_t push; /* own seq to push next, 0 when the other side is not level with us */
+    bool delivered_due;
+    struct request *requests;
+    uint32_t requests_head, requests_len;
+};
+
+struct serve {
+    uint32_t channel, author, seq;
+    uint64_t token;    /* of the READ, 0 when the blob is there */
+    struct blob *blob; /* NULL and token 0: could not be read, skip */
+};
+
+/* What the shell is to be told about a pipe. */
+enum pipe_queue { QUEUE_CLOSE, QUEUE_DELIVERED, QUEUE_WRITABLE, PIPE_QUEUES };
+
+struct pipe {
+    uint32_t number; /* the shell's */
+    uint32_t serial; /* tells a slot's tenants apart */
+    struct link link;
+    enum path path;
+    bool has_expected, certified, closing, close_said, open_done;
+    uint8_t expected[ID_BYTES], authority[ID_BYTES];
+    uint32_t peer; /* NONE until the link is open */
+    usec opened_at, heard_at, sent_at, ping_at, closing_at;
+    uint64_t ping_stamp;
+    uint32_t glitches;
+    struct buffer control; /* [length 2 bytes][message] ... */
+    struct share **shares; /* by channel index */
+    uint32_t shares_len;
+    struct serve window[SERVE_WINDOW];
+    uint32_t window_head, window_len;
+    uint32_t serve_channel; /* whose turn it is */
+    int close_result;
+    char close_text[MESSAGE_TEXT_BYTES_MAX + 1];
+    uint32_t slot;
+    bool queued[PIPE_QUEUES];
+    uint32_t next[PIPE_QUEUES];
+};
+
+enum dial_state { DIAL_IDLE, DIAL_WAITING, DIAL_TRYING };
+struct dial {
+    enum dial_state state;
+    usec at; /* WAITING: when to try; TRYING: when it counts as failed */
+    usec pause;
+    bool due; /* an ACTION_CONNECT is to be given out */
+};
+
+struct peer {
+    uint8_t device[ID_BYTES];
+    uint8_t account[NODE_NAME_BYTES_MAX];
+    size_t account_len;
+    enum node_role role;
+    bool online;
+    uint32_t links; /* open ones */
+    enum path path; /* the best of them */
+    uint64_t rtt_us;
+    usec wanted_since;
+    struct dial direct, relay;
+    bool announce, queued;
+    uint32_t slot, next;
+};
+
+enum op_state { OP_FREE, OP_STORE, OP_STORING, OP_STORED, OP_RETRY, OP_DELIVER, OP_READ, OP_READING };
+struct op {
+    enum op_state state;
+    bool own;
+    uint64_t token, command_token;
+    uint32_t channel, author, seq; /* author NONE: a channel record */
+    struct blob *blob;             /* entries */
+    uint32_t pipe, pipe_serial;    /* READ: for whom */
+    usec retry_at, pause;
+    uint32_t next;           /* in the queue of actions or the free list */
+    uint32_t next_of_author; /* the author's stores, by rising seq */
+};
+
+struct warning {
+    int result;
+    bool has_device;
+    uint8_t device[ID_BYTES];
+    const char *text; /* static */
+};
+
+struct cached {
+    uint32_t channel, author, seq;
+    struct blob *blob;
+};
+
+struct node {
+    const struct allocator *allocator;
+    const struct crypto *crypto;
+    struct node_config config;
+    uint8_t device[ID_BYTES], noise_secret[KEY_BYTES], map_secret[16];
+    struct random random;
+    usec now, deadline;
+    uint64_t clock_ms; /* hybrid logical clock */
+    bool started;      /* an input other than restore came */
+    uint8_t certificate[NODE_CERTIFICATE_BYTES_MAX];
+    size_t certificate_len;
+
+    struct channel **channels;
+    uint32_t channels_len, channels_cap;
+    struct map channel_by_id;
+    struct pipe **pipes; /* NULL: free slot */
+    uint32_t pipes_cap, pipes_used, serial;
+    struct map pipe_by_number;
+    struct peer **peers;
+    uint32_t peers_cap, peers_used;
+    struct map peer_by_device;
+    struct op *ops;
+    uint32_t ops_cap, ops_used, ops_free;
+    uint64_t tokens;
+
+    struct queue op_queue, peer_queue, pipe_queues[PIPE_QUEUES];
+    struct warning warnings[WARNINGS_MAX];
+    uint32_t warnings_head, warnings_len;
+    struct cached cache[CACHE_SLOTS];
+
+    uint8_t scratch[LINK_FRAME_BYTES_MAX]; /* one received frame */
+    uint8_t plain[LINK_MESSAGE_BYTES_MAX]; /* one message to be sent */
+    /* What the last action shows; good until the next call. */
+    struct blob *shown_blob;
+    uint8_t shown_record[512], shown_device[ID_BYTES], shown_account[NODE_NAME_BYTES_MAX];
+    char shown_text[MESSAGE_TEXT_BYTES_MAX + 1];
+};
+
+/* node.c */
+void node_clock(struct node *n, usec now);
+/* The deadline is at most this. */
+void node_timer(struct node *n, usec at);
+void node_warn(struct node *n, int result, const uint8_t *device, const char *text);
+/* A free operation or NULL (table full or no memory); reserve: how many must stay free. */
+struct op *op_new(struct node *n, uint32_t reserve);
+void op_free(struct node *n, struct op *op);
+void op_enqueue(struct node *n, struct op *op, enum op_state state);
+/* Grows an array of `size`-byte items to at least `want` of them, zeroed; new cap in *cap. */
+int grow(const struct allocator *a, void **array, uint32_t *cap, uint32_t want, size_t size) BASE_CHECKED;
+
+/* channel.c */
+struct channel *channel_find(const struct node *n, const uint8_t *id, uint32_t *out_index);
+int channel_add(struct node *n, const uint8_t *id, const uint8_t *authority, slice name,
+                uint32_t *out_index) BASE_CHECKED;
+void channel_free(struct node *n, struct channel *c);
+uint32_t author_find(const struct channel *c, const uint8_t *device);
+int author_add(struct node *n, struct channel *c, const uint8_t *device, uint32_t *out_index) BASE_CHECKED;
+/* Frees an author of whom nothing is held and nobody claims anything. */
+void author_drop_phantom(struct node *n, struct channel *c, uint32_t author);
+/* Moves the author to the front of the list by version. */
+void author_touch(struct channel *c, uint32_t author);
+void channel_set_behind(struct node *n, struct channel *c, uint32_t author, bool behind);
+
+/* feed.c */
+int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from) BASE_CHECKED;
+int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body,
+                uint64_t *out_token) BASE_CHECKED;
+int feed_restore(struct node *n, slice wire, const struct arrival *arrival) BASE_CHECKED;
+void feed_done(struct node *n, struct op *op, int result);
+void feed_retry(struct node *n, struct op *op);
+/* The blob of an entry if it is in memory, else NULL. Not a new reference. */
+struct blob *feed_cached(const struct node *n, uint32_t channel, uint32_t author, uint32_t seq);
+
+/* sync.c */
+int sync_carry_all(struct node *n, struct pipe *p) BASE_CHECKED;
+int sync_carry(struct node *n, struct pipe *p, uint32_t channel, bool on) BASE_CHECKED;
+int sync_message(struct node *n, struct pipe *p, struct message *m) BASE_CHECKED;
+/* An author's durable part grew. */
+void sync_grew(struct node *n, uint32_t channel, uint32_t author);
+/* Received entries were lost again: ask for them anew after a pause. */
+void sync_lost(struct node *n, uint32_t channel, uint32_t author);
+void sync_read_done(struct node *n, struct op *op, int result, slice record);
+/* The next message for the link in n->plain, or empty. */
+slice sync_next(struct node *n, struct pipe *p);
+bool sync_has_output(const struct node *n, const struct pipe *p);
+void sync_pipe_gone(struct node *n, struct pipe *p);
+void sync_tick(struct node *n);
+struct share *share_of(const struct pipe *p, uint32_t channel);
+
+/* mesh.c */
+struct pipe *pipe_find(const struct node *n, uint32_t number);
+void pipe_enqueue(struct node *n, struct pipe *p, enum pipe_queue which);
+void pipe_dequeue(struct node *n, struct pipe *p, enum pipe_queue which);
+void pipe_close(struct node *n, struct pipe *p, int result, const char *text);
+void pipe_wake(struct node *n, struct pipe *p);
+void pipe_free(struct node *n, uint32_t slot);
+/* Puts a small message into the control queue; a full queue counts as a glitch and drops it. */
+bool pipe_control(struct node *n, struct pipe *p, slice message);
+void pipe_glitch(struct node *n, struct pipe *p);
+int mesh_opened(struct node *n, struct pipe *p) BASE_CHECKED;
+void mesh_closed(struct node *n, struct pipe *p);
+void mesh_heard(struct node *n, struct pipe *p);
+int mesh_hint(struct node *n, const uint8_t *device, bool online) BASE_CHECKED;
+void mesh_failed(struct node *n, const uint8_t *device, enum path path);
+void mesh_network(struct node *n);
+void mesh_tick(struct node *n);
+/* Frees a peer that nobody needs any more. */
+void peer_announce(struct node *n, struct peer *p);
+void peer_release(struct node *n, uint32_t slot);
+
+#endif

@@ -1,0 +1,286 @@
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cbor.h"
+
+struct world *world_new(void)
+{
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    assert_int_equal(crypto_native_start(), OK);
+    w->now = 1760000000 * SECONDS;
+    memset(w->authority_seed, 0xA0, 32);
+    crypto_native()->sign_public(NULL, w->authority, w->authority_seed);
+    channel_id(crypto_native(), w->authority, SLICE("general"), w->channel);
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    for (int i = 0; i < PLACES; i++) {
+        node_destroy(w->places[i].node);
+        free(w->places[i].disk);
+    }
+    free(w);
+}
+
+const uint8_t *world_device(const struct world *w, int place)
+{
+    return node_device(w->places[place].node);
+}
+
+int world_certificate(const struct world *w, const uint8_t *device, const char *account, uint8_t out[512])
+{
+    struct certificate c = {.account = slice_text(account),
+                            .device = device,
+                            .issued_s = w->now / SECONDS - 10,
+                            .expires_s = w->now / SECONDS + 86400};
+    int len = certificate_write(crypto_native(), &c, w->authority_seed, out, 512);
+    assert_true(len > 0);
+    return len;
+}
+
+static void create(struct world *w, int place, enum node_role role)
+{
+    struct place *p = &w->places[place];
+    struct node_config config = {.role = role};
+    memcpy(config.identity_seed, p->seed, 32);
+    memset(config.random_seed, 0x10 + place, 32);
+    memcpy(config.random_seed, &w->now, sizeof w->now);
+    assert_int_equal(node_create(&config, &allocator_libc, crypto_native(), w->now, &p->node), OK);
+}
+
+static void enter(struct world *w, int place, const char *account)
+{
+    struct place *p = &w->places[place];
+    uint8_t certificate[512];
+    int len = world_certificate(w, world_device(w, place), account, certificate);
+    struct command c = {.kind = COMMAND_CERTIFICATE, .bytes = slice_of(certificate, (size_t)len)};
+    assert_int_equal(node_command(p->node, &c, w->now), 0);
+}
+
+void world_add(struct world *w, int place, enum node_role role, const char *account)
+{
+    struct place *p = &w->places[place];
+    memset(p->seed, place + 1, 32);
+    if (role == ROLE_REPLICA) memcpy(p->seed, w->authority_seed, 32);
+    p->disk = calloc(RECORDS, sizeof *p->disk);
+    create(w, place, role);
+    if (role == ROLE_PERSON) enter(w, place, account);
+    struct command join = {
+        .kind = COMMAND_JOIN, .channel = w->channel, .device = w->authority, .bytes = SLICE("general")};
+    assert_true(node_command(p->node, &join, w->now) >= 0);
+    world_settle(w);
+}
+
+void world_restart(struct world *w, int place)
+{
+    struct place *p = &w->places[place];
+    for (int i = 0; i < w->links_len; i++) {
+        if (w->links[i].a == place || w->links[i].b == place) world_cut(w, i);
+    }
+    bool replica = memcmp(p->seed, w->authority_seed, 32) == 0;
+    node_destroy(p->node);
+    create(w, place, replica ? ROLE_REPLICA : ROLE_PERSON);
+    p->held_len = 0;
+    for (int pass = 0; pass < 2; pass++) { /* channel records first, then entries in the order of the disk */
+        for (size_t i = 0; i < p->records; i++) {
+            if ((p->disk[i].seq == 0) != (pass == 0)) continue;
+            assert_int_equal(node_restore(p->node, slice_of(p->disk[i].bytes, p->disk[i].len), w->now), OK);
+        }
+    }
+    if (!replica) enter(w, place, "restarted");
+}
+
+int world_link(struct world *w, int a, int b, enum path path)
+{
+    int number = w->links_len++;
+    assert_true(number < 16);
+    w->links[number].a = a;
+    w->links[number].b = b;
+    w->links[number].up = true;
+    struct node_link info = {.path = path, .initiator = true, .binding = SLICE("test")};
+    assert_int_equal(node_link_up(w->places[a].node, (uint32_t)number, &info, w->now), OK);
+    info.initiator = false;
+    assert_int_equal(node_link_up(w->places[b].node, (uint32_t)number, &info, w->now), OK);
+    return number;
+}
+
+void world_cut(struct world *w, int link)
+{
+    if (!w->links[link].up) return;
+    w->links[link].up = false;
+    node_link_down(w->places[w->links[link].a].node, (uint32_t)link, w->now);
+    node_link_down(w->places[w->links[link].b].node, (uint32_t)link, w->now);
+}
+
+static int place_of(const struct world *w, const uint8_t *device)
+{
+    for (int i = 0; i < PLACES; i++) {
+        if (w->places[i].node && memcmp(world_device(w, i), device, 32) == 0) return i;
+    }
+    return -1;
+}
+
+static void store(struct world *w, struct place *p, const struct action *a)
+{
+    assert_true(p->records < RECORDS);
+    struct stored *s = &p->disk[p->records++];
+    memcpy(s->bytes, a->record.ptr, a->record.len);
+    s->len = a->record.len;
+    memcpy(s->channel, a->entry.channel, 32);
+    if (a->entry.author) memcpy(s->author, a->entry.author, 32);
+    s->seq = a->entry.seq;
+    node_done(p->node, a->token, OK, SLICE_EMPTY, w->now);
+}
+
+static void on_store(struct world *w, struct place *p, const struct action *a)
+{
+    if (p->hold_stores)
+        p->held[p->held_len++] = a->token;
+    else if (p->store_result != OK)
+        node_done(p->node, a->token, p->store_result, SLICE_EMPTY, w->now);
+    else
+        store(w, p, a);
+}
+
+static void on_read(struct world *w, struct place *p, const struct action *a)
+{
+    for (size_t i = 0; i < p->records; i++) {
+        struct stored *s = &p->disk[i];
+        if (s->seq != a->entry.seq || memcmp(s->author, a->entry.author, 32) != 0) continue;
+        node_done(p->node, a->token, OK, slice_of(s->bytes, s->len), w->now);
+        return;
+    }
+    node_done(p->node, a->token, ERR_NOT_FOUND, SLICE_EMPTY, w->now);
+}
+
+static void on_deliver(struct place *p, const struct action *a)
+{
+    assert_true(p->deliveries < DELIVERIES);
+    struct delivery *d = &p->delivered[p->deliveries++];
+    memcpy(d->author, a->entry.author, 32);
+    memcpy(d->from, a->entry.from, 32);
+    d->seq = a->entry.seq;
+    d->token = a->token;
+    d->kind = a->entry.kind;
+    d->path = a->entry.path;
+    snprintf(d->account, sizeof d->account, "%.*s", (int)a->entry.account.len,
+             (const char *)a->entry.account.ptr);
+    struct cbor_reader r = {a->entry.body, false};
+    if (d->kind == ENTRY_TEXT && cbor_array(&r, 8) > 0) {
+        slice text = cbor_bytes(&r, 20000);
+        snprintf(d->text, sizeof d->text, "%.*s", (int)text.len, (const char *)text.ptr);
+    }
+}
+
+static bool pump(struct world *w, int place, uint32_t link)
+{
+    static uint8_t bytes[65536];
+    bool a_side = w->links[link].a == place, moved = false;
+    int other = a_side ? w->links[link].b : w->links[link].a;
+    for (;;) {
+        size_t n = node_transmit(w->places[place].node, link, bytes, sizeof bytes, w->now), used = 0;
+        if (n == 0) return moved;
+        moved = true;
+        w->links[link].bytes_of[a_side ? 0 : 1] += (long)n;
+        if (!w->links[link].up) continue;
+        int rc = node_receive(w->places[other].node, link, slice_of(bytes, n), w->now, &used);
+        assert_true(rc != ERR_BUSY);
+    }
+}
+
+static bool act(struct world *w, int place)
+{
+    struct place *p = &w->places[place];
+    struct action a;
+    bool moved = false;
+    while (p->node && node_next(p->node, &a)) {
+        moved = true;
+        switch (a.kind) {
+        case ACTION_STORE: on_store(w, p, &a); break;
+        case ACTION_READ: on_read(w, p, &a); break;
+        case ACTION_DELIVER: on_deliver(p, &a); break;
+        case ACTION_DELIVERED: {
+            int who = place_of(w, a.device);
+            if (who >= 0) p->acknowledged[who] = a.seq;
+            break;
+        }
+        case ACTION_CONNECT:
+            p->connects++;
+            p->connect_path = a.path;
+            break;
+        case ACTION_CLOSE: {
+            int number = (int)a.link;
+            p->closes++;
+            p->last_close = a.result;
+            snprintf(p->last_text, sizeof p->last_text, "%.*s", (int)a.text.len, (const char *)a.text.ptr);
+            if (number < w->links_len) world_cut(w, number);
+            break;
+        }
+        case ACTION_PEER: {
+            int who = place_of(w, a.device);
+            if (who >= 0) p->peer_path[who] = a.path;
+            break;
+        }
+        case ACTION_WRITABLE: pump(w, place, a.link); break;
+        case ACTION_WARNING:
+            p->warnings++;
+            snprintf(p->last_text, sizeof p->last_text, "%.*s", (int)a.text.len, (const char *)a.text.ptr);
+            break;
+        }
+    }
+    return moved;
+}
+
+void world_settle(struct world *w)
+{
+    bool moved = true;
+    for (int round = 0; moved; round++) {
+        assert_true(round < 10000);
+        moved = false;
+        for (int i = 0; i < PLACES; i++)
+            moved = act(w, i) || moved;
+    }
+}
+
+void world_run(struct world *w, usec time)
+{
+    usec end = w->now + time;
+    world_settle(w);
+    for (int steps = 0; w->now < end; steps++) {
+        assert_true(steps < 100000);
+        usec next = end;
+        for (int i = 0; i < PLACES; i++) {
+            if (w->places[i].node && node_deadline(w->places[i].node) < next)
+                next = node_deadline(w->places[i].node);
+        }
+        if (next > w->now) w->now = next;
+        for (int i = 0; i < PLACES; i++) {
+            if (w->places[i].node) node_tick(w->places[i].node, w->now);
+        }
+        world_settle(w);
+    }
+}
+
+int64_t world_say(struct world *w, int place, const char *text)
+{
+    uint8_t body[256];
+    struct writer b = writer_of(body, sizeof body);
+    cbor_put_array(&b, 1);
+    cbor_put_bytes(&b, slice_text(text));
+    struct command c = {
+        .kind = COMMAND_SEND, .channel = w->channel, .entry_kind = ENTRY_TEXT, .bytes = writer_slice(&b)};
+    return node_command(w->places[place].node, &c, w->now);
+}
+
+int world_heard(const struct world *w, int place, const char *text)
+{
+    int count = 0;
+    for (size_t i = 0; i < w->places[place].deliveries; i++) {
+        count += strcmp(w->places[place].delivered[i].text, text) == 0;
+    }
+    return count;
+}

@@ -1,0 +1,84 @@
+/* world.h - a few nodes in one process, with perfect pipes and a disk each, for unit tests. Time stands still
+ * unless world_run moves it. (sim/ has the worlds with faults.) */
+#ifndef TEST_WORLD_H
+#define TEST_WORLD_H
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/node.h"
+#include "crypto/native.h"
+
+enum { PLACES = 6, RECORDS = 600, DELIVERIES = 2000 };
+
+struct stored {
+    uint8_t bytes[NODE_RECORD_BYTES_MAX];
+    size_t len;
+    uint8_t channel[32], author[32];
+    uint64_t seq;
+};
+
+struct delivery {
+    uint8_t author[32];
+    uint64_t seq, token;
+    uint32_t kind;
+    enum path path;
+    uint8_t from[32];
+    char account[32];
+    char text[64];
+};
+
+struct place {
+    struct node *node;
+    uint8_t seed[32];
+    struct stored *disk;
+    size_t records;
+    struct delivery delivered[DELIVERIES];
+    size_t deliveries;
+    uint64_t acknowledged[PLACES]; /* DELIVERED by the device of that place */
+    int closes, last_close, warnings, connects;
+    char last_text[256];
+    enum path peer_path[PLACES], connect_path;
+    int store_result; /* what STOREs end with */
+    bool hold_stores; /* STOREs stay open */
+    uint64_t held[64];
+    size_t held_len;
+};
+
+struct world {
+    usec now;
+    struct place places[PLACES];
+    uint8_t authority_seed[32], authority[32], channel[32];
+    struct {
+        int a, b; /* places; the link's number is its index at both */
+        bool up, cut;
+        long bytes_of[2];
+    } links[16];
+    int links_len;
+};
+
+struct world *world_new(void);
+void world_free(struct world *w);
+/* Place 0 is the tracker's replica when role says so; others are persons with a certificate, joined. */
+void world_add(struct world *w, int place, enum node_role role, const char *account);
+void world_restart(struct world *w, int place);
+/* A pipe from a to b, a the initiator; returns its number. */
+int world_link(struct world *w, int a, int b, enum path path);
+void world_cut(struct world *w, int link);
+/* Moves bytes and actions until nothing moves. */
+void world_settle(struct world *w);
+/* Lets time pass, in steps to the next deadline. */
+void world_run(struct world *w, usec time);
+int64_t world_say(struct world *w, int place, const char *text);
+/* How often place has this text in its deliveries. */
+int world_heard(const struct world *w, int place, const char *text);
+const uint8_t *world_device(const struct world *w, int place);
+int world_certificate(const struct world *w, const uint8_t *device, const char *account, uint8_t out[512]);
+
+#endif
