@@ -1,0 +1,82 @@
+// The channels of the present tracker, and how much of each is unread.
+import type { Store } from "./store";
+import { ENTRY } from "./core";
+import type { ChannelRow } from "./idb";
+import type { Channel, Id, Message } from "./api";
+
+export interface Channels {
+  list(): Channel[];
+  /** Only channels of this authority are shown: another tracker may have lived at this address before. */
+  useTracker(tracker: Id): void;
+  joined(channel: Id, name: string, authority: Id): void;
+  delivered(message: Message): void;
+  markRead(channel: Id, place: number): Promise<void>;
+}
+
+/** More than this many are not counted one by one at the start. */
+const UNREAD_MAX = 1000;
+
+interface Known extends ChannelRow {
+  unread: number;
+}
+
+export async function createChannels(options: {
+  store: Store;
+  account: string;
+  tracker: Id | undefined;
+  changed: (channel: Channel) => void;
+}): Promise<Channels> {
+  const { store, account, changed } = options;
+  let { tracker } = options;
+  const known = new Map<Id, Known>();
+  const count = (channel: Id, place: number): Promise<number> =>
+    store.countAfter(channel, place, UNREAD_MAX, (row) => row.kind === ENTRY.text && row.account !== account);
+  for (const row of await store.channels()) {
+    known.set(row.channel, { ...row, unread: await count(row.channel, row.readPlace) });
+  }
+
+  const view = ({ channel, name, unread }: Known): Channel => ({ id: channel, name, unread });
+  const shown = (row: Known): boolean => row.name !== "" && row.authority === tracker;
+  const tell = (row: Known): void => {
+    if (shown(row)) changed(view(row));
+  };
+  function get(channel: Id): Known {
+    let row = known.get(channel);
+    if (!row) {
+      row = { channel, name: "", authority: "", readPlace: 0, unread: 0 };
+      known.set(channel, row);
+    }
+    return row;
+  }
+
+  return {
+    list: () => [...known.values()].filter(shown).map(view),
+    useTracker(device) {
+      tracker = device;
+    },
+    joined(channel, name, authority) {
+      const row = get(channel);
+      if (row.name !== name || row.authority !== authority) {
+        Object.assign(row, { name, authority });
+        store.saveChannel(channel, { name, authority }).catch(() => {});
+      }
+      tell(row);
+    },
+    delivered({ channel, kind, mine, place }) {
+      const row = get(channel);
+      if (kind !== "text" || mine || place <= row.readPlace) return;
+      row.unread++;
+      tell(row);
+    },
+    async markRead(channel, place) {
+      const row = get(channel);
+      if (place <= row.readPlace) return;
+      row.readPlace = place;
+      const unread = await count(channel, place);
+      if (row.readPlace !== place) return; // a later call counts
+      row.unread = unread;
+      tell(row);
+      await store.saveChannel(channel, { readPlace: place });
+    },
+  };
+}

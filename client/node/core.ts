@@ -1,0 +1,326 @@
+// The wasm core as typed functions: src/wasm over src/core/node.h, one node for each instance. No decision is
+// taken here; ids are lower-case hexadecimal on this side, times are milliseconds since 1970.
+import { fromHex, fromUtf8, toHex, toUtf8, type Bytes } from "./bytes";
+import { cborDecode, cborEncode, type Cbor } from "./cbor";
+import { cryptoImports, type Sodium } from "./sodium";
+import { nodeError } from "./errors";
+import type { Id, NodeError, Path } from "./api";
+
+export const PATHS = ["none", "tracker", "relay", "direct", "lan"] as const;
+export type LinkPath = (typeof PATHS)[number];
+export const ENTRY = { join: 1, leave: 2, text: 3, profile: 4 } as const;
+export const TRANSMIT_ROOM = 20 * 1024;
+export const TRANSMIT_MAX = 64 * 1024;
+export const BODY_BYTES_MAX = 16 * 1024;
+
+/** One entry of a feed: struct entry_view. */
+export interface Entry {
+  channel: Id;
+  author: Id;
+  seq: number;
+  id: Id;
+  kind: number;
+  time: number;
+  place: number;
+  body: Bytes;
+  account: string;
+  from: Id;
+  path: Path;
+  arrived: number;
+}
+
+export type Action =
+  | { kind: "store"; token: number; record: Bytes; channel: Id; entry?: Entry }
+  | { kind: "read"; token: number; channel: Id; author: Id; seq: number }
+  | { kind: "deliver"; token: number; entry: Entry }
+  | { kind: "delivered"; channel: Id; device: Id; account: string; seq: number; replica: boolean }
+  | { kind: "connect"; device: Id; path: LinkPath }
+  | { kind: "close"; link: number; code: string; text: string }
+  | { kind: "peer"; device: Id; account: string; replica: boolean; path: LinkPath; rttMs?: number }
+  | { kind: "writable"; link: number }
+  | { kind: "warning"; device?: Id; code: string; text: string };
+
+export type Command =
+  | { kind: "certificate"; bytes: Uint8Array }
+  | { kind: "join"; channel: Id; authority: Id; name: string }
+  | { kind: "leave"; channel: Id }
+  | { kind: "send"; channel: Id; entryKind: number; body: Bytes }
+  | { kind: "peer"; device: Id; online: boolean }
+  | { kind: "connect-failed"; device: Id; path: LinkPath }
+  | { kind: "network" };
+
+export interface Certificate {
+  account: string;
+  device: Id;
+  authority: Id;
+  issued: number;
+  expires: number;
+}
+
+export interface LinkInfo {
+  path: LinkPath;
+  initiator: boolean;
+  expected?: Id;
+  binding: string;
+}
+
+export interface CoreConfig {
+  identitySeed: Uint8Array;
+  randomSeed: Uint8Array;
+  directPatienceMs?: number;
+}
+
+export interface Core {
+  readonly device: Id;
+  /** False: the record does not fit what came before and was left out. */
+  restore(record: Uint8Array, now: number): boolean;
+  linkUp(link: number, info: LinkInfo, now: number): void;
+  linkDown(link: number, now: number): void;
+  /** How many bytes were consumed. busy: drain and give the rest again; dead: the link is closed, drop the rest. */
+  receive(link: number, bytes: Uint8Array, now: number): { used: number; state: "ok" | "busy" | "dead" };
+  /** A copy of what is to be sent next, or undefined. */
+  transmit(link: number, room: number, now: number): Bytes | undefined;
+  /** A token, or 0 where there is nothing to wait for. Throws a NodeError. */
+  command(command: Command, now: number): number;
+  /** `failed`: a name of base/err.h. */
+  done(token: number, now: number, result?: { failed?: string; record?: Uint8Array }): void;
+  tick(now: number): void;
+  /** When tick is due; Infinity for never. */
+  deadline(): number;
+  next(): Action | undefined;
+  destroy(): void;
+}
+
+/** What needs no node; a tracker's part of it is for tests. */
+export interface CoreTools {
+  certificateParse(bytes: Uint8Array): Certificate;
+  certificateWrite(seed: Uint8Array, fields: Certificate): Bytes;
+  channelId(authority: Id, name: string): Id;
+  sign(seed: Uint8Array, domain: string, bytes: Uint8Array): Bytes;
+  create(config: CoreConfig, now: number): Core;
+}
+
+interface Exports {
+  memory: WebAssembly.Memory;
+  _initialize(): void;
+  w_input(): number;
+  w_output(): number;
+  w_buffer_size(): number;
+  w_create(length: number, now: number): number;
+  w_destroy(): void;
+  w_device(): number;
+  w_restore(length: number, now: number): number;
+  w_link_up(link: number, length: number, now: number): number;
+  w_link_down(link: number, now: number): void;
+  w_receive(link: number, length: number, now: number): number;
+  w_used(): number;
+  w_transmit(link: number, room: number, now: number): number;
+  w_command(length: number, now: number): number;
+  w_done(token: number, result: number, length: number, now: number): void;
+  w_tick(now: number): void;
+  w_deadline(): number;
+  w_next(): number;
+  w_error_text(code: number): number;
+  w_error_name(code: number): number;
+  w_certificate(length: number): number;
+  w_certificate_write(length: number): number;
+  w_channel_id(length: number): number;
+  w_sign(length: number): number;
+}
+
+const COMMAND = { certificate: 1, join: 2, leave: 3, send: 4, peer: 5, "connect-failed": 6, network: 7 } as const;
+const ERROR_CODES_MAX = 64;
+const NONE = new Uint8Array(0);
+
+function idToBytes(id: Id): Bytes {
+  const bytes = fromHex(id);
+  if (!bytes || bytes.length !== 32) throw nodeError("INVALID", `${id} is not an id`);
+  return bytes;
+}
+
+/** [kind, channel, device, bytes, entry kind, path, online], see w_command. */
+function commandArray(command: Command): Cbor[] {
+  const row = (channel: Bytes, device: Bytes, bytes: Uint8Array, entryKind = 0, path = 0, online = 0): Cbor[] => [
+    COMMAND[command.kind], channel, device, bytes as Bytes, entryKind, path, online,
+  ];
+  switch (command.kind) {
+    case "certificate": return row(NONE, NONE, command.bytes);
+    case "join": return row(idToBytes(command.channel), idToBytes(command.authority), toUtf8(command.name));
+    case "leave": return row(idToBytes(command.channel), NONE, NONE);
+    case "send": return row(idToBytes(command.channel), NONE, command.body, command.entryKind);
+    case "peer": return row(NONE, idToBytes(command.device), NONE, 0, 0, command.online ? 1 : 0);
+    case "connect-failed": return row(NONE, idToBytes(command.device), NONE, 0, PATHS.indexOf(command.path));
+    case "network": return row(NONE, NONE, NONE);
+  }
+}
+
+type EntryRow = [Bytes, Bytes, number, Bytes, number, number, number, Bytes, Bytes, Bytes, number, number];
+
+function entryOf(row: EntryRow): Entry {
+  const path = PATHS[row[10]] ?? "none";
+  return {
+    channel: toHex(row[0]), author: toHex(row[1]), seq: row[2], id: toHex(row[3]), kind: row[4],
+    time: row[5], place: row[6], body: row[7], account: fromUtf8(row[8]), from: toHex(row[9]),
+    path: path === "none" ? "own" : path, arrived: row[11],
+  };
+}
+
+type ActionRow = [
+  kind: number, link: number, token: number, record: Bytes, channel: Bytes, device: Bytes, account: Bytes,
+  seq: number, role: number, path: number, rttUs: number, result: number, text: Bytes, entry: EntryRow,
+];
+
+function actionOf(row: ActionRow, errorName: (code: number) => string): Action {
+  const [kind, link, token, record, channel, device, account, seq, role, path, rttUs, result, text, entry] = row;
+  const replica = role === 1;
+  const linkPath = PATHS[path] ?? "none";
+  const said = () => ({ code: errorName(-result), text: fromUtf8(text) });
+  switch (kind) {
+    case 1: {
+      const view = entryOf(entry);
+      return { kind: "store", token, record, channel: view.channel, ...(view.author ? { entry: view } : {}) };
+    }
+    case 2: {
+      const { channel: of, author, seq: number } = entryOf(entry);
+      return { kind: "read", token, channel: of, author, seq: number };
+    }
+    case 3: return { kind: "deliver", token, entry: entryOf(entry) };
+    case 4: {
+      return {
+        kind: "delivered", channel: toHex(channel), device: toHex(device), account: fromUtf8(account), seq, replica,
+      };
+    }
+    case 5: return { kind: "connect", device: toHex(device), path: linkPath };
+    case 6: return { kind: "close", link, ...said() };
+    case 7: {
+      const rtt = rttUs > 0 ? { rttMs: rttUs / 1000 } : {};
+      return { kind: "peer", device: toHex(device), account: fromUtf8(account), replica, path: linkPath, ...rtt };
+    }
+    case 8: return { kind: "writable", link };
+    case 9: return { kind: "warning", ...(device.length > 0 ? { device: toHex(device) } : {}), ...said() };
+    default: throw nodeError("INVALID", `the core gave an action of unknown kind ${kind}`);
+  }
+}
+
+/** The border: buffers in and out, and errors in words. */
+function bindBuffers(exports: Exports) {
+  const input = exports.w_input();
+  const output = exports.w_output();
+  const size = exports.w_buffer_size();
+  const take = (length: number): Bytes => new Uint8Array(exports.memory.buffer.slice(output, output + length) as ArrayBuffer);
+  const errorName = (code: number): string => fromUtf8(take(exports.w_error_name(code)));
+  return {
+    size,
+    take,
+    give(bytes: Uint8Array): number {
+      if (bytes.length > size) throw nodeError("TOO_LARGE", "larger than the core's buffer");
+      new Uint8Array(exports.memory.buffer).set(bytes, input);
+      return bytes.length;
+    },
+    errorName,
+    error: (code: number): Error & NodeError =>
+      nodeError(errorName(code), fromUtf8(take(exports.w_error_text(code)))),
+  };
+}
+
+type Border = ReturnType<typeof bindBuffers>;
+
+function errorCodes(border: Border): Map<string, number> {
+  const codes = new Map<string, number>();
+  for (let code = -1; code > -ERROR_CODES_MAX; code--) {
+    const name = border.errorName(code);
+    if (!codes.has(name)) codes.set(name, code);
+  }
+  return codes;
+}
+
+function createNode(exports: Exports, border: Border, codes: Map<string, number>): Core {
+  const busy = codes.get("BUSY");
+  return {
+    device: toHex(border.take(exports.w_device())),
+    restore: (record, now) => exports.w_restore(border.give(record), now) === 0,
+    linkUp(link, info, now) {
+      const { path, initiator, expected, binding } = info;
+      const length = border.give(
+        cborEncode([
+          PATHS.indexOf(path), initiator ? 1 : 0, expected ? idToBytes(expected) : NONE, toUtf8(binding),
+        ]),
+      );
+      const result = exports.w_link_up(link, length, now);
+      if (result < 0) throw border.error(result);
+    },
+    linkDown: (link, now) => exports.w_link_down(link, now),
+    receive(link, bytes, now) {
+      const piece = bytes.length > border.size ? bytes.subarray(0, border.size) : bytes;
+      const result = exports.w_receive(link, border.give(piece), now);
+      return { used: exports.w_used(), state: result === 0 ? "ok" : result === busy ? "busy" : "dead" };
+    },
+    transmit(link, room, now) {
+      const length = exports.w_transmit(link, Math.min(room, TRANSMIT_MAX), now);
+      return length > 0 ? border.take(length) : undefined;
+    },
+    command(command, now) {
+      const result = exports.w_command(border.give(cborEncode(commandArray(command))), now);
+      if (result < 0) throw border.error(result);
+      return result;
+    },
+    done(token, now, result = {}) {
+      const code = result.failed ? (codes.get(result.failed) ?? codes.get("IO") ?? -1) : 0;
+      exports.w_done(token, code, border.give(result.record ?? NONE), now);
+    },
+    tick: (now) => exports.w_tick(now),
+    deadline() {
+      const at = exports.w_deadline();
+      return at < 0 ? Number.POSITIVE_INFINITY : at;
+    },
+    next() {
+      const length = exports.w_next();
+      return length > 0 ? actionOf(cborDecode(border.take(length)) as ActionRow, border.errorName) : undefined;
+    },
+    destroy: () => exports.w_destroy(),
+  };
+}
+
+/** A fresh instance; `sodium.ready` must have resolved. One node can be created in it at a time. */
+export function instantiateCore(module: WebAssembly.Module, sodium: Sodium): CoreTools {
+  let bytes = new Uint8Array(0);
+  const memory = (): Uint8Array => {
+    if (bytes.length === 0) bytes = new Uint8Array(exports.memory.buffer); // first use, or detached by growing
+    return bytes;
+  };
+  const instance = new WebAssembly.Instance(module, { crypto: cryptoImports(sodium, memory) });
+  const exports = instance.exports as unknown as Exports;
+  exports._initialize();
+  const border = bindBuffers(exports);
+  const codes = errorCodes(border);
+  const checked = (length: number): Bytes => {
+    if (length < 0) throw border.error(length);
+    return border.take(length);
+  };
+  return {
+    certificateParse(certificate) {
+      const [account, device, authority, issued, expires] = cborDecode(
+        checked(exports.w_certificate(border.give(certificate))),
+      ) as [Bytes, Bytes, Bytes, number, number];
+      return { account: fromUtf8(account), device: toHex(device), authority: toHex(authority), issued, expires };
+    },
+    certificateWrite(seed, fields) {
+      const row: Cbor[] = [
+        seed as Bytes, toUtf8(fields.account), idToBytes(fields.device), idToBytes(fields.authority),
+        fields.issued, fields.expires,
+      ];
+      return checked(exports.w_certificate_write(border.give(cborEncode(row))));
+    },
+    channelId: (authority, name) =>
+      toHex(checked(exports.w_channel_id(border.give(cborEncode([idToBytes(authority), toUtf8(name)]))))),
+    sign: (seed, domain, message) =>
+      checked(exports.w_sign(border.give(cborEncode([seed as Bytes, toUtf8(domain), message as Bytes])))),
+    create(config, now) {
+      const { identitySeed, randomSeed, directPatienceMs = 0 } = config;
+      const row: Cbor[] = [identitySeed as Bytes, randomSeed as Bytes, 0, directPatienceMs];
+      const result = exports.w_create(border.give(cborEncode(row)), now);
+      if (result < 0) throw border.error(result);
+      return createNode(exports, border, codes);
+    },
+  };
+}

@@ -1,0 +1,361 @@
+// One account's device in this browser: core, store, links, and what a page is told of them. Lives in the worker.
+// Opening takes three steps: the database, the lease (another tab may be this device now), the core from its records.
+import { concat, fromHex, randomBytes, toHex, toUtf8, type Bytes } from "./bytes";
+import type { Clock } from "./clock";
+import { BODY_BYTES_MAX, ENTRY, type CoreTools, type Entry } from "./core";
+import { nodeError } from "./errors";
+import { createChannels } from "./channels";
+import type { MarkRow } from "./idb";
+import { acquireLease, isLeaseLost, type Lease } from "./lease";
+import { createLinks, type Links, type RtcTab } from "./links";
+import { createMarks } from "./marks";
+import { messageOf, rowOf, textBody } from "./messages";
+import { createPeers } from "./peers";
+import type { Switches } from "./protocol";
+import { createShell, type NodeAction, type Shell, type StoreRequest } from "./shell";
+import { openStore, type Store } from "./store";
+import type { PresenceDevice, Tracker, Welcome } from "./tracker";
+import type { Channel, Commands, Events, Id, Message, Peer } from "./api";
+
+export type DeviceState = "opening" | "other-tab" | "ready" | "storage-failed" | "closed";
+
+export interface DeviceOptions {
+  account: string;
+  tools: CoreTools;
+  tracker: Tracker;
+  clock: Clock;
+  /** There is one worker for the whole browser. */
+  singleton: boolean;
+  label: string;
+  switches: () => Switches;
+  tab: () => RtcTab | undefined;
+  emit: <E extends keyof Events>(name: E, value: Events[E]) => void;
+  /** The state or the number of linked peers has changed. */
+  changed: () => void;
+  /** This device cannot go on and is to be opened again. */
+  broken: () => void;
+}
+
+export type DeviceCommands = Pick<Commands, "history" | "send" | "holders" | "markRead">;
+
+export interface Device {
+  readonly account: string;
+  state(): DeviceState;
+  id(): Id;
+  channels(): Channel[];
+  peers(): Peer[];
+  linkedOthers(): number;
+  links(): Links | undefined;
+  commands: DeviceCommands;
+  /** Proves this device to the tracker, as soon as it is open; `current` says whether that is still wanted. */
+  greet(welcome: Welcome, current: () => boolean): Promise<void>;
+  online(certificate: Bytes): void;
+  presence(full: boolean, devices: PresenceDevice[]): void;
+  trackerDown(): void;
+  networkChanged(): void;
+  close(text: string): Promise<void>;
+}
+
+const HELLO_DOMAIN = "weaprous.hello.1";
+const RENEW_AFTER = 0.75;
+const RENEW_MIN_MS = 60_000;
+
+/** Everything that exists once the device is open. */
+type Open = Awaited<ReturnType<typeof openParts>>;
+
+async function openParts(options: DeviceOptions, store: Store) {
+  const { account, tools, clock, emit, changed, broken } = options;
+  const identity = await store.identity();
+  const core = tools.create({ identitySeed: identity.seed, randomSeed: randomBytes(32) }, clock.now());
+  let damaged = 0;
+  await store.restore((record) => {
+    if (!core.restore(record, clock.now())) damaged++;
+  });
+  if (damaged > 0) emit("warning", { code: "CORRUPT", text: `${damaged} stored records do not fit and were left out` });
+
+  const marks = createMarks(account);
+  marks.restore(await store.marks());
+  const saving = (what: Promise<unknown>): void => void what.catch(() => {}); // comes again by itself, see store.ts
+  const peers = createPeers({
+    self: core.device,
+    account,
+    now: () => clock.now(),
+    changed: (peer) => {
+      emit("peer", peer);
+      changed();
+    },
+    save: (row) => saving(store.savePeer(row)),
+  });
+  peers.restore(await store.peers());
+  const channels = await createChannels({
+    store,
+    account,
+    tracker: identity.tracker,
+    changed: (channel) => emit("channel", channel),
+  });
+
+  /** Own texts on their way to the disk: SEND's token to whoever waits. */
+  const sending = new Map<number, { resolve: (message: Message) => void; reject: (error: Error) => void }>();
+  const markOf = (entry: { author: Id; channel: Id; seq: number }): Message["mark"] =>
+    entry.author === core.device ? marks.of(entry.channel, entry.seq) : undefined;
+  const nameOf = (device: Id): string => peers.account(device) ?? "";
+
+  function deliver(entry: Entry, token: number): void {
+    peers.author(entry.author, entry.account);
+    const message = messageOf({ ...entry, fromAccount: nameOf(entry.from) }, account, markOf(entry));
+    channels.delivered(message);
+    emit("message", message);
+    sending.get(token)?.resolve(message);
+    sending.delete(token);
+  }
+
+  function delivered(row: MarkRow): void {
+    const mark = marks.take(row);
+    if (!mark) return;
+    saving(store.saveMark(row));
+    const { channel, seq, device, account: of, replica } = row;
+    emit("delivered", { channel, seq, mark, holder: { device, account: of, replica } });
+  }
+
+  function act(action: NodeAction): void {
+    switch (action.kind) {
+      case "deliver":
+        return deliver(action.entry, action.token);
+      case "delivered": {
+        const { kind: _, ...row } = action;
+        return delivered({ ...row, account: row.account || nameOf(row.device) });
+      }
+      case "connect":
+        return links.connect(action.device, action.path);
+      case "peer":
+        return peers.linked(action.device, action.account, action.replica, action.path, action.rttMs);
+      case "warning": {
+        const { kind: _, ...warning } = action;
+        return emit("warning", warning);
+      }
+    }
+  }
+
+  function committed(error: unknown): void {
+    if (error === undefined) return;
+    if (isLeaseLost(error)) return broken();
+    emit("warning", { code: "STORAGE", text: `The browser could not save messages: ${String(error)}` });
+  }
+
+  const commitRows = (rows: StoreRequest[]): Promise<void> =>
+    store.commit(
+      rows.map(({ channel, record, entry }) =>
+        entry ? { entry: rowOf(entry, record, nameOf(entry.from)) } : { channel: { channel, record } },
+      ),
+    );
+  const shell: Shell = createShell(core, { commit: commitRows, read: store.read }, clock, {
+    action: act,
+    storing(entry) {
+      if (entry.author !== core.device) return;
+      emit("message", messageOf({ ...entry, fromAccount: account }, account, "pending"));
+    },
+    committed: (_rows, error) => committed(error),
+    crashed(error) {
+      emit("warning", { code: "CRASH", text: `The core failed and is started again: ${String(error)}` });
+      broken();
+    },
+  });
+  const links: Links = createLinks({
+    shell,
+    tracker: options.tracker,
+    clock,
+    tab: options.tab,
+    switches: options.switches,
+    accountOf: (device) => peers.account(device),
+    connecting: (device, on) => peers.connecting(device, on),
+    ice: () => [],
+  });
+  if (identity.certificate) useCertificate(shell, identity.certificate);
+  return { identity, core, store, shell, links, peers, channels, marks, sending, markOf };
+}
+
+/** A certificate that is out of date is refused by the core; the tracker gives a new one with its hello. */
+function useCertificate(shell: Shell, certificate: Uint8Array): void {
+  try {
+    shell.command({ kind: "certificate", bytes: certificate });
+  } catch {
+    // Stays without one.
+  }
+}
+
+/** More devices than the core keeps are simply not linked to. */
+function tellPeer(shell: Shell, device: Id, online: boolean): void {
+  try {
+    shell.command({ kind: "peer", device, online });
+  } catch {
+    // See above.
+  }
+}
+
+function sendText(open: Open, channel: Id, text: string): Promise<Message> {
+  const body = textBody(text);
+  if (body.length > BODY_BYTES_MAX) throw nodeError("TOO_LARGE", "the message is longer than 16 KiB");
+  if (text.trim() === "") throw nodeError("INVALID", "the message is empty");
+  const token = open.shell.command({ kind: "send", channel, entryKind: ENTRY.text, body });
+  return new Promise((resolve, reject) => open.sending.set(token, { resolve, reject }));
+}
+
+function deviceCommands(account: string, ready: () => Promise<Open>): DeviceCommands {
+  return {
+    async history({ channel, before, limit }) {
+      const open = await ready();
+      const { rows, more } = await open.store.history(channel, before, Math.max(1, Math.min(limit, 500)));
+      return { messages: rows.map((row) => messageOf(row, account, open.markOf(row))), more };
+    },
+    async send({ channel, text }) {
+      return sendText(await ready(), channel, text);
+    },
+    async holders({ channel, seq }) {
+      return (await ready()).marks.holders(channel, seq);
+    },
+    async markRead({ channel, place }) {
+      await (await ready()).channels.markRead(channel, place);
+    },
+  };
+}
+
+function joinChannels(open: Open, tools: CoreTools, welcome: Welcome, emit: DeviceOptions["emit"]): void {
+  for (const { id, name } of welcome.channels) {
+    if (tools.channelId(welcome.tracker, name) !== id) {
+      emit("warning", { code: "INVALID", text: `The tracker names a false id for the channel ${name}` });
+      continue;
+    }
+    try {
+      open.shell.command({ kind: "join", channel: id, authority: welcome.tracker, name });
+      open.channels.joined(id, name, welcome.tracker);
+    } catch (error) {
+      emit("warning", { code: "JOIN", text: `The channel ${name} cannot be joined: ${String(error)}` });
+    }
+  }
+}
+
+export function createDevice(options: DeviceOptions): Device {
+  const { account, tools, tracker, clock, emit, changed } = options;
+  const holder = toHex(randomBytes(8));
+  let state: DeviceState = "opening";
+  let open: Open | undefined;
+  let lease: Lease | undefined;
+  let store: Store | undefined;
+  let welcomed: Welcome | undefined;
+  let cancelRenewal = (): void => {};
+
+  const closed = (): boolean => state === "closed"; // a function, because awaiting changes it
+
+  function enter(next: DeviceState): void {
+    if (state === "closed" || state === next) return;
+    state = next;
+    changed();
+  }
+
+  async function start(): Promise<Open> {
+    try {
+      store = await openStore(account, holder, () => {
+        if (state === "closed") return;
+        open?.shell.stop("the browser closed the storage");
+        enter("storage-failed");
+      });
+      lease = await acquireLease({
+        database: store.database, account, holder, singleton: options.singleton, clock,
+        waiting: () => enter("other-tab"),
+        lost: options.broken,
+        stopped: closed,
+      });
+      if (closed()) throw nodeError("CLOSED", "The node was closed");
+      open = await openParts(options, store);
+      if (closed()) open.shell.stop("closed");
+    } catch (error) {
+      if (isLeaseLost(error)) options.broken();
+      enter("storage-failed");
+      throw nodeError("storage-failed", `The browser's storage cannot be used: ${String(error)}`);
+    }
+    enter("ready");
+    return open;
+  }
+
+  const opened = start();
+  opened.catch(() => {}); // told by the state, and to every command that waits
+
+  /** Commands wait for the opening, but not for another tab to go away. */
+  async function ready(): Promise<Open> {
+    if (state === "other-tab") throw nodeError("other-tab", "Another tab of this browser is in use");
+    if (state === "closed") throw nodeError("CLOSED", "The node was closed");
+    return opened;
+  }
+
+  /** A tracker gives a certificate with every hello, so a socket that stays up for long is renewed in time. */
+  function renewLater(certificate: Bytes): void {
+    cancelRenewal();
+    try {
+      const left = tools.certificateParse(certificate).expires * 1000 - clock.now();
+      cancelRenewal = clock.after(Math.max(left * RENEW_AFTER, RENEW_MIN_MS), () => tracker.renew("a new certificate"));
+    } catch (error) {
+      emit("warning", { code: "CERTIFICATE", text: `The tracker gave a bad certificate: ${String(error)}` });
+    }
+  }
+
+  function presence(full: boolean, devices: PresenceDevice[]): void {
+    if (!open) return;
+    const { core, shell, peers } = open;
+    const before = full ? new Set(peers.list().map(({ device }) => device)) : new Set<Id>();
+    peers.presence(full, devices);
+    for (const { device, status } of devices) {
+      before.delete(device);
+      if (device !== core.device) tellPeer(shell, device, status === "online");
+    }
+    for (const device of before) tellPeer(shell, device, false);
+  }
+
+  return {
+    account,
+    state: () => state,
+    id: () => open?.core.device ?? "",
+    channels: () => open?.channels.list() ?? [],
+    peers: () => open?.peers.list() ?? [],
+    linkedOthers: () => open?.peers.linkedOthers() ?? 0,
+    links: () => open?.links,
+    commands: deviceCommands(account, ready),
+    async greet(welcome, current) {
+      const { core, identity } = await opened;
+      const nonce = fromHex(welcome.nonce);
+      if (!nonce || !current()) return;
+      const proof = tools.sign(identity.seed, HELLO_DOMAIN, concat(nonce, toUtf8(account)));
+      welcomed = welcome;
+      tracker.greet(core.device, toHex(proof), options.label);
+    },
+    online(certificate) {
+      if (!open || !welcomed) return;
+      store?.saveIdentity({ certificate, tracker: welcomed.tracker }).catch(() => {});
+      useCertificate(open.shell, certificate);
+      renewLater(certificate);
+      open.channels.useTracker(welcomed.tracker);
+      joinChannels(open, tools, welcomed, emit);
+      open.links.trackerUp(welcomed.tracker);
+    },
+    presence,
+    trackerDown() {
+      if (!open) return;
+      open.links.trackerDown();
+      for (const { device, presence: was } of open.peers.list()) {
+        if (was === "online") tellPeer(open.shell, device, false);
+      }
+      open.peers.trackerDown();
+    },
+    networkChanged() {
+      open?.shell.command({ kind: "network" });
+    },
+    async close(text) {
+      if (state === "closed") return;
+      state = "closed";
+      open?.shell.stop(text);
+      for (const { reject } of open?.sending.values() ?? []) reject(nodeError("CLOSED", text));
+      cancelRenewal();
+      await lease?.release().catch(() => {});
+      store?.close();
+    },
+  };
+}

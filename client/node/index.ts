@@ -1,0 +1,2 @@
+export { openNode, type OpenOptions } from "./connect";
+export type * from "./api";

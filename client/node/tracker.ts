@@ -1,0 +1,312 @@
+// The tracker's socket (docs/protocol/tracker-socket.md) as a state machine: connects, greets, keeps a round trip
+// going, reconnects with growing pauses. It knows nothing of the core: link bytes and signals go through hooks.
+import type { Clock } from "./clock";
+import type { Id } from "./api";
+import { concat, fromHex, type Bytes } from "./bytes";
+
+export interface Welcome {
+  tracker: Id;
+  account: string;
+  nonce: string;
+  version: string;
+  channels: { name: string; id: Id }[];
+}
+
+export interface PresenceDevice {
+  device: Id;
+  account: string;
+  label: string;
+  status: "online" | "offline";
+  seen_ms?: number;
+}
+
+export type Signal = { attempt: string } & (
+  | { description: RTCSessionDescriptionInit }
+  | { candidate: RTCIceCandidateInit | null }
+);
+
+export type TrackerState =
+  | "idle" // not started, or stopped
+  | "connecting" // until the hello is answered
+  | "online"
+  | "waiting" // for the next attempt, see retryAt
+  | "logged-out"; // no session: the page has to log in
+
+export interface TrackerHooks {
+  /** Prove the device with greet(). */
+  welcome(welcome: Welcome): void;
+  online(certificate: Bytes): void;
+  presence(full: boolean, devices: PresenceDevice[]): void;
+  signal(from: Id, signal: Signal): void;
+  relayOpened(from: Id, relay: number): void;
+  relayClosed(relay: number): void;
+  bytes(relay: number, bytes: Bytes): void;
+  /** After the socket of an online tracker went away. */
+  down(): void;
+  changed(): void;
+}
+
+/** What is used of a WebSocket. */
+export interface Socket {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  onopen: ((event: Event) => unknown) | null;
+  onmessage: ((event: MessageEvent) => unknown) | null;
+  onclose: ((event: CloseEvent) => unknown) | null;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
+  close(code?: number, reason?: string): void;
+}
+
+export interface Tracker {
+  start(): void;
+  /** Attempts at once when waiting or logged out; otherwise checks that the other side still answers. */
+  retry(): void;
+  /** Leaves this socket and connects again after a pause: the link inside it came to nothing. */
+  renew(text: string): void;
+  stop(next: "idle" | "logged-out"): void;
+  /** Answers the welcome. */
+  greet(device: Id, proof: string, label: string): void;
+  signal(to: Id, signal: Signal): Promise<void>;
+  relayOpen(to: Id): Promise<number>;
+  relayClose(relay: number, text: string): void;
+  bytes(relay: number, bytes: Bytes): void;
+  /** Bytes that the socket would take now. */
+  room(): number;
+  state(): TrackerState;
+  /** When the other side last answered something, 0 for never. */
+  heardAt(): number;
+  retryAt(): number | undefined;
+  /** Attempts in a row that came to nothing. */
+  failures(): number;
+}
+
+const RETRY_FIRST_MS = 500;
+const RETRY_MAX_MS = 5000;
+const REPLACED_PAUSE_MS = 5000;
+const RENEW_PAUSE_MS = 2000;
+const GREET_WITHIN_MS = 10_000;
+const ASK_AFTER_MS = 10_000;
+const ANSWER_WITHIN_MS = 8000;
+const SEND_BUFFER_BYTES_MAX = 256 * 1024;
+
+interface Answer {
+  type: string;
+  id?: number;
+  status?: "success" | "error";
+  message?: string;
+}
+
+type FromTracker = Answer & Record<string, unknown>;
+
+export function createTracker(options: {
+  open: () => Socket;
+  /** Whether there is a session: a page is not told why an upgrade was refused. Undefined: cannot be asked. */
+  session: () => Promise<boolean | undefined>;
+  clock: Clock;
+  random: () => number;
+  hooks: TrackerHooks;
+}): Tracker {
+  const { open, session, clock, random, hooks } = options;
+  let state: TrackerState = "idle";
+  let socket: Socket | undefined;
+  let failures = 0;
+  let heardAt = 0;
+  let retryAt: number | undefined;
+  let nextId = 1;
+  let pauseMs: number | undefined; // asked for by a goodbye
+  const waiting = new Map<number, { resolve: (answer: FromTracker) => void; reject: (error: Error) => void }>();
+  let cancelRetry = (): void => {};
+  let cancelWatch = (): void => {};
+
+  function enter(next: TrackerState): void {
+    state = next;
+    hooks.changed();
+  }
+
+  function send(message: Record<string, unknown>): void {
+    socket?.send(JSON.stringify(message));
+  }
+
+  function request(message: Record<string, unknown>): Promise<FromTracker> {
+    return new Promise((resolve, reject) => {
+      if (!socket) return reject(new Error("the tracker is not connected"));
+      const id = nextId++;
+      waiting.set(id, { resolve, reject });
+      send({ ...message, id });
+    });
+  }
+
+  /** Lets go of the socket without waiting for its close event, which can take minutes on a dead network. */
+  function drop(reason: string, next: TrackerState): void {
+    const wasOnline = state === "online";
+    state = next;
+    cancelWatch();
+    cancelRetry();
+    retryAt = undefined;
+    const old = socket;
+    socket = undefined;
+    if (old) {
+      old.onopen = old.onmessage = old.onclose = null;
+      try {
+        old.close(1000, reason);
+      } catch {
+        // It was never open.
+      }
+    }
+    for (const { reject } of waiting.values()) reject(new Error(reason));
+    waiting.clear();
+    if (wasOnline) hooks.down();
+  }
+
+  function connect(): void {
+    cancelRetry();
+    retryAt = undefined;
+    pauseMs = undefined;
+    let greeted: Socket;
+    try {
+      greeted = open();
+    } catch {
+      return lost("the socket cannot be opened");
+    }
+    socket = greeted;
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => receive(data as string | ArrayBuffer);
+    socket.onclose = () => lost("the tracker closed the socket");
+    cancelWatch = clock.after(GREET_WITHIN_MS, () => lost("the tracker did not answer"));
+    if (state !== "connecting") enter("connecting");
+  }
+
+  /** The socket is gone or useless: find out whether a login would help, else try again later. */
+  function lost(reason: string): void {
+    const early = state === "connecting";
+    drop(reason, "waiting");
+    const pause = pauseMs ?? Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** failures) * (0.5 + random() / 2);
+    failures++;
+    retryAt = clock.now() + pause;
+    cancelRetry = clock.after(pause, connect);
+    hooks.changed();
+    if (early) void askSession();
+  }
+
+  async function askSession(): Promise<void> {
+    const there = await session().catch(() => undefined);
+    if (there !== false || state !== "waiting") return;
+    cancelRetry();
+    retryAt = undefined;
+    enter("logged-out");
+  }
+
+  /** Whatever comes in proves the other side alive; when nothing comes, something is asked. */
+  function heard(): void {
+    heardAt = clock.now();
+    cancelWatch();
+    if (state !== "online") return;
+    cancelWatch = clock.after(ASK_AFTER_MS, ask);
+  }
+
+  function ask(): void {
+    request({ type: "ping" }).catch(() => {});
+    cancelWatch();
+    cancelWatch = clock.after(ANSWER_WITHIN_MS, () => lost("the tracker does not answer"));
+  }
+
+  function receive(data: string | ArrayBuffer): void {
+    heard();
+    if (typeof data !== "string") {
+      if (data.byteLength > 4) hooks.bytes(new DataView(data).getUint32(0), new Uint8Array(data, 4));
+      return;
+    }
+    let message: FromTracker;
+    try {
+      message = JSON.parse(data) as FromTracker;
+    } catch {
+      return lost("the tracker sent something that is not JSON");
+    }
+    if (typeof message.id === "number") return answered(message.id, message);
+    push(message);
+  }
+
+  function answered(id: number, message: FromTracker): void {
+    const request = waiting.get(id);
+    waiting.delete(id);
+    if (message.status === "success") request?.resolve(message);
+    else request?.reject(new Error(message.message ?? "the tracker refused"));
+  }
+
+  function push(message: FromTracker): void {
+    switch (message.type) {
+      case "welcome":
+        // The greeting may take as long as opening the database does.
+        cancelWatch = clock.after(GREET_WITHIN_MS, () => lost("the greeting took too long"));
+        return hooks.welcome(message as unknown as Welcome);
+      case "presence":
+        return hooks.presence(message.full === true, message.devices as PresenceDevice[]);
+      case "signal":
+        return hooks.signal(message.from as Id, message as unknown as Signal);
+      case "relay-open":
+        return hooks.relayOpened(message.from as Id, message.relay as number);
+      case "relay-close":
+        return hooks.relayClosed(message.relay as number);
+      case "goodbye":
+        return goodbye(message.reason as string);
+    }
+  }
+
+  function goodbye(reason: string): void {
+    if (reason === "replaced") pauseMs = REPLACED_PAUSE_MS;
+    if (reason !== "logged-out") return;
+    drop("logged out", "logged-out");
+    hooks.changed();
+  }
+
+  return {
+    start() {
+      if (state === "idle") connect();
+    },
+    retry() {
+      if (state === "waiting" || state === "logged-out") {
+        failures = 0;
+        connect();
+      } else if (state === "online") {
+        ask();
+      }
+    },
+    renew(text) {
+      if (state !== "online") return;
+      pauseMs = RENEW_PAUSE_MS;
+      lost(text);
+    },
+    stop(next) {
+      if (state === next) return;
+      drop("closed by the page", next);
+      hooks.changed();
+    },
+    greet(device, proof, label) {
+      request({ type: "hello", device, proof, label }).then(
+        (answer) => {
+          failures = 0;
+          state = "online";
+          heard();
+          hooks.online(fromHex(String(answer.certificate)) ?? new Uint8Array(0));
+          hooks.changed();
+        },
+        () => {
+          if (state === "connecting") lost("the tracker refused the hello");
+        },
+      );
+    },
+    signal: async (to, signal) => void (await request({ type: "signal", to, ...signal })),
+    relayOpen: async (to) => (await request({ type: "relay-open", to })).relay as number,
+    relayClose: (relay, text) => send({ type: "relay-close", relay, message: text }),
+    bytes(relay, bytes) {
+      const head = new Uint8Array(4);
+      new DataView(head.buffer).setUint32(0, relay);
+      socket?.send(concat(head, bytes));
+    },
+    room: () => (socket ? Math.max(0, SEND_BUFFER_BYTES_MAX - socket.bufferedAmount) : 0),
+    state: () => state,
+    heardAt: () => heardAt,
+    retryAt: () => retryAt,
+    failures: () => failures,
+  };
+}
