@@ -234,7 +234,7 @@ static void release(struct node *n, uint32_t channel, uint32_t author)
     struct channel *c = n->channels[channel];
     struct author *a = &c->authors[author];
     bool grew = false;
-    while (a->ops_head != NONE && n->ops[a->ops_head].state == OP_STORED) {
+    while (c->stored && a->ops_head != NONE && n->ops[a->ops_head].state == OP_STORED) {
         struct op *op = &n->ops[a->ops_head];
         a->ops_head = op->next_of_author;
         if (a->ops_head == NONE) a->ops_tail = NONE;
@@ -281,10 +281,15 @@ static void take_back(struct node *n, struct op *failed)
 void feed_done(struct node *n, struct op *op, int result)
 {
     if (op->author == NONE) { /* a channel record: written again until it is there */
-        if (result == OK)
-            op_free(n, op);
-        else
+        uint32_t channel = op->channel;
+        if (result != OK) {
             feed_retry(n, op);
+            return;
+        }
+        op_free(n, op);
+        n->channels[channel]->stored = true;
+        for (uint32_t i = 0; i < n->channels[channel]->authors_len; i++)
+            release(n, channel, i);
         return;
     }
     if (result == OK) {

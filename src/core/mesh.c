@@ -308,19 +308,18 @@ static void update_path(struct node *n, struct peer *p)
     peer_announce(n, p);
 }
 
-/* Of two links to one device the better path stays, of equal ones the newer; it must have been heard since
- * both were open. The side that accepted the newer one closes, for it is the last to know that it works. */
+/* Of two links to one device the better path stays, of equal ones the newer; the better one must have been
+ * heard since both were open, for an old link may be dead without our knowing. The side that accepted the
+ * newer one closes, because it is the last to know that it works. */
 static void supersede(struct node *n, struct pipe *p)
 {
     for (uint32_t i = 0; i < n->pipes_cap; i++) {
         struct pipe *q = n->pipes[i];
         if (!q || q == p || q->closing || !q->open_done || q->peer != p->peer) continue;
-        struct pipe *newer = p->serial > q->serial ? p : q;
+        struct pipe *newer = p->open_order > q->open_order ? p : q;
         struct pipe *better = p->path != q->path ? (p->path > q->path ? p : q) : newer;
         struct pipe *worse = better == p ? q : p;
-        usec both_open = p->opened_at > q->opened_at ? p->opened_at : q->opened_at;
-        if (newer->link.initiator || better->heard_at < both_open) continue;
-        if (better != newer && better->heard_at == both_open) continue; /* an old link must prove itself */
+        if (newer->link.initiator || better->heard_order < newer->open_order) continue;
         pipe_close(n, worse, ERR_EXISTS, "another link to this device is better");
         if (worse == p) return;
     }
@@ -363,7 +362,8 @@ int mesh_opened(struct node *n, struct pipe *p)
     int rc = get_peer(n, p->link.device, &peer);
     if (rc < 0) return rc;
     p->open_done = true;
-    p->opened_at = p->heard_at = n->now;
+    p->heard_at = n->now;
+    p->open_order = p->heard_order = ++n->opened;
     p->peer = peer->slot;
     peer->links++;
     peer->role = p->link.role;
@@ -393,6 +393,7 @@ void mesh_closed(struct node *n, struct pipe *p)
 void mesh_heard(struct node *n, struct pipe *p)
 {
     p->heard_at = n->now;
+    p->heard_order = n->opened;
     if (p->open_done && !p->closing && n->peers[p->peer]->links > 1) supersede(n, p);
 }
 

@@ -30,6 +30,7 @@ enum {
     GLITCHES_MAX = 100,
     PHANTOMS_MAX = 4096, /* authors that one link claims and of whom nothing is held */
     WARNINGS_MAX = 16,
+    TICK_ROUNDS_MAX = 4, /* of one tick */
     MESH_DIALS_MAX = 64, /* devices that this one keeps links to by itself */
 };
 
@@ -75,6 +76,8 @@ struct channel {
     uint8_t *name;
     size_t name_len;
     bool carried; /* false after LEAVE */
+    bool stored; /* its record is durable; before that no entry counts, for a restart would not find its place
+                  */
     struct author *authors;
     uint32_t authors_len, authors_cap, authors_free; /* free: head of the free list through `older` */
     struct map by_device;
@@ -130,6 +133,7 @@ struct pipe {
     uint32_t peer; /* NONE until the link is open */
     usec opened_at, heard_at, sent_at, ping_at, closing_at;
     uint64_t ping_stamp;
+    uint64_t open_order, heard_order; /* n->opened when the link was opened, and when it was last heard */
     uint32_t glitches;
     struct buffer control; /* [length 2 bytes][message] ... */
     struct share **shares; /* by channel index */
@@ -209,6 +213,7 @@ struct node {
     struct map channel_by_id;
     struct pipe **pipes; /* NULL: free slot */
     uint32_t pipes_cap, pipes_used, serial;
+    uint64_t opened; /* links that were ever open */
     struct map pipe_by_number;
     struct peer **peers;
     uint32_t peers_cap, peers_used;

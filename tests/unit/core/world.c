@@ -225,7 +225,9 @@ static bool act(struct world *w, int place)
             if (who >= 0) p->peer_path[who] = a.path;
             break;
         }
-        case ACTION_WRITABLE: pump(w, place, a.link); break;
+        case ACTION_WRITABLE:
+            if ((int)a.link < w->links_len) pump(w, place, a.link); /* others belong to the test */
+            break;
         case ACTION_WARNING:
             p->warnings++;
             snprintf(p->last_text, sizeof p->last_text, "%.*s", (int)a.text.len, (const char *)a.text.ptr);
