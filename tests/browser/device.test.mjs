@@ -1,0 +1,112 @@
+// One browser is one device: over reloads, restarts, and several tabs.
+import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { eventually, inWorld } from "./world.mjs";
+
+test("a reload keeps the device, the history and the marks", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An");
+    const binh = await world.register("Binh");
+    await an.linked("Binh", "direct");
+    await an.say("mine");
+    await binh.say("theirs");
+    await an.sees("theirs");
+    await an.marked("mine", "delivered");
+    const device = await an.device();
+    const texts = await an.texts();
+    assert.ok(device.length >= 8, device);
+
+    await an.page.reload();
+    await an.ready();
+    await eventually(async () => assert.deepEqual(await an.texts(), texts));
+    assert.equal(await an.device(), device);
+    await an.marked("mine", "delivered");
+    await an.linked("Binh", "direct", 30_000);
+    await an.say("after the reload");
+    await binh.sees("after the reload");
+    await binh.oneDevice("An");
+  }));
+
+test("the history is there after a reload while the tracker is down", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An");
+    await an.say("kept here");
+    await an.marked("kept here", "handed");
+    const second = await an.person.tab();
+    await second.sees("kept here");
+    await world.tracker.kill();
+    await second.page.close();
+    await an.sees("kept here");
+  }));
+
+test("closing the browser and coming back keeps identity, history and login", (t) =>
+  inWorld(t, async (world) => {
+    const profile = mkdtempSync(join(world.folder, "profile-"));
+    const an = await world.register("An", { profile });
+    await an.say("remember me");
+    await an.marked("remember me", "handed");
+    const device = await an.device();
+    await an.person.context.close();
+
+    const again = await world.person("An", { profile });
+    const tab = await again.tab();
+    await tab.ready();
+    await tab.sees("remember me");
+    assert.equal(await tab.device(), device);
+    await tab.say("back again");
+    await tab.marked("back again", "handed");
+    const binh = await world.register("Binh");
+    await binh.sees("remember me");
+    await binh.sees("back again");
+    await binh.oneDevice("An");
+  }));
+
+test("two tabs are one device; when the tab that owns WebRTC closes, the other takes over", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An");
+    const binh = await world.register("Binh");
+    await Promise.all([an.linked("Binh", "direct"), binh.linked("An", "direct")]);
+    const second = await an.person.tab();
+    await second.ready();
+    assert.equal(await second.device(), await an.device());
+    await binh.oneDevice("An");
+
+    await an.say("first tab");
+    await second.say("second tab");
+    for (const tab of [an, second, binh]) {
+      await tab.sees("first tab");
+      await tab.sees("second tab");
+    }
+    await binh.say("to both");
+    for (const tab of [an, second]) await tab.sees("to both");
+
+    await an.page.close();
+    await Promise.all([second.linked("Binh", "direct", 40_000), binh.linked("An", "direct", 40_000)]);
+    world.tracker.freeze(); // so that it cannot have come another way
+    await second.say("from the tab that is left");
+    await binh.seesVia("from the tab that is left", /direct/);
+    await binh.say("and to it");
+    await second.sees("and to it");
+    world.tracker.thaw();
+    await binh.oneDevice("An");
+  }));
+
+test("without SharedWorker a second tab says so, writes nothing, and takes over when the first closes", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An", { init: () => delete window.SharedWorker });
+    await an.say("in the first tab");
+    await an.marked("in the first tab", "handed");
+    const device = await an.device();
+    const second = await an.person.tab();
+    await second.page.getByText(/already open in another tab/).waitFor();
+    assert.equal(await second.composer.count(), 0, "nothing can be written in the second tab");
+
+    await an.page.close();
+    await second.ready(30_000);
+    await second.sees("in the first tab");
+    assert.equal(await second.device(), device);
+    await second.say("in the second tab");
+    await second.marked("in the second tab", "handed");
+  }));

@@ -1,0 +1,98 @@
+// The page itself: on a plain http:// name of a LAN, for every reader, in three languages.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import { inWorld } from "./world.mjs";
+
+const axeFile = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+test("two people chat on a plain http:// LAN name, where crypto.subtle is missing", (t) =>
+  inWorld(t, async (world) => {
+    const base = `http://lan.test:${world.tracker.port}`;
+    const an = await world.register("An", { base });
+    const binh = await world.register("Binh", { base });
+    assert.equal(await an.page.evaluate(() => isSecureContext || "subtle" in crypto), false);
+    await Promise.all([an.linked("Binh", "direct"), binh.linked("An", "direct")]);
+    await an.say("over the LAN");
+    await binh.seesVia("over the LAN", /direct/);
+    await an.marked("over the LAN", "delivered");
+    await an.page.reload();
+    await an.ready();
+    await an.sees("over the LAN");
+  }));
+
+/** What axe says about the page as it stands. */
+async function violations(tab) {
+  // Through the developer tools: the page's policy forbids foreign scripts, which is right.
+  await tab.page.evaluate(readFileSync(axeFile, "utf8"));
+  const result = await tab.page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return result.violations.map((rule) => `${rule.id}: ${rule.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
+}
+
+for (const colorScheme of ["light", "dark"])
+  for (const width of [1280, 390])
+    test(`axe finds nothing on login and chat, ${colorScheme}, ${width} px wide, and nothing is wider than the window`, (t) =>
+      inWorld(t, async (world) => {
+        const options = { colorScheme, viewport: { width, height: 800 } };
+        const visitor = await world.person("visitor", options);
+        const login = await visitor.tab("/login");
+        await login.page.locator("input[name=password]").waitFor();
+        assert.deepEqual(await violations(login), [], "login");
+        const an = await world.register("An", options);
+        const binh = await world.register("Binh", options);
+        await an.say("A message with a long-word-" + "x".repeat(200));
+        await binh.sees("A message with a long-word-" + "x".repeat(200));
+        await an.say("and a short one");
+        await binh.sees("and a short one");
+        for (const tab of [an, binh]) {
+          assert.deepEqual(await violations(tab), [], `chat of ${tab.who}`);
+          const wide = await tab.page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+          assert.ok(wide <= 0, `${wide} px wider than the window`);
+        }
+      }));
+
+test("the language is the browser's, can be switched to vi and pt, and stays after a reload", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An");
+    const words = async () => (await an.page.locator("body").innerText()) + (await an.composer.getAttribute("placeholder"));
+    const seen = { en: await words() };
+    assert.equal(await an.page.locator("html").getAttribute("lang"), "en");
+    for (const language of ["vi", "pt"]) {
+      await an.page.locator("button.account").click();
+      await an.page.locator("dialog[open] select").selectOption(language);
+      await an.page.keyboard.press("Escape");
+      await an.page.locator(`html[lang="${language}"]`).waitFor();
+      seen[language] = await words();
+    }
+    assert.equal(new Set(Object.values(seen)).size, 3);
+    await an.page.reload();
+    await an.ready();
+    await an.page.locator('html[lang="pt"]').waitFor();
+
+    const vi = await world.person("Vy", { locale: "vi-VN" });
+    const tab = await vi.tab("/login");
+    await tab.page.locator('html[lang="vi"]').waitFor();
+    assert.match(await tab.page.locator("body").innerText(), /đăng/i);
+  }));
+
+test("the login works by keyboard alone, and Shift+Enter makes a line", (t) =>
+  inWorld(t, async (world) => {
+    const person = await world.person("An");
+    const tab = await person.tab("/register");
+    const { keyboard } = tab.page;
+    await tab.page.getByLabel("Name").waitFor();
+    await keyboard.type("An"); // the first field has the focus
+    await keyboard.press("Tab");
+    await keyboard.type("a long enough password");
+    const create = tab.page.getByRole("button", { name: "Create account" });
+    for (let i = 0; i < 5 && !(await create.evaluate((button) => button === document.activeElement)); i++) await keyboard.press("Tab");
+    await keyboard.press("Enter");
+    await tab.ready();
+    await tab.composer.focus();
+    await tab.page.keyboard.type("two");
+    await tab.page.keyboard.press("Shift+Enter");
+    await tab.page.keyboard.type("lines");
+    await tab.page.keyboard.press("Enter");
+    await tab.sees("two\nlines");
+  }));
