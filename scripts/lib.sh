@@ -56,6 +56,7 @@ install_packages() {
             case $answer in '' | [Yy]*) ;; *) die "Nothing was installed. Without these packages it cannot be built." ;; esac
         else
             as_root='sudo -n'
+            $as_root true 2>/dev/null || die "sudo asks for a password and nobody is there to type it. Please run as root: apt-get install --no-install-recommends $*"
         fi
     fi
     say "Installing $# missing Debian packages (a minute or two): $*"
