@@ -1,0 +1,54 @@
+// Words: one file per language, picked once and switched live. A text is a string with {names}, or plural
+// forms of Intl.PluralRules chosen by {n}.
+import { computed, signal } from "@preact/signals";
+import en from "./locales/en.json";
+import pt from "./locales/pt.json";
+import vi from "./locales/vi.json";
+import { readSetting, writeSetting } from "./state/settings";
+
+export type Key = keyof typeof en;
+type Text = string | { other: string; one?: string; many?: string };
+type Values = Record<string, string | number>;
+
+export const languages = { en: "English", vi: "Tiếng Việt", pt: "Português" } as const;
+export type Language = keyof typeof languages;
+
+const texts: Record<Language, Record<Key, Text>> = { en, vi, pt };
+
+function preferred(): Language {
+  const wanted = [readSetting("language"), ...navigator.languages];
+  for (const tag of wanted) {
+    const base = tag?.split("-")[0] ?? "";
+    if (base in languages) return base as Language;
+  }
+  return "en";
+}
+
+export const language = signal<Language>(preferred());
+
+/** The tag for Intl: the browser's own regional form of the language where it has one (pt-BR, en-GB). */
+export const locale = computed(
+  () => navigator.languages.find((tag) => tag.split("-")[0] === language.value) ?? language.value,
+);
+
+const plurals = computed(() => new Intl.PluralRules(locale.value));
+const numbers = computed(() => new Intl.NumberFormat(locale.value));
+
+export function setLanguage(next: Language): void {
+  language.value = next;
+  writeSetting("language", next);
+}
+
+/** The text of a key in the language in use, with {names} filled in. */
+export function t(key: Key, values: Values = {}): string {
+  const text = texts[language.value][key];
+  const form =
+    typeof text === "string"
+      ? text
+      : (text[plurals.value.select(Number(values.n ?? 0)) as "one" | "many" | "other"] ?? text.other);
+  return form.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    return typeof value === "number" ? numbers.value.format(value) : value;
+  });
+}

@@ -1,0 +1,106 @@
+// My account at the foot of the left column: language, theme, notifications, shortcuts, logging out.
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { shortCode } from "../format";
+import { t } from "../i18n";
+import { account, commands, device } from "../state/chat";
+import { notifications, switchNotifications } from "../state/attention";
+import { leave } from "../state/session";
+import { shortcutsOpen } from "../state/view";
+import { Avatar } from "./Avatar";
+import { LanguageChoice, ThemeChoice } from "./choices";
+import { Dialog } from "./Dialog";
+import { Icon } from "./icons";
+
+export function AccountButton(): JSX.Element {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <button class="account" type="button" data-testid="account" aria-haspopup="dialog" onClick={() => setOpen(true)}>
+        <Avatar name={account.value} />
+        <span class="grow">
+          <bdi class="name clip">{account.value}</bdi>
+          <span class="faint clip">{t("account.hint")}</span>
+        </span>
+        <Icon name="settings" />
+      </button>
+      {open && (
+        <Dialog title={t("account.title")} place="corner" onClose={() => setOpen(false)}>
+          <AccountMenu onDone={() => setOpen(false)} />
+        </Dialog>
+      )}
+    </>
+  );
+}
+
+function AccountMenu({ onDone }: { onDone: () => void }): JSX.Element {
+  const [fault, setFault] = useState(false);
+  const logOut = async (): Promise<void> => {
+    setFault(false);
+    await commands().logout().catch(() => undefined);
+    if (await leave()) location.replace("/");
+    else setFault(true);
+  };
+  return (
+    <div class="stack">
+      <div class="person">
+        <Avatar name={account.value} size="large" />
+        <span class="grow">
+          <bdi class="name">{account.value}</bdi>
+          <span class="faint">
+            {t("account.device")} <code>{shortCode(device.value)}</code>
+          </span>
+        </span>
+      </div>
+      <div class="setting">
+        <span>{t("settings.theme")}</span>
+        <ThemeChoice />
+      </div>
+      <div class="setting">
+        <span>{t("settings.language")}</span>
+        <LanguageChoice />
+      </div>
+      <NotificationSetting />
+      <button
+        class="button"
+        type="button"
+        onClick={() => {
+          onDone();
+          shortcutsOpen.value = true;
+        }}
+      >
+        {t("shortcuts.title")}
+      </button>
+      {fault && (
+        <p class="fault" role="alert">
+          <Icon name="failed" />
+          {t("account.logout.failed")}
+        </p>
+      )}
+      <button class="button danger" type="button" data-testid="logout" onClick={() => void logOut()}>
+        {t("account.logout")}
+      </button>
+    </div>
+  );
+}
+
+function NotificationSetting(): JSX.Element | null {
+  const state = notifications.value;
+  if (state === "unsupported") return null;
+  return (
+    <label class="setting">
+      <span>
+        {t("settings.notifications")}
+        {state === "refused" && <span class="faint small-print">{t("settings.notifications.refused")}</span>}
+      </span>
+      <input
+        class="switch"
+        type="checkbox"
+        role="switch"
+        checked={state === "on"}
+        disabled={state === "refused"}
+        onChange={(event) => void switchNotifications(event.currentTarget.checked)}
+      />
+    </label>
+  );
+}

@@ -1,0 +1,133 @@
+// Which of the page's faces is shown: the first screen, the chat, or one sentence that stands for itself.
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { openNode, type OpenOptions } from "../../node/index";
+import { t } from "../i18n";
+import { spoken } from "../state/attention";
+import { channels, connection, device, failure, markRead, openChat, ready, timelineOf } from "../state/chat";
+import { channelHash, landIn, route } from "../state/route";
+import { askSession, session } from "../state/session";
+import { closeSide, openChannel, shortcutsOpen, sidePanel, toggleMembers } from "../state/view";
+import { Conversation } from "./Conversation";
+import { Logo } from "./icons";
+import { Shortcuts } from "./Shortcuts";
+import { Side } from "./Side";
+import { Sidebar } from "./Sidebar";
+import { type Typed, Welcome } from "./Welcome";
+
+export function App({ typed }: { typed: Typed }): JSX.Element {
+  switch (session.value.state) {
+    case "asking":
+      return <Splash />;
+    case "unreachable":
+      return <Sentence title={t("full.unreachable.title")} text={t("full.unreachable", { host: location.host })} retry={askSession} />;
+    case "out":
+      return <Welcome typed={typed} />;
+    case "in":
+      return <Chat />;
+  }
+}
+
+function Splash(): JSX.Element {
+  return (
+    <div class="splash shown" role="status" aria-label={t("state.connecting")}>
+      <Logo />
+    </div>
+  );
+}
+
+interface SentenceProps {
+  title: string;
+  text: string;
+  detail?: string;
+  retry?: () => void;
+}
+
+function Sentence({ title, text, detail, retry }: SentenceProps): JSX.Element {
+  return (
+    <main class="welcome" data-testid="notice">
+      <div class="card sentence">
+        <Logo />
+        <h1>{title}</h1>
+        <p>{text}</p>
+        {detail && <p class="faint small-print">{detail}</p>}
+        {retry && (
+          <button class="button primary" type="button" onClick={retry}>
+            {t("retry.now")}
+          </button>
+        )}
+      </div>
+    </main>
+  );
+}
+
+function nodeOptions(): OpenOptions {
+  const now = session.peek();
+  return now.state === "in" && now.account ? { account: now.account } : {};
+}
+
+const reload = (): void => location.reload();
+
+function Chat(): JSX.Element {
+  useEffect(() => void openChat(() => openNode(nodeOptions())), []);
+  useEffect(() => {
+    const first = channels.value[0];
+    if (ready.value && first) landIn(first.name);
+  }, [ready.value]);
+  useEffect(() => {
+    addEventListener("keydown", onShortcut);
+    return () => removeEventListener("keydown", onShortcut);
+  }, []);
+  const { reason } = connection.value;
+  if (reason === "other-tab") return <Sentence title={t("full.other-tab.title")} text={t("reason.other-tab")} retry={reload} />;
+  if (failure.value !== null) {
+    return <Sentence title={t("full.failed.title")} text={t("full.failed")} detail={failure.value} retry={reload} />;
+  }
+  if (reason === "storage-failed" && !ready.value) {
+    return <Sentence title={t("full.failed.title")} text={t("reason.storage-failed")} retry={reload} />;
+  }
+  if (!ready.value) return <Splash />;
+  const channel = openChannel.value;
+  return (
+    <div data-testid="app" data-device={device.value} class={`shell ${route.value.channel === null ? "at-list" : "at-conversation"}`}>
+      <Sidebar />
+      <div class="stage">
+        {channel ? <Conversation channel={channel} /> : <p class="faint pad">{t("sidebar.none")}</p>}
+        <Side />
+      </div>
+      <p class="sr-only" aria-live="polite">
+        {spoken.value}
+      </p>
+      {shortcutsOpen.value && <Shortcuts onClose={() => (shortcutsOpen.value = false)} />}
+    </div>
+  );
+}
+
+function stepChannel(step: number): void {
+  const all = channels.value;
+  const at = all.findIndex((channel) => channel.id === openChannel.value?.id);
+  const next = all[(at + step + all.length) % all.length];
+  if (next) location.hash = channelHash(next.name);
+}
+
+/** Esc closes what is open, else marks the conversation as read; typed text is never touched. */
+function escape(): void {
+  const channel = openChannel.value;
+  if (sidePanel.value && sidePanel.value.show === "message") closeSide();
+  else if (channel) {
+    const last = timelineOf(channel.id).last;
+    if (last) void markRead(channel.id, last.place);
+  }
+}
+
+function onShortcut(event: KeyboardEvent): void {
+  if (event.isComposing || document.querySelector("dialog[open]")) return;
+  const command = event.ctrlKey || event.metaKey;
+  if (command && event.key === "/") shortcutsOpen.value = true;
+  else if (command && event.key === ".") toggleMembers();
+  else if (event.altKey && !command && event.key === "ArrowUp") stepChannel(-1);
+  else if (event.altKey && !command && event.key === "ArrowDown") stepChannel(1);
+  else if (event.key === "Escape") escape();
+  else return;
+  event.preventDefault();
+}

@@ -1,0 +1,117 @@
+// Where messages are written. A draft per conversation is kept; nothing that was typed is ever lost.
+import type { JSX } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Channel } from "../../node/api";
+import { t } from "../i18n";
+import { readDraft, sendText, writeDraft } from "../state/chat";
+import { shownConnection } from "../state/shown";
+import { Icon } from "./icons";
+
+/** An entry's body is 16 KiB; the list and text heads of CBOR take up to four bytes of it. */
+const BODY_BYTES_MAX = 16 * 1024 - 4;
+const SHOWN_FROM = 0.9;
+const encoder = new TextEncoder();
+
+/** Exact only where it matters: a character has at most three bytes per UTF-16 unit. */
+function byteLength(text: string): number {
+  return text.length * 3 < BODY_BYTES_MAX * SHOWN_FROM ? text.length : encoder.encode(text).length;
+}
+
+function useGrowing(text: string) {
+  const field = useRef<HTMLTextAreaElement>(null);
+  useLayoutEffect(() => {
+    const area = field.current;
+    if (!area) return;
+    area.style.height = "auto";
+    area.style.height = `${area.scrollHeight}px`; // max-block-size in the styles stops it at 40 %
+  }, [text]);
+  return field;
+}
+
+export function Composer({ channel }: { channel: Channel }): JSX.Element {
+  const [text, setText] = useState(() => readDraft(channel.id));
+  const [refused, setRefused] = useState(false);
+  const field = useGrowing(text);
+  const bytes = byteLength(text);
+  const over = bytes > BODY_BYTES_MAX;
+
+  useEffect(() => {
+    if (matchMedia("(hover: hover)").matches) field.current?.focus();
+  }, []);
+  const change = (next: string): void => {
+    setText(next);
+    setRefused(false);
+    writeDraft(channel.id, next);
+  };
+  const send = (): void => {
+    const body = text.replace(/^\n+|\s+$/g, "");
+    if (!body) return;
+    if (over) {
+      setRefused(true);
+      return;
+    }
+    void sendText(channel.id, body);
+    change("");
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    // While an input method composes (Vietnamese, for one), Enter belongs to it.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    send();
+  };
+  const offline = shownConnection.value.state === "offline" || shownConnection.value.state === "limited";
+  return (
+    <form
+      class="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+        field.current?.focus();
+      }}
+    >
+      <ComposerNotes bytes={bytes} over={over} refused={refused} offline={offline} />
+      <div class={`composer-box ${over ? "over" : ""}`}>
+        <textarea
+          ref={field}
+          id="composer"
+          data-testid="composer"
+          rows={1}
+          dir="auto"
+          placeholder={t("composer.placeholder", { name: channel.name })}
+          aria-label={t("composer.placeholder", { name: channel.name })}
+          aria-describedby="composer-notes"
+          aria-invalid={over}
+          enterkeyhint="send"
+          value={text}
+          onInput={(event) => change(event.currentTarget.value)}
+          onKeyDown={onKeyDown}
+        />
+        <button class="send" type="submit" aria-label={t("composer.send")} data-tip={t("composer.send")} disabled={!text.trim()}>
+          <Icon name="send" />
+        </button>
+      </div>
+    </form>
+  );
+}
+
+interface NotesProps {
+  bytes: number;
+  over: boolean;
+  refused: boolean;
+  offline: boolean;
+}
+
+function ComposerNotes({ bytes, over, refused, offline }: NotesProps): JSX.Element {
+  const percent = Math.round((bytes / BODY_BYTES_MAX) * 100);
+  const near = bytes >= BODY_BYTES_MAX * SHOWN_FROM;
+  return (
+    <p class="composer-notes" id="composer-notes" role={refused ? "alert" : undefined}>
+      {offline && <span>{t("composer.offline")}</span>}
+      {over ? (
+        <span class="fault">{t("composer.too-long", { n: bytes - BODY_BYTES_MAX })}</span>
+      ) : (
+        near && <span>{t("composer.near", { n: percent })}</span>
+      )}
+    </p>
+  );
+}

@@ -1,0 +1,50 @@
+// The middle column: whose conversation it is, what is wrong with the connection, the messages, the composer.
+import type { JSX } from "preact";
+import type { Channel } from "../../node/api";
+import { t } from "../i18n";
+import { here } from "../state/members";
+import { sidePanel, toggleMembers } from "../state/view";
+import { Banner } from "./Banner";
+import { Composer } from "./Composer";
+import { Icon } from "./icons";
+import { MessageList } from "./MessageList";
+
+export function Conversation({ channel }: { channel: Channel }): JSX.Element {
+  return (
+    <main class="conversation">
+      <ConversationHead channel={channel} />
+      <Banner channel={channel.id} />
+      <MessageList key={channel.id} channel={channel} />
+      <Composer key={`composer-${channel.id}`} channel={channel} />
+    </main>
+  );
+}
+
+function ConversationHead({ channel }: { channel: Channel }): JSX.Element {
+  const others = here.value.filter((member) => !member.me).length;
+  const open = sidePanel.value?.show === "members";
+  return (
+    <header class="conversation-head">
+      <a class="icon-button back" href="#/" aria-label={t("back")}>
+        <Icon name="back" />
+      </a>
+      <span class="channel-sign">
+        <Icon name="hash" />
+      </span>
+      <span class="grow">
+        <h1 class="name clip">{channel.name}</h1>
+        <span class="faint clip">{others === 0 ? t("head.alone") : t("head.others", { n: others })}</span>
+      </span>
+      <button
+        class="icon-button"
+        type="button"
+        aria-label={t("members.title")}
+        data-tip={t("members.title")}
+        aria-pressed={open}
+        onClick={toggleMembers}
+      >
+        <Icon name="people" />
+      </button>
+    </header>
+  );
+}

@@ -1,0 +1,41 @@
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { t } from "../i18n";
+import { Icon } from "./icons";
+
+/** navigator.clipboard exists only on https and loopback; elsewhere a selection is copied the old way. */
+async function copy(text: string): Promise<boolean> {
+  if (navigator.clipboard) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      // Not allowed right now: try the old way.
+    }
+  }
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "sr-only";
+  (document.activeElement?.closest("dialog") ?? document.body).append(field);
+  const focused = document.activeElement as HTMLElement | null;
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  focused?.focus();
+  return done;
+}
+
+export function CopyButton({ text, label }: { text: string; label: string }): JSX.Element {
+  const [state, setState] = useState<"idle" | "done" | "failed">("idle");
+  const onClick = async (): Promise<void> => {
+    setState((await copy(text)) ? "done" : "failed");
+    setTimeout(() => setState("idle"), 2500);
+  };
+  const words = state === "idle" ? label : t(state === "done" ? "copy.done" : "copy.failed");
+  return (
+    <button class="button small" type="button" onClick={onClick}>
+      <Icon name={state === "done" ? "tick" : "copy"} />
+      <span aria-live="polite">{words}</span>
+    </button>
+  );
+}

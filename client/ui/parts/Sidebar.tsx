@@ -1,0 +1,73 @@
+// The left column: the connection pill, the conversations, my account.
+import type { JSX } from "preact";
+import type { Channel } from "../../node/api";
+import { shortTime } from "../format";
+import { t } from "../i18n";
+import { account, channels, draftVersion, readDraft, timelineOf } from "../state/chat";
+import { channelHash } from "../state/route";
+import { openChannel } from "../state/view";
+import { AccountButton } from "./AccountMenu";
+import { Icon, Logo } from "./icons";
+import { Pill } from "./Pill";
+
+export function Sidebar(): JSX.Element {
+  return (
+    <nav class="sidebar" aria-label={t("sidebar.label")}>
+      <header class="sidebar-head">
+        <span class="brand">
+          <Logo />
+          weaprous
+        </span>
+        <Pill />
+      </header>
+      <h2 class="section-title">{t("sidebar.channels")}</h2>
+      <ul class="plain-list channels">
+        {channels.value.map((channel) => (
+          <ChannelRow key={channel.id} channel={channel} current={channel.id === openChannel.value?.id} />
+        ))}
+      </ul>
+      <AccountButton />
+    </nav>
+  );
+}
+
+function ChannelRow({ channel, current }: { channel: Channel; current: boolean }): JSX.Element {
+  const timeline = timelineOf(channel.id);
+  void timeline.version.value; // drawn again when the messages change
+  void draftVersion.value;
+  const last = timeline.lastText;
+  const draft = readDraft(channel.id);
+  return (
+    <li>
+      <a class="channel-row" href={channelHash(channel.name)} aria-current={current ? "page" : undefined}>
+        <span class="channel-sign">
+          <Icon name="hash" />
+        </span>
+        <span class="channel-text">
+          <span class="channel-top">
+            <bdi class="name clip">{channel.name}</bdi>
+            {last && <time class="faint">{shortTime(last.place)}</time>}
+          </span>
+          <span class="channel-last">
+            <span class="clip">
+              {draft && !current ? (
+                <>
+                  <em class="draft">{t("sidebar.draft")}</em> {draft}
+                </>
+              ) : last ? (
+                `${last.account === account.value ? t("you") : last.account}: ${last.text}`
+              ) : (
+                t("sidebar.quiet")
+              )}
+            </span>
+            {channel.unread > 0 && (
+              <span class="badge" aria-label={t("sidebar.unread", { n: channel.unread })} role="img">
+                {channel.unread > 99 ? "99+" : channel.unread}
+              </span>
+            )}
+          </span>
+        </span>
+      </a>
+    </li>
+  );
+}

@@ -1,0 +1,106 @@
+// One row of the message list, by kind.
+import type { JSX } from "preact";
+import { memo } from "preact/compat";
+import { useState } from "preact/hooks";
+import type { Channel, Message } from "../../node/api";
+import { clock, dayName, exactTime, nameList } from "../format";
+import { language, t } from "../i18n";
+import type { Row } from "../state/timeline";
+import { Icon } from "./icons";
+import { MessageView } from "./MessageView";
+import { OutgoingView } from "./OutgoingView";
+
+interface Props {
+  row: Row;
+  channel: Channel;
+  /** This row holds the list's one tab stop. */
+  focusable: boolean;
+}
+
+export function RowView(props: Props): JSX.Element {
+  return (
+    <div role="listitem" class={`row row-${props.row.kind}`} data-key={props.row.key}>
+      <RowBody {...props} words={language.value} />
+    </div>
+  );
+}
+
+function same(a: Props & { words: string }, b: Props & { words: string }): boolean {
+  if (a.focusable !== b.focusable || a.words !== b.words || a.row.kind !== b.row.kind) return false;
+  if (a.row.kind !== "message" || b.row.kind !== "message") return false;
+  return a.row.message === b.row.message && a.row.first === b.row.first && a.row.last === b.row.last;
+}
+
+const RowBody = memo(function RowBody({ row, channel, focusable }: Props & { words: string }): JSX.Element {
+  switch (row.kind) {
+    case "start":
+      return <p class="beginning">{t("messages.start", { name: channel.name })}</p>;
+    case "loading":
+      return <p class="beginning">{t("messages.loading")}</p>;
+    case "day":
+      return (
+        <p class="day-line">
+          <time>{dayName(row.time)}</time>
+        </p>
+      );
+    case "new":
+      return <p class="new-line">{t("messages.new")}</p>;
+    case "fold":
+      return <Fold messages={row.messages} focusable={focusable} />;
+    case "odd":
+      return (
+        <p class="event-line" tabIndex={focusable ? 0 : -1} data-stop>
+          {t("messages.unknown", { name: row.message.account })}
+        </p>
+      );
+    case "message":
+      return <MessageView message={row.message} first={row.first} last={row.last} focusable={focusable} />;
+    case "outgoing":
+      return <OutgoingView channel={channel.id} outgoing={row.outgoing} first={row.first} focusable={focusable} />;
+  }
+}, same);
+
+function foldWords(messages: Message[]): string {
+  const unique = (kind: Message["kind"]): string[] => [
+    ...new Set(messages.filter((message) => message.kind === kind).map((message) => message.account)),
+  ];
+  const say = (names: string[], key: "fold.joined" | "fold.left"): string => {
+    if (names.length === 0) return "";
+    const few = names.slice(0, 3);
+    if (names.length > few.length) few.push(t("fold.others", { n: names.length - few.length }));
+    return t(key, { n: names.length, names: nameList(few) });
+  };
+  return [say(unique("join"), "fold.joined"), say(unique("leave"), "fold.left")].filter(Boolean).join(" · ");
+}
+
+/** Joins and leaves in one line; more than one can be opened. */
+function Fold({ messages, focusable }: { messages: Message[]; focusable: boolean }): JSX.Element {
+  const [open, setOpen] = useState(false);
+  if (messages.length === 1) {
+    return (
+      <p class="event-line" tabIndex={focusable ? 0 : -1} data-stop>
+        {foldWords(messages)}
+      </p>
+    );
+  }
+  return (
+    <div class="event-line">
+      <button class="fold" type="button" tabIndex={focusable ? 0 : -1} data-stop aria-expanded={open} onClick={() => setOpen(!open)}>
+        {foldWords(messages)}
+        <Icon name="chevron" />
+      </button>
+      {open && (
+        <ul class="plain-list">
+          {messages.map((message) => (
+            <li key={message.id}>
+              <time dateTime={new Date(message.time).toISOString()} data-tip={exactTime(message.time)}>
+                {clock(message.time)}
+              </time>{" "}
+              {foldWords([message])}
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}

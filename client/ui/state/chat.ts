@@ -1,0 +1,247 @@
+// What the node says, as signals that the page draws. Everything that happens in a chat passes here: opening
+// the node, its events, sending, reading. Nothing here knows how it looks.
+import { batch, computed, signal } from "@preact/signals";
+import type { Channel, Commands, Connection, Holder, Id, Message, Node, Peer } from "../../node/api";
+import { announce, notify } from "./attention";
+import { logEvent } from "./log";
+import { readSetting, writeSetting } from "./settings";
+import { session } from "./session";
+import { type Outgoing, Timeline } from "./timeline";
+
+const PAGE = 60;
+const UNREAD_PAGE_MAX = 500;
+
+export const account = signal("");
+export const device = signal<Id>("");
+export const version = signal("");
+export const channels = signal<Channel[]>([]);
+export const peers = signal<ReadonlyMap<Id, Peer>>(new Map());
+export const connection = signal<Connection>({ state: "connecting", reason: "starting", peers: 0 });
+/** The node could not be opened at all. */
+export const failure = signal<string | null>(null);
+export const ready = signal(false);
+/** Messages that came late and stand above what was read already, oldest first. */
+export const lateArrivals = signal<Message[]>([]);
+
+const timelines = new Map<Id, Timeline>();
+/** Up to which place each channel was read on this page. */
+const readPlaces = new Map<Id, number>();
+let node: Node | null = null;
+let memberSince = 0;
+
+export const unreadTotal = computed(() => channels.value.reduce((sum, channel) => sum + channel.unread, 0));
+
+export function timelineOf(channel: Id): Timeline {
+  let timeline = timelines.get(channel);
+  if (!timeline) timelines.set(channel, (timeline = new Timeline()));
+  return timeline;
+}
+
+export function commands(): Commands {
+  if (!node) throw new Error("the node is not open");
+  return node.commands;
+}
+
+/** A sentence for whatever was thrown. */
+export function reasonOf(error: unknown): string {
+  const message = (error as { message?: unknown } | null)?.message;
+  return typeof message === "string" && message ? message : String(error);
+}
+
+/** Opens the node and fills the signals; call once, after logging in. */
+export async function openChat(open: () => Promise<Node>): Promise<void> {
+  try {
+    node = await open();
+    listen(node);
+    const status = await node.commands.status();
+    batch(() => {
+      account.value = status.account;
+      device.value = status.device;
+      version.value = status.version;
+      channels.value = status.channels;
+      peers.value = new Map(status.peers.map((peer) => [peer.device, peer]));
+      takeConnection(status.connection);
+    });
+    memberSince = rememberStart(status.account);
+    await Promise.all(status.channels.map(loadFirst));
+    ready.value = true;
+  } catch (error) {
+    failure.value = reasonOf(error);
+  }
+}
+
+/** When this browser first opened this account: what is older is history, not late. */
+function rememberStart(name: string): number {
+  const stored = Number(readSetting(`since.${name}`));
+  if (stored > 0) return stored;
+  writeSetting(`since.${name}`, String(Date.now()));
+  return Date.now();
+}
+
+function listen(opened: Node): void {
+  opened.on("message", takeMessage);
+  opened.on("delivered", ({ channel, seq, mark }) => timelineOf(channel).mark(device.value, seq, mark));
+  opened.on("peer", (peer) => {
+    logPathChange(peers.value.get(peer.device), peer);
+    peers.value = new Map(peers.value).set(peer.device, peer);
+  });
+  opened.on("connection", takeConnection);
+  opened.on("channel", takeChannel);
+  opened.on("warning", (warning) => logEvent({ kind: "warning", text: warning.text }));
+}
+
+function logPathChange(before: Peer | undefined, now: Peer): void {
+  if (now.path === (before?.path ?? "none")) return;
+  logEvent({ kind: "path", account: now.account, path: now.path });
+}
+
+function takeConnection(next: Connection): void {
+  if (next.reason !== connection.value.reason) logEvent({ kind: "connection", connection: next });
+  connection.value = next;
+  if (next.reason === "logged-out") session.value = { state: "out" };
+}
+
+function takeChannel(channel: Channel): void {
+  const known = channels.value.some((other) => other.id === channel.id);
+  channels.value = known
+    ? channels.value.map((other) => (other.id === channel.id ? channel : other))
+    : [...channels.value, channel];
+  if (!known && ready.value) void loadFirst(channel);
+}
+
+async function loadFirst(channel: Channel): Promise<void> {
+  const timeline = timelineOf(channel.id);
+  const limit = Math.min(UNREAD_PAGE_MAX, Math.max(PAGE, channel.unread + PAGE / 2));
+  const { messages, more } = await commands().history({ channel: channel.id, limit });
+  timeline.prepend(messages, more);
+  timeline.newFrom = timeline.unreadStart(channel.unread);
+  recoverUnsent(channel.id, timeline);
+}
+
+/** The page above what is loaded; safe to call again while one is on its way. */
+export async function loadOlder(channel: Id): Promise<void> {
+  const timeline = timelineOf(channel);
+  const oldest = timeline.messages[0];
+  if (timeline.loading || !timeline.more || !oldest) return;
+  timeline.loading = true;
+  try {
+    const before = { place: oldest.place, author: oldest.author, seq: oldest.seq };
+    const { messages, more } = await commands().history({ channel, before, limit: PAGE });
+    timeline.prepend(messages, more);
+  } catch (error) {
+    logEvent({ kind: "warning", text: reasonOf(error) });
+  } finally {
+    timeline.loading = false;
+  }
+}
+
+function takeMessage(message: Message): void {
+  const timeline = timelineOf(message.channel);
+  const news = !timeline.has(message.id);
+  if (message.mine) dropOutgoing(timeline, (outgoing) => outgoing.text === message.text);
+  const after = timeline.insert(message);
+  if (!news || message.mine || message.kind !== "text") return;
+  const readPlace = readPlaces.get(message.channel) ?? Infinity;
+  if (after !== 0 && message.place < readPlace && message.place > memberSince) {
+    lateArrivals.value = [...lateArrivals.value, message].sort((a, b) => a.place - b.place);
+  }
+  if (message.time < memberSince) return; // history on its way in
+  if (!document.hasFocus() && timeline.newFrom === null) timeline.newFrom = message.id;
+  announce(message);
+  notify(message);
+}
+
+function dropOutgoing(timeline: Timeline, match: (outgoing: Outgoing) => boolean): void {
+  const at = timeline.outgoing.findIndex((outgoing) => outgoing.failure === undefined && match(outgoing));
+  if (at < 0) return;
+  timeline.outgoing.splice(at, 1);
+  timeline.changed();
+}
+
+// A text between Enter and the disk is kept here, so that closing the page in that moment loses nothing.
+const unsentName = (channel: Id): string => `unsent.${account.value}.${channel}`;
+
+function rememberUnsent(channel: Id): void {
+  const texts = timelineOf(channel).outgoing.map((outgoing) => outgoing.text);
+  writeSetting(unsentName(channel), texts.length ? JSON.stringify(texts) : "");
+}
+
+function recoverUnsent(channel: Id, timeline: Timeline): void {
+  const stored = readSetting(unsentName(channel));
+  if (!stored) return;
+  writeSetting(unsentName(channel), "");
+  const sent = new Set(timeline.messages.filter((message) => message.mine).map((message) => message.text));
+  const lost = (JSON.parse(stored) as string[]).filter((text) => !sent.has(text));
+  if (lost.length === 0) return;
+  const draft = readDraft(channel);
+  writeDraft(channel, [...lost, ...(draft ? [draft] : [])].join("\n\n"));
+}
+
+let outgoingCount = 0;
+
+export async function sendText(channel: Id, text: string): Promise<void> {
+  const timeline = timelineOf(channel);
+  const outgoing: Outgoing = { key: `outgoing-${++outgoingCount}`, text, time: Date.now() };
+  timeline.outgoing.push(outgoing);
+  timeline.changed();
+  await store(channel, timeline, outgoing);
+}
+
+async function store(channel: Id, timeline: Timeline, outgoing: Outgoing): Promise<void> {
+  rememberUnsent(channel);
+  try {
+    const message = await commands().send({ channel, text: outgoing.text });
+    dropOutgoing(timeline, (other) => other.key === outgoing.key);
+    timeline.insert(message);
+  } catch (error) {
+    outgoing.failure = reasonOf(error);
+    timeline.changed();
+  }
+  rememberUnsent(channel);
+}
+
+export async function retryOutgoing(channel: Id, outgoing: Outgoing): Promise<void> {
+  delete outgoing.failure;
+  timelineOf(channel).changed();
+  await store(channel, timelineOf(channel), outgoing);
+}
+
+export function discardOutgoing(channel: Id, outgoing: Outgoing): void {
+  const timeline = timelineOf(channel);
+  timeline.outgoing.splice(timeline.outgoing.indexOf(outgoing), 1);
+  timeline.changed();
+  rememberUnsent(channel);
+}
+
+const draftName = (channel: Id): string => `draft.${account.value}.${channel}`;
+export const draftVersion = signal(0);
+
+export function readDraft(channel: Id): string {
+  return readSetting(draftName(channel)) ?? "";
+}
+
+export function writeDraft(channel: Id, text: string): void {
+  writeSetting(draftName(channel), text);
+  draftVersion.value++;
+}
+
+/** Everything up to `place` was seen. */
+export async function markRead(channel: Id, place: number): Promise<void> {
+  if (place <= (readPlaces.get(channel) ?? 0)) return;
+  readPlaces.set(channel, place);
+  try {
+    await commands().markRead({ channel, place });
+  } catch (error) {
+    logEvent({ kind: "warning", text: reasonOf(error) });
+  }
+}
+
+export function holdersOf(message: Message): Promise<Holder[]> {
+  return commands().holders({ channel: message.channel, seq: message.seq });
+}
+
+export async function retryNow(): Promise<void> {
+  await commands()
+    .retry()
+    .catch((error) => logEvent({ kind: "warning", text: reasonOf(error) }));
+}

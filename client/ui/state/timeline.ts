@@ -1,0 +1,192 @@
+// The messages of one channel that are loaded now, in their one order (place, author, seq), and what the list
+// shows of them: day lines, groups by author, folded joins, the "New" line, texts on their way to disk.
+import { signal } from "@preact/signals";
+import type { Message } from "../../node/api";
+import { dayOf } from "../format";
+
+/** A loaded list is cut to this many when it is read at its end; older ones come back by paging up. */
+const KEPT_AT_END = 1500;
+const CUT_TO = 500;
+const GROUP_MS = 5 * 60_000;
+
+/** An own text that is not yet durable, or that could not be stored. */
+export interface Outgoing {
+  key: string;
+  text: string;
+  time: number;
+  failure?: string;
+}
+
+export type Row =
+  | { kind: "start"; key: "start" }
+  | { kind: "loading"; key: "loading" }
+  | { kind: "day"; key: string; time: number }
+  | { kind: "new"; key: "new" }
+  | { kind: "fold"; key: string; messages: Message[] }
+  | { kind: "odd"; key: string; message: Message }
+  | { kind: "message"; key: string; message: Message; first: boolean; last: boolean }
+  | { kind: "outgoing"; key: string; outgoing: Outgoing; first: boolean };
+
+export function compare(a: Message, b: Message): number {
+  if (a.place !== b.place) return a.place - b.place;
+  if (a.author !== b.author) return a.author < b.author ? -1 : 1;
+  return a.seq - b.seq;
+}
+
+const markOrder = { pending: 0, queued: 1, handed: 2, delivered: 3 };
+
+export class Timeline {
+  /** Counts up with every change: what draws the list reads it. */
+  readonly version = signal(0);
+  readonly messages: Message[] = [];
+  readonly outgoing: Outgoing[] = [];
+  more = true;
+  loading = false;
+  /** The first unread message when the channel was opened; the "New" line stands before it. */
+  newFrom: string | null = null;
+  private readonly ids = new Set<string>();
+
+  changed(): void {
+    this.version.value++;
+  }
+
+  has(id: string): boolean {
+    return this.ids.has(id);
+  }
+
+  find(id: string): Message | undefined {
+    return this.ids.has(id) ? this.messages.find((message) => message.id === id) : undefined;
+  }
+
+  /** Where a message would go: the index of the first one after it. */
+  private position(message: Message): number {
+    let low = 0;
+    let high = this.messages.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (compare(this.messages[middle] as Message, message) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Puts a message in its place, or replaces it. Answers how many messages stand after it; -1: it belongs
+   *  before what is loaded and will come by paging. */
+  insert(message: Message): number {
+    const at = this.position(message);
+    if (this.ids.has(message.id)) {
+      if (this.messages[at]?.id === message.id) this.messages[at] = this.withBetterMark(message, this.messages[at]);
+    } else {
+      if (at === 0 && this.more && this.messages.length > 0) return -1;
+      this.messages.splice(at, 0, message);
+      this.ids.add(message.id);
+    }
+    this.changed();
+    return this.messages.length - 1 - at;
+  }
+
+  /** A mark never goes back, whatever order the news arrive in. */
+  private withBetterMark(next: Message, old: Message | undefined): Message {
+    if (!next.mark || !old?.mark || markOrder[next.mark] >= markOrder[old.mark]) return next;
+    return { ...next, mark: old.mark };
+  }
+
+  /** A page of history, oldest first. */
+  prepend(page: Message[], more: boolean): void {
+    for (const message of page) {
+      if (this.ids.has(message.id)) continue;
+      this.messages.splice(this.position(message), 0, message);
+      this.ids.add(message.id);
+    }
+    this.more = more;
+    this.changed();
+  }
+
+  /** Own messages of `device` up to seq are at least this far. */
+  mark(device: string, seq: number, mark: "handed" | "delivered"): void {
+    let touched = false;
+    this.messages.forEach((message, i) => {
+      if (!message.mark || message.author !== device || message.seq > seq) return;
+      if (markOrder[message.mark] >= markOrder[mark]) return;
+      this.messages[i] = { ...message, mark };
+      touched = true;
+    });
+    if (touched) this.changed();
+  }
+
+  /** Forgets old messages while the end is being read, so that a busy channel does not grow the page. */
+  trim(): void {
+    if (this.messages.length <= KEPT_AT_END) return;
+    for (const message of this.messages.splice(0, this.messages.length - CUT_TO)) this.ids.delete(message.id);
+    this.more = true;
+    this.changed();
+  }
+
+  get last(): Message | undefined {
+    return this.messages[this.messages.length - 1];
+  }
+
+  /** The newest message that says something, for the conversation list. */
+  get lastText(): Message | undefined {
+    for (let i = this.messages.length - 1; i >= 0; i--) {
+      if (this.messages[i]?.kind === "text") return this.messages[i];
+    }
+    return undefined;
+  }
+
+  /** Own messages that are on this device only. */
+  get waiting(): number {
+    return this.messages.filter((message) => message.mark === "queued" || message.mark === "pending").length;
+  }
+
+  /** The n-th unread text from the end, not counting own ones. */
+  unreadStart(count: number): string | null {
+    let left = count;
+    for (let i = this.messages.length - 1; i >= 0 && left > 0; i--) {
+      const message = this.messages[i] as Message;
+      if (message.kind !== "text" || message.mine) continue;
+      if (--left === 0) return message.id;
+    }
+    return null;
+  }
+
+  rows(): Row[] {
+    const rows: Row[] = [this.more ? { kind: "loading", key: "loading" } : { kind: "start", key: "start" }];
+    let day = 0;
+    let above: Message | null = null; // the message that the next one may be grouped with
+    for (const message of this.messages) {
+      if (message.kind === "profile") continue; // a renewed certificate says nothing to people
+      if (dayOf(message.place) !== day) {
+        day = dayOf(message.place);
+        rows.push({ kind: "day", key: `day-${day}`, time: message.place });
+        above = null;
+      }
+      if (message.id === this.newFrom) {
+        rows.push({ kind: "new", key: "new" });
+        above = null;
+      }
+      above = appendMessage(rows, message, above);
+    }
+    this.outgoing.forEach((outgoing, i) =>
+      rows.push({ kind: "outgoing", key: outgoing.key, outgoing, first: i === 0 && !above?.mine }),
+    );
+    return rows;
+  }
+}
+
+function appendMessage(rows: Row[], message: Message, above: Message | null): Message | null {
+  const end = rows[rows.length - 1] as Row;
+  if (message.kind === "join" || message.kind === "leave") {
+    if (end.kind === "fold") end.messages.push(message);
+    else rows.push({ kind: "fold", key: `fold-${message.id}`, messages: [message] });
+    return null;
+  }
+  if (message.kind !== "text") {
+    rows.push({ kind: "odd", key: message.id, message });
+    return null;
+  }
+  const grouped = above !== null && above.account === message.account && message.place - above.place < GROUP_MS;
+  if (grouped && end.kind === "message") end.last = false;
+  rows.push({ kind: "message", key: message.id, message, first: !grouped, last: true });
+  return message;
+}
