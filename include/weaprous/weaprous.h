@@ -81,6 +81,8 @@ struct wr_config {
     unsigned
         answer_timeout_ms; /* a handler that has not answered, default 60 s (503); the handle stays valid */
     unsigned write_timeout_ms; /* unsent bytes of which the client took none, default 30 s (closed) */
+    /* TCP_DEFER_ACCEPT: the kernel keeps a connection back until its first byte, or 10 s. Default true. */
+    bool defer_accept;
     unsigned drain_timeout_ms; /* how long wr_stop waits before it cuts, default 5 s */
     /* Told about trouble that has no other way out. May be NULL. `text` is one line without a line feed. */
     void (*log)(void *log_context, enum wr_log_level level, const char *text);
@@ -170,7 +172,7 @@ WR_API json_t *wr_request_fields(struct wr_request *request);
  * another type. */
 WR_API const char *wr_request_field(struct wr_request *request, const char *name);
 /* The client's IP address as text, and its port. */
-WR_API const char *wr_request_address(const struct wr_request *request);
+WR_API const char *wr_request_address(struct wr_request *request);
 WR_API uint16_t wr_request_port(const struct wr_request *request);
 /* False when an Origin is sent whose host and port differ from Host (RFC 6454); true without Origin. */
 WR_API bool wr_request_same_origin(struct wr_request *request);
@@ -300,6 +302,7 @@ WR_API int wr_socket_accept(struct wr_request *request, void *user) WR_CHECKED;
 
 WR_API void *wr_socket_user(const struct wr_socket *socket);
 WR_API void wr_socket_set_user(struct wr_socket *socket, void *user);
+/* The client's IP address as text; lives until the next call of this function. */
 WR_API const char *wr_socket_address(const struct wr_socket *socket);
 
 /* Queues one message; it leaves at the end of the loop turn, together with what else this turn produced.

@@ -1,0 +1,151 @@
+#include "http/head.h"
+#include "http/request.h"
+#include "http/token.h"
+
+#include <string.h>
+
+enum { METHOD_BYTES_MAX = 32 };
+
+void http_parser_init(struct http_parser *p, const struct http_limits *limits)
+{
+    /* The fields need no clearing; they are most of the size. */
+    memset(p, 0, offsetof(struct http_parser, head) + offsetof(struct http_head, fields));
+    p->limits = *limits;
+    if (p->limits.header_bytes_max > HTTP_HEAD_BYTES_MAX) p->limits.header_bytes_max = HTTP_HEAD_BYTES_MAX;
+    if (p->limits.header_count_max > HTTP_FIELDS_MAX) p->limits.header_count_max = HTTP_FIELDS_MAX;
+}
+
+static int fail(struct http_parser *p, int status, const char *why)
+{
+    p->status = (uint16_t)status;
+    p->why = why;
+    switch (status) {
+    case 413:
+    case 414:
+    case 431: return ERR_TOO_LARGE;
+    case 417:
+    case 501:
+    case 505: return ERR_PROTOCOL;
+    default: return ERR_MALFORMED;
+    }
+}
+
+static struct http_span span_of(size_t at, size_t len)
+{
+    return (struct http_span){(uint16_t)at, (uint16_t)len};
+}
+
+/* "HTTP/1.1" and nothing around it. Returns the minor version, or the negative status. */
+static int version_parse(slice s)
+{
+    if (s.len != 8 || !slice_starts(s, SLICE("HTTP/")) || s.ptr[6] != '.') return -400;
+    uint8_t major = s.ptr[5], minor = s.ptr[7];
+    if (major < '0' || major > '9' || minor < '0' || minor > '9') return -400;
+    if (major != '1') return -505;
+    return minor == '0' ? 0 : 1;
+}
+
+static bool target_char(uint8_t c)
+{
+    return c > ' ' && c < 0x7F && c != '#' && c != '"' && c != '<' && c != '>' && c != '\\' && c != '^' &&
+           c != '`' && c != '{' && c != '|' && c != '}';
+}
+
+static int request_line(struct http_parser *p, slice bytes, slice line)
+{
+    size_t base = p->line;
+    size_t method_len = slice_find(line, ' ');
+    slice method = slice_sub(line, 0, method_len);
+    if (!token_valid(method) || method_len > METHOD_BYTES_MAX) return fail(p, 400, "the method is not valid");
+    slice rest = slice_sub(line, method_len + 1, line.len);
+    size_t target_len = slice_find(rest, ' ');
+    if (target_len > p->limits.target_bytes_max) return fail(p, 414, "the address is too long");
+    int minor = version_parse(slice_sub(rest, target_len + 1, rest.len));
+    if (minor == -505) return fail(p, 505, "this server speaks HTTP/1.1");
+    if (target_len == 0 || minor < 0) return fail(p, 400, "the request line is not valid");
+    for (size_t i = 0; i < target_len; i++) {
+        if (!target_char(rest.ptr[i]))
+            return fail(p, 400, "the address has a character that must be encoded");
+    }
+    p->head.method = span_of(base, method_len);
+    p->head.target = span_of(base + method_len + 1, target_len);
+    p->head.minor = (uint8_t)minor;
+    p->request_line = true;
+    int status = http_target_parse(bytes, &p->head);
+    return status ? fail(p, status, "the address is not in a form that this server takes") : OK;
+}
+
+static int field_line(struct http_parser *p, slice line)
+{
+    if (line.ptr[0] == ' ' || line.ptr[0] == '\t') return fail(p, 400, "a header line is folded");
+    if (p->head.field_count >= p->limits.header_count_max) return fail(p, 431, "too many header fields");
+    size_t colon = 0;
+    while (colon < line.len && token_char(line.ptr[colon]))
+        colon++;
+    if (colon == 0 || colon == line.len || line.ptr[colon] != ':')
+        return fail(p, 400, "the name of a header field is not valid");
+    slice value = slice_trim(slice_sub(line, colon + 1, line.len));
+    if (!field_value_valid(value)) return fail(p, 400, "a header field has a control character");
+    p->head.fields[p->head.field_count++] = (struct http_field){
+        span_of(p->line, colon),
+        span_of(value.len ? p->line + (size_t)(value.ptr - line.ptr) : p->line + colon + 1, value.len)};
+    return OK;
+}
+
+/* One line without its end. 1 when it was the empty line that ends the head. */
+static int take_line(struct http_parser *p, slice bytes, slice line)
+{
+    if (!p->request_line) {
+        if (line.len > 0) return request_line(p, bytes, line);
+        if (p->blank) return fail(p, 400, "empty lines instead of a request");
+        p->blank = true; /* RFC 9112 2.2: one is forgiven */
+        return OK;
+    }
+    if (line.len > 0) return field_line(p, line);
+    const char *why = NULL;
+    int status = http_head_check(bytes, &p->limits, &p->head, &why);
+    return status ? fail(p, status, why) : 1;
+}
+
+/* Whether what is here of an unfinished line may be refused already: early, so that a limit or a bare line
+ * feed does not wait for a timeout. */
+static int too_long(struct http_parser *p, slice bytes)
+{
+    if (!p->request_line) {
+        slice line = slice_sub(bytes, p->line, bytes.len);
+        size_t method_len = slice_find(line, ' ');
+        if (method_len == line.len && line.len > METHOD_BYTES_MAX + 1)
+            return fail(p, 400, "the method is not valid");
+        if (line.len > method_len + 1 + p->limits.target_bytes_max + sizeof " HTTP/1.1\r")
+            return fail(p, 414, "the address is too long");
+    }
+    if (bytes.len >= p->limits.header_bytes_max) return fail(p, 431, "the header is too large");
+    return ERR_AGAIN;
+}
+
+int http_parser_read(struct http_parser *p, slice bytes, size_t *out_len)
+{
+    size_t visible = bytes.len < p->limits.header_bytes_max ? bytes.len : p->limits.header_bytes_max;
+    bytes = slice_of(bytes.ptr, visible);
+    while (p->at < bytes.len) {
+        slice unseen = slice_sub(bytes, p->at, bytes.len);
+        size_t feed = slice_find(unseen, '\n');
+        size_t stop = p->at + feed; /* the line feed, or the end of what is here */
+        slice line = slice_sub(bytes, p->line, stop - p->line);
+        size_t cr = slice_find(line, '\r');
+        /* A CR is allowed only right before the LF (and as the last byte so far). */
+        if (cr + 1 < line.len || (feed < unseen.len && cr == line.len))
+            return fail(p, 400, "a line does not end with CR LF");
+        p->at = stop;
+        if (feed == unseen.len) return too_long(p, bytes);
+        line.len--;
+        int rc = take_line(p, bytes, line);
+        if (rc < 0) return rc;
+        p->at = p->line = stop + 1;
+        if (rc == 1) {
+            *out_len = stop + 1;
+            return OK;
+        }
+    }
+    return too_long(p, bytes);
+}

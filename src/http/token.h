@@ -1,0 +1,22 @@
+/* token.h - the character classes of RFC 9110 and the lists that header fields are made of. */
+#ifndef HTTP_TOKEN_H
+#define HTTP_TOKEN_H
+
+#include "base/slice.h"
+
+/* tchar of RFC 9110 5.6.2: what methods and field names are made of. */
+bool token_char(uint8_t c);
+/* One or more of them. */
+bool token_valid(slice s);
+/* What may stand in a field value (RFC 9110 5.5): no control characters but the tab; bytes above 127 are
+ * allowed. */
+bool field_value_char(uint8_t c);
+bool field_value_valid(slice s);
+
+/* Takes the next element off a comma-separated list, trimmed; empty elements are skipped (RFC 9110 5.6.1.2).
+ * A comma within a quoted string does not divide. False at the end. */
+bool list_next(slice *rest, slice *out_element);
+/* True when the list has this element, without case. */
+bool list_has(slice list, slice element);
+
+#endif

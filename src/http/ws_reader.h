@@ -1,0 +1,42 @@
+/* ws_reader.h - the receiving half of a WebSocket: bytes in, whole messages and control frames out.
+ *
+ * Puts fragments together, unmasks, checks UTF-8, refuses what RFC 6455 forbids. A message that lies whole in
+ * the input is given out in place, without a copy; one that does not is gathered in memory that grows only
+ * with what has arrived and is freed afterwards, so an idle reader holds nothing.
+ *
+ * Rules: no I/O; the input is unmasked in place, so it must be writable; not re-entrant for one reader. */
+#ifndef HTTP_WS_READER_H
+#define HTTP_WS_READER_H
+
+#include "base/buffer.h"
+#include "http/ws_frame.h"
+
+struct ws_reader {
+    struct buffer message; /* gathered data of the message under way; max is the message limit */
+    struct buffer control; /* payload of a control frame that did not arrive at once */
+    struct ws_frame frame; /* the one under way, when in_frame */
+    uint64_t taken;        /* of its payload */
+    uint8_t head[WS_FRAME_HEAD_MAX];
+    uint8_t head_len; /* bytes of a head that did not arrive at once */
+    uint8_t kind;     /* WS_TEXT or WS_BINARY while a message is under way, else 0 */
+    bool in_frame;
+    bool expects_mask; /* true in a server: clients mask, servers do not (5.1) */
+    bool given;        /* the buffers were given out by the last call */
+};
+
+struct ws_event {
+    enum ws_opcode opcode; /* WS_TEXT, WS_BINARY (whole messages), WS_PING, WS_PONG, WS_CLOSE */
+    slice payload;         /* WS_CLOSE: the reason, UTF-8 */
+    unsigned close_code;   /* WS_CLOSE: 1005 when there was none */
+};
+
+void ws_reader_init(struct ws_reader *r, const struct allocator *allocator, size_t message_bytes_max,
+                    bool expects_mask);
+void ws_reader_deinit(struct ws_reader *r);
+
+/* Takes bytes off the input (*bytes, *len) until something is complete. OK: *out is; its payload lives until
+ * the next call or until the input goes. ERR_AGAIN: all input is used. ERR_PROTOCOL (close with 1002),
+ * ERR_MALFORMED (not UTF-8: 1007), ERR_TOO_LARGE (1009), ERR_MEMORY (1011): do not call again. */
+int ws_reader_next(struct ws_reader *r, uint8_t **bytes, size_t *len, struct ws_event *out) BASE_CHECKED;
+
+#endif

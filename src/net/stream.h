@@ -1,0 +1,80 @@
+/* stream.h - one TCP connection.
+ *
+ * Written bytes are queued and leave at the end of the loop turn in one write, tried directly first; only
+ * what the kernel does not take waits in libuv. Reading goes to the loop's shared buffer.
+ *
+ * Life: stream_accept makes it live; stream_close ends it at any time, `closed` is its last call. */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include "base/err.h"
+#include "net/loop.h"
+
+struct stream;
+struct listener;
+
+enum {
+    STREAM_FLUSH_BYTES = 64 * 1024,  /* more than this leaves before the turn ends */
+    STREAM_WRITE_BYTES = 256 * 1024, /* about this much is handed to libuv at a time */
+};
+
+struct stream_events {
+    /* Bytes came; they may be changed, and are gone after the call. */
+    void (*received)(struct stream *stream, uint8_t *bytes, size_t len);
+    /* The other side sends no more. */
+    void (*ended)(struct stream *stream);
+    /* Reset or another error: call stream_close. */
+    void (*failed)(struct stream *stream, int uv_error);
+    /* Asked for with stream_wake: at the end of this turn, before the flush. */
+    void (*woken)(struct stream *stream);
+    /* After an attempt to send: look at stream_queued and stream_sent. Never from within stream_put. */
+    void (*flushed)(struct stream *stream);
+    void (*closed)(struct stream *stream);
+};
+
+struct stream {
+    uv_tcp_t tcp;
+    struct net_loop *loop;
+    const struct stream_events *events;
+    struct list dirty_node;
+    struct chunk_queue out;     /* not handed to the kernel yet */
+    struct stream_write *write; /* what libuv is writing, or NULL */
+    uint64_t put;               /* bytes ever queued */
+    int error;                  /* libuv's, to be reported at the end of the turn */
+    bool reading, wake, finish, finished, closing;
+};
+
+/* The connection that the listener has ready. 0 or a libuv error: then the stream is closed already, `closed`
+ * comes from the loop. */
+int stream_accept(struct stream *stream, struct net_loop *loop, struct listener *listener,
+                  const struct stream_events *events) BASE_CHECKED;
+
+/* Starts and stops `received`. Both are cheap when nothing changes. */
+void stream_read(struct stream *stream, bool on);
+
+/* Queue bytes: 0 or ERR_MEMORY. After stream_finish or stream_close they do nothing. */
+int stream_put(struct stream *stream, slice bytes) BASE_CHECKED;
+/* Constant bytes, borrowed until sent. */
+int stream_put_static(struct stream *stream, slice bytes) BASE_CHECKED;
+/* Room for len bytes, counted as queued; fill it before the next call. NULL: no memory (or finished). */
+uint8_t *stream_room(struct stream *stream, size_t len);
+/* Gives back the last `unused` bytes of it. */
+void stream_trim(struct stream *stream, size_t unused);
+/* Writes now when much is queued; after stream_room, which cannot know when the room is filled. */
+void stream_flush_large(struct stream *stream);
+/* Bytes that are queued here and in libuv. */
+size_t stream_queued(const struct stream *stream);
+/* Bytes that the kernel has taken in all. */
+uint64_t stream_sent(const struct stream *stream);
+
+/* Calls `woken` at the end of this turn. */
+void stream_wake(struct stream *stream);
+/* Sends what is queued, then tells the other side that nothing follows. Reading goes on. */
+void stream_finish(struct stream *stream);
+/* Ends it now; queued bytes that the kernel did not take are lost. */
+void stream_close(struct stream *stream);
+
+/* For the loop: woken, flush, flushed. */
+void stream_turn(struct stream *stream);
+
+#endif

@@ -1,0 +1,125 @@
+/* app.h - what the files of this folder share: the app, a route, a request. The public side is
+ * weaprous/weaprous.h. */
+#ifndef WEB_APP_H
+#define WEB_APP_H
+
+#include "base/buffer.h"
+#include "base/map.h"
+#include "http/chunked.h"
+#include "http/date.h"
+#include "http/head.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "weaprous/weaprous.h"
+#include "web/arena.h"
+#include "web/router.h"
+
+struct connection;
+
+enum {
+    APP_REQUESTS_POOLED = 64,
+    APP_HEADERS_MAX = 32,
+    APP_HEADER_BYTES_MAX = 16 * 1024, /* all fields for all answers; also those added to one answer */
+};
+
+/* What a route leads to. */
+struct target {
+    wr_handler handler;
+    void *context;
+    struct wr_socket_handlers socket; /* for wr_websocket; its limits are filled in */
+    bool is_socket;
+};
+
+struct asset_table {
+    const struct wr_asset **by_path; /* sorted */
+    size_t count;
+};
+
+struct wr_app {
+    struct net_loop loop;
+    struct wr_config config;
+    struct http_limits limits;
+    struct router router;
+    struct asset_table assets;
+    char *header_names[APP_HEADERS_MAX]; /* fields for all answers */
+    char *header_lines[APP_HEADERS_MAX]; /* each with its CR LF */
+    size_t header_count;
+    struct buffer headers; /* the lines joined */
+    struct list connections;
+    unsigned connection_count;
+    struct map addresses; /* open connections of each address */
+    struct list listeners;
+    struct list requests; /* all that are not released */
+    struct wr_request *pool;
+    size_t pool_len;
+    uv_async_t stop_signal;
+    uv_timer_t drain_timer;
+    bool running, stopping, drained;
+    int64_t date_second;
+    char date[HTTP_DATE_BYTES + 1];
+    char error[256];
+    char address[46];
+};
+
+struct wr_request {
+    struct list node;          /* in app->requests */
+    struct wr_request *pooled; /* next in the pool */
+    struct wr_app *app;
+    struct connection *conn; /* NULL: the client has gone, or was answered with 503 */
+    struct arena arena;
+    const uint8_t *head; /* own copy of the head; method, field names and values end with a NUL */
+    size_t head_len;
+    char *path; /* decoded */
+    const struct target *target;
+    const char *const *param_names;
+    const char *params[ROUTER_PARAMS_MAX];
+    size_t param_count;
+    struct buffer body;
+    struct http_chunked chunked;
+    struct buffer fields; /* of the answer, as lines */
+    json_t *json, *form;  /* parsed once */
+    bool json_tried, form_tried;
+    bool bad_fields;       /* wr_response_header was given what it may not be */
+    bool head_only;        /* HEAD */
+    bool dispatched;       /* a handler has it, or had */
+    char address_text[46]; /* written when it is asked for */
+    uint8_t address[16];
+    uint16_t port;
+    struct http_parser parser; /* last: most of it is never touched */
+};
+
+/* Tells the log of the app, when it has one. */
+void app_log(struct wr_app *app, enum wr_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The Date of now; written at most once a second. */
+const char *app_date(struct wr_app *app);
+/* A connection has closed: others may come in, or the drain is over. */
+void app_connection_closed(struct wr_app *app);
+/* An address of a connection as text; lives until the next call. */
+const char *app_address_text(struct wr_app *app, const uint8_t address[16]);
+const struct wr_asset *app_asset_find(const struct wr_app *app, slice path);
+
+/* A cleared request, or NULL without memory. */
+struct wr_request *request_new(struct wr_app *app, struct connection *conn);
+/* Gives it back; the handle is not valid any more. */
+void request_release(struct wr_request *request);
+void request_free_pool(struct wr_app *app);
+/* Keeps a copy of the head that the parser has just completed in `bytes`. ERR_MEMORY. */
+int request_keep_head(struct wr_request *request, slice bytes) BASE_CHECKED;
+/* Finds the handler and calls it, or answers. The request is complete. */
+void request_dispatch(struct wr_request *request);
+slice request_method(const struct wr_request *request);
+slice request_field(const struct wr_request *request, const char *name);
+
+/* Sends an asset as found by path, with the conditions of the request. */
+void asset_respond(struct wr_request *request, int status, const struct wr_asset *asset);
+/* Answers 405 with the methods; GET and HEAD too when asset is true. */
+void respond_wrong_method(struct wr_request *request, const struct route *routes, bool asset);
+/* Answer in the making: head (with the fields added so far) and body. content_type empty: none. `constant`:
+ * the body lives as long as the app. */
+void respond_raw(struct wr_request *request, int status, slice content_type, slice body, bool constant);
+
+/* Checks the handshake and calls the upgrade handler, or answers. */
+void socket_upgrade(struct wr_request *request);
+
+#endif

@@ -1,0 +1,78 @@
+/* connection.h - one client: bytes in, requests one after the other, answers out in the same order.
+ *
+ * A request is read whole, then handed to its handler; while it waits for its answer, further (pipelined)
+ * bytes are kept, at most a read buffer's worth, then reading stops. So answers cannot get out of order. */
+#ifndef WEB_CONNECTION_H
+#define WEB_CONNECTION_H
+
+#include "net/stream.h"
+#include "web/app.h"
+
+enum {
+    CONNECTION_LINGER_MS = 2000,        /* how long the client's last bytes are taken after the last answer */
+    CONNECTION_AHEAD_BYTES = 64 * 1024, /* pipelined bytes that are kept before reading stops */
+    CONNECTION_KEPT_BYTES_MAX = 256 * 1024 /* never reached: ahead + one read + head */
+};
+
+enum connection_state {
+    CONNECTION_HEAD,   /* waiting for, or within, the head of a request */
+    CONNECTION_BODY,   /* within its body */
+    CONNECTION_ANSWER, /* the handler has it */
+    CONNECTION_SOCKET, /* a WebSocket */
+    CONNECTION_LINGER, /* the last answer is on its way; what comes in is dropped */
+    CONNECTION_CLOSED,
+};
+
+struct connection {
+    struct stream stream;
+    struct wr_app *app;
+    struct list node; /* in app->connections */
+    struct wheel_entry timer;
+    struct buffer in; /* bytes that came and could not be used yet; empty and without memory when idle */
+    struct wr_request *request;
+    struct wr_socket *socket;
+    uint64_t since_ms;   /* when this state, or the wait for the next request, began */
+    uint64_t sent_bytes; /* stream_sent when progress was last looked at */
+    uint64_t sent_ms;    /* and when */
+    uint8_t address[16]; /* IPv6, or IPv4 mapped into it */
+    uint16_t port;
+    uint8_t state;
+    bool ended;         /* the client sends no more */
+    bool close_flushed; /* close when everything is sent */
+    bool stalled;       /* bytes wait for the client to take them */
+    bool counted;       /* in app->addresses */
+};
+
+/* For the listener: takes the connection that is ready. False without memory: try again later. */
+bool connection_accept(struct wr_app *app, struct listener *listener);
+/* A deadline of it has come. */
+void connection_expired(struct wheel_entry *entry);
+/* The answer of its request is queued: go on, or close after it (which the client has asked for, or not). */
+void connection_answered(struct connection *conn, bool close, bool client_closes);
+/* Answers what is not a valid request, and closes. */
+void connection_refuse(struct connection *conn, int status, const char *why);
+/* Ends it at once. */
+void connection_cut(struct connection *conn);
+/* Sends what is queued, then closes; what still comes in is dropped. */
+void connection_linger(struct connection *conn);
+/* Goes on with the bytes that were kept, at the end of the turn. */
+void connection_resume(struct connection *conn);
+/* wr_stop: closes it as soon as what it is doing is done. */
+void connection_drain(struct connection *conn);
+/* The request becomes a WebSocket. */
+void connection_upgrade(struct connection *conn, struct wr_socket *socket);
+/* Looks at the deadlines again. */
+void connection_arm(struct connection *conn);
+
+/* --- what socket.c does for a connection that is a WebSocket --- */
+
+/* Takes bytes; returns how many. */
+size_t socket_input(struct wr_socket *socket, uint8_t *bytes, size_t len);
+bool socket_paused(const struct wr_socket *socket);
+/* The connection has gone: tells the owner and frees. */
+void socket_lost(struct wr_socket *socket);
+void socket_flushed(struct wr_socket *socket);
+/* Sends the ping that is due; returns the next deadline, or 0 when the socket is dead. */
+uint64_t socket_deadline(struct wr_socket *socket, uint64_t now_ms);
+
+#endif

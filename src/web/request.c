@@ -1,0 +1,285 @@
+/* request.c - a request as its handler sees it. */
+#include "web/app.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/accept.h"
+#include "http/cookie.h"
+#include "http/url.h"
+#include "web/connection.h"
+
+/* --- life --- */
+
+struct wr_request *request_new(struct wr_app *app, struct connection *conn)
+{
+    struct wr_request *r = app->pool;
+    if (r) {
+        app->pool = r->pooled;
+        app->pool_len--;
+    } else {
+        r = malloc(sizeof *r);
+        if (!r) return NULL;
+        r->arena = (struct arena){0};
+    }
+    struct arena arena = r->arena;
+    memset(r, 0, offsetof(struct wr_request, parser));
+    r->arena = arena;
+    r->app = app;
+    r->conn = conn;
+    memcpy(r->address, conn->address, sizeof r->address);
+    r->port = conn->port;
+    http_parser_init(&r->parser, &app->limits);
+    buffer_init(&r->body, &allocator_libc, 0);
+    buffer_init(&r->fields, &allocator_libc, APP_HEADER_BYTES_MAX);
+    list_append(&app->requests, &r->node);
+    return r;
+}
+
+void request_release(struct wr_request *r)
+{
+    struct wr_app *app = r->app;
+    list_remove(&r->node);
+    buffer_reset(&r->body);
+    buffer_reset(&r->fields);
+    json_decref(r->json);
+    json_decref(r->form);
+    if (app->pool_len >= APP_REQUESTS_POOLED) {
+        arena_deinit(&r->arena);
+        free(r);
+        return;
+    }
+    arena_clear(&r->arena);
+    r->pooled = app->pool;
+    app->pool = r;
+    app->pool_len++;
+}
+
+void request_free_pool(struct wr_app *app)
+{
+    while (app->pool) {
+        struct wr_request *r = app->pool;
+        app->pool = r->pooled;
+        arena_deinit(&r->arena);
+        free(r);
+    }
+}
+
+static void end_span(uint8_t *head, struct http_span span)
+{
+    head[span.at + span.len] = 0;
+}
+
+int request_keep_head(struct wr_request *r, slice bytes)
+{
+    uint8_t *copy = arena_take(&r->arena, bytes.len + 1);
+    if (!copy) return ERR_MEMORY;
+    memcpy(copy, bytes.ptr, bytes.len);
+    /* After each of these stands a delimiter that is not needed any more. */
+    const struct http_head *head = &r->parser.head;
+    end_span(copy, head->method);
+    for (size_t i = 0; i < head->field_count; i++) {
+        end_span(copy, head->fields[i].name);
+        end_span(copy, head->fields[i].value);
+    }
+    r->head = copy;
+    r->head_len = bytes.len;
+    r->head_only = strcmp((const char *)copy + head->method.at, "HEAD") == 0;
+    return OK;
+}
+
+static slice span(const struct wr_request *r, struct http_span s)
+{
+    return http_span_slice(slice_of(r->head, r->head_len), s);
+}
+
+slice request_method(const struct wr_request *r)
+{
+    return span(r, r->parser.head.method);
+}
+
+/* --- dispatch --- */
+
+/* Decoded and NUL-terminated; NULL for a bad escape. */
+static char *decoded(struct wr_request *r, slice text, bool plus)
+{
+    uint8_t *out = arena_take(&r->arena, text.len + 1);
+    size_t len;
+    if (!out || url_decode(text, plus, out, &len) < 0) return NULL;
+    out[len] = 0;
+    return (char *)out;
+}
+
+static bool take_params(struct wr_request *r, const struct router_match *match)
+{
+    r->param_names = (const char *const *)match->route->params;
+    for (size_t i = 0; i < match->route->param_count; i++) {
+        r->params[i] = decoded(r, match->values[i], false);
+        if (!r->params[i]) return false;
+    }
+    r->param_count = match->route->param_count;
+    return true;
+}
+
+static slice trimmed_path(const struct wr_request *r)
+{
+    slice path = slice_text(r->path);
+    while (path.len > 1 && path.ptr[path.len - 1] == '/')
+        path.len--;
+    return path;
+}
+
+static void dispatch_unrouted(struct wr_request *r, const struct router_match *match)
+{
+    slice method = request_method(r);
+    const struct wr_asset *asset = app_asset_find(r->app, trimmed_path(r));
+    if (asset && (slice_equal(method, SLICE("GET")) || r->head_only))
+        asset_respond(r, 200, asset);
+    else if (asset || match->others)
+        respond_wrong_method(r, match->others, asset != NULL);
+    else
+        wr_respond_error(r, 404, NULL);
+}
+
+void request_dispatch(struct wr_request *r)
+{
+    slice path = span(r, r->parser.head.path);
+    r->path = decoded(r, path, false);
+    if (!r->path) {
+        wr_respond_error(r, 400, "the address has a bad percent escape");
+        return;
+    }
+    struct router_match match;
+    router_find(&r->app->router, request_method(r), path, &match);
+    if (!match.route) {
+        dispatch_unrouted(r, &match);
+        return;
+    }
+    if (!take_params(r, &match)) {
+        wr_respond_error(r, 400, "the address has a bad percent escape");
+        return;
+    }
+    r->target = match.route->target;
+    if (r->target->is_socket)
+        socket_upgrade(r);
+    else
+        r->target->handler(r, r->target->context);
+}
+
+/* --- what a handler asks --- */
+
+const char *wr_request_method(const struct wr_request *r)
+{
+    return (const char *)r->head + r->parser.head.method.at;
+}
+
+const char *wr_request_path(const struct wr_request *r)
+{
+    return r->path;
+}
+
+const char *wr_request_param(const struct wr_request *r, const char *name)
+{
+    for (size_t i = 0; i < r->param_count; i++) {
+        if (strcmp(r->param_names[i], name) == 0) return r->params[i];
+    }
+    return NULL;
+}
+
+const char *wr_request_query(struct wr_request *r, const char *name)
+{
+    slice rest = span(r, r->parser.head.query), key, value;
+    while (url_pair_next(&rest, &key, &value)) {
+        const char *text = decoded(r, key, true);
+        if (text && strcmp(text, name) == 0) return decoded(r, value, true);
+    }
+    return NULL;
+}
+
+/* All values of a repeated field as one list; cookies are joined their own way (RFC 9113 8.2.3). */
+static const char *joined(struct wr_request *r, slice name, size_t total)
+{
+    const struct http_head *head = &r->parser.head;
+    const char *separator = slice_equal_nocase(name, SLICE("cookie")) ? "; " : ", ";
+    char *out = arena_take(&r->arena, total + 1);
+    if (!out) return NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < head->field_count; i++) {
+        slice value = span(r, head->fields[i].value);
+        if (!slice_equal_nocase(span(r, head->fields[i].name), name)) continue;
+        if (n > 0) {
+            memcpy(out + n, separator, 2);
+            n += 2;
+        }
+        memcpy(out + n, value.ptr, value.len);
+        n += value.len;
+    }
+    out[n] = 0;
+    return out;
+}
+
+const char *wr_request_header(struct wr_request *r, const char *name)
+{
+    const struct http_head *head = &r->parser.head;
+    slice wanted = slice_text(name);
+    const char *first = NULL;
+    size_t count = 0, total = 0;
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (!slice_equal_nocase(span(r, head->fields[i].name), wanted)) continue;
+        if (count++ == 0) first = (const char *)r->head + head->fields[i].value.at;
+        total += head->fields[i].value.len + 2u;
+    }
+    return count > 1 ? joined(r, wanted, total) : first;
+}
+
+slice request_field(const struct wr_request *r, const char *name)
+{
+    return slice_text(wr_request_header((struct wr_request *)(uintptr_t)r, name));
+}
+
+const char *wr_request_cookie(struct wr_request *r, const char *name)
+{
+    slice value;
+    if (!cookie_find(request_field(r, "Cookie"), slice_text(name), &value)) return NULL;
+    return arena_text(&r->arena, value);
+}
+
+struct wr_bytes wr_request_body(const struct wr_request *r)
+{
+    return (struct wr_bytes){r->body.ptr, r->body.len};
+}
+
+const char *wr_request_address(struct wr_request *r)
+{
+    if (!r->address_text[0])
+        memcpy(r->address_text, app_address_text(r->app, r->address), sizeof r->address_text);
+    return r->address_text;
+}
+
+uint16_t wr_request_port(const struct wr_request *r)
+{
+    return r->port;
+}
+
+bool wr_request_same_origin(struct wr_request *r)
+{
+    const char *origin = wr_request_header(r, "Origin");
+    return !origin || url_origin_matches(slice_text(origin), span(r, r->parser.head.authority));
+}
+
+bool wr_request_wants_json(struct wr_request *r)
+{
+    slice accept = request_field(r, "Accept");
+    return accept_names(accept, SLICE("application/json")) && !accept_names(accept, SLICE("text/html"));
+}
+
+bool wr_request_gone(const struct wr_request *r)
+{
+    return r->conn == NULL;
+}
+
+struct wr_app *wr_request_app(const struct wr_request *r)
+{
+    return r->app;
+}
