@@ -377,7 +377,8 @@ void node_tick(struct node *n, usec now)
     node_clock(n, now);
     n->started = true;
     if (n->now < n->deadline) return;
-    /* What one part does may be due in another at once: a link that dies makes its entries wanted elsewhere. */
+    /* What one part does may be due in another at once: a link that dies makes its entries wanted elsewhere.
+     */
     for (int round = 0; round < TICK_ROUNDS_MAX && n->deadline <= n->now; round++) {
         n->deadline = NEVER;
         tick_ops(n);
