@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,9 +14,15 @@
 /* A database up to this size is read whole at the start to find damage (about 20 ms). */
 #define CHECKED_BYTES_MAX (16 * 1024 * 1024)
 
-static int io_error(sqlite3 *db)
+/* SQLite knows ENOSPC as a full disk, but not quotas and file-size limits, and by the time of the question
+ * errno may be gone. A write that fails while there is a limit on the size of files has met it. */
+static int io_error(sqlite3 *db, int rc)
 {
     int system = db ? sqlite3_system_errno(db) : 0;
+    struct rlimit limit;
+    bool write = rc == SQLITE_IOERR_WRITE || rc == SQLITE_IOERR_SHMSIZE || rc == SQLITE_IOERR_TRUNCATE;
+    if (write && getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        return ERR_DISK_FULL;
     if (system == ENOSPC || system == EDQUOT || system == EFBIG) return ERR_DISK_FULL;
     if (system == EACCES || system == EPERM || system == EROFS) return ERR_DENIED;
     return ERR_IO;
@@ -39,7 +46,7 @@ int sqlite_error(sqlite3 *db, int rc)
     case SQLITE_TOOBIG: return ERR_TOO_LARGE;
     case SQLITE_CONSTRAINT: return ERR_EXISTS;
     case SQLITE_CANTOPEN:
-    case SQLITE_IOERR: return io_error(db);
+    case SQLITE_IOERR: return io_error(db, rc);
     default: return ERR_IO;
     }
 }
@@ -57,6 +64,7 @@ static int make_file(const char *path, bool *out_small)
     if (fd < 0) {
         if (errno == EACCES || errno == EPERM || errno == EROFS) return ERR_DENIED;
         if (errno == ENOSPC || errno == EDQUOT) return ERR_DISK_FULL;
+        if (errno == EISDIR) return ERR_INVALID;
         return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO;
     }
     struct stat info;
