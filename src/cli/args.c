@@ -1,0 +1,103 @@
+#include "cli/args.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/slice.h"
+#include "cli/cli.h"
+
+static void print_help(const char *usage, const struct arg *args, int count)
+{
+    printf("%s\nOptions:\n", usage);
+    for (int i = 0; i < count; i++) {
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", args[i].name, args[i].value ? " " : "",
+                 args[i].value ? args[i].value : "");
+        slice rest = slice_text(args[i].help), line;
+        while (slice_split(&rest, '\n', &line)) {
+            printf("  %-20s %.*s\n", left, (int)line.len, (const char *)line.ptr);
+            left[0] = '\0';
+        }
+    }
+    printf("  %-20s %s\n", "--help", "print this");
+}
+
+static bool is_ip(const char *text)
+{
+    unsigned char room[16];
+    return inet_pton(AF_INET, text, room) == 1 || inet_pton(AF_INET6, text, room) == 1;
+}
+
+static bool take_value(const struct arg *arg, const char *command, const char *value)
+{
+    uint64_t number;
+    switch (arg->kind) {
+    case ARG_NUMBER:
+        if (!slice_to_u64(slice_text(value), arg->max, &number) || number < arg->min) {
+            complain("weaprous %s: --%s needs a number from %llu to %llu, not \"%s\".", command, arg->name,
+                     (unsigned long long)arg->min, (unsigned long long)arg->max, value);
+            return false;
+        }
+        *(uint64_t *)arg->out = number;
+        return true;
+    case ARG_IP:
+        if (!is_ip(value)) {
+            complain("weaprous %s: --%s needs an IP address like 192.168.1.5, not \"%s\".", command,
+                     arg->name, value);
+            return false;
+        }
+        break;
+    default:
+        if (!value[0]) {
+            complain("weaprous %s: --%s needs a value that is not empty.", command, arg->name);
+            return false;
+        }
+    }
+    *(const char **)arg->out = value;
+    return true;
+}
+
+static const struct arg *find(const struct arg *args, int count, slice name)
+{
+    for (int i = 0; i < count; i++) {
+        if (slice_equal(slice_text(args[i].name), name)) return &args[i];
+    }
+    return NULL;
+}
+
+enum args_result args_parse(const char *usage, const struct arg *args, int count, int argc, char **argv)
+{
+    const char *command = argv[0];
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            print_help(usage, args, count);
+            return ARGS_HELP;
+        }
+        slice text = slice_text(word);
+        size_t equals = slice_find(text, '=');
+        const struct arg *arg =
+            slice_starts(text, SLICE("--")) ? find(args, count, slice_sub(text, 2, equals - 2)) : NULL;
+        if (!arg) {
+            complain("weaprous %s: unknown option \"%s\"; `weaprous %s --help` lists what there is.", command,
+                     word, command);
+            return ARGS_WRONG;
+        }
+        bool joined = equals < text.len;
+        if (arg->kind == ARG_FLAG) {
+            if (joined) {
+                complain("weaprous %s: --%s takes no value.", command, arg->name);
+                return ARGS_WRONG;
+            }
+            *(bool *)arg->out = true;
+            continue;
+        }
+        if (!joined && i + 1 == argc) {
+            complain("weaprous %s: --%s needs a value: --%s %s.", command, arg->name, arg->name, arg->value);
+            return ARGS_WRONG;
+        }
+        if (!take_value(arg, command, joined ? word + equals + 1 : argv[++i])) return ARGS_WRONG;
+    }
+    return ARGS_OK;
+}

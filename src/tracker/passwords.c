@@ -1,0 +1,129 @@
+#include "tracker/passwords.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPERATIONS 2
+#define MEMORY_BYTES (64 * 1024 * 1024)
+
+/* Some hash of the same cost (of a random password that nobody kept), for names that do not exist. */
+static const char nobody[] = "$argon2id$v=19$m=65536,t=2,p=1$0jc4vLCPa3Z87Cyz4eAZJg$"
+                             "7pGEqSJ4gQH2ZE2C3scIbkft7v08kQzgHj5hiQZROp8";
+
+struct password_job {
+    uv_work_t work;
+    struct passwords *passwords;
+    struct password_job *next;
+    passwords_done *done;
+    void *context;
+    bool verify, nobody;
+    int result;
+    char hash[crypto_pwhash_STRBYTES];
+    size_t password_len;
+    char password[PASSWORD_BYTES_MAX];
+};
+
+_Static_assert(crypto_pwhash_STRBYTES <= PASSWORD_HASH_BYTES, "room for a hash");
+
+void passwords_init(struct passwords *p, uv_loop_t *loop)
+{
+    *p = (struct passwords){.loop = loop};
+    p->last = &p->first;
+}
+
+static void job_free(struct password_job *job)
+{
+    sodium_memzero(job, sizeof *job);
+    free(job);
+}
+
+void passwords_stop(struct passwords *p)
+{
+    p->stopped = true;
+    struct password_job *job = p->first;
+    p->first = NULL;
+    p->last = &p->first;
+    p->waiting = 0;
+    while (job) {
+        struct password_job *next = job->next;
+        job->done(job->context, ERR_CLOSED, SLICE_EMPTY);
+        job_free(job);
+        job = next;
+    }
+}
+
+/* On a worker thread. */
+static void work(uv_work_t *request)
+{
+    struct password_job *job = request->data;
+    if (job->verify) {
+        int wrong = crypto_pwhash_str_verify(job->hash, job->password, job->password_len);
+        job->result = wrong || job->nobody ? ERR_AUTH : OK;
+    } else {
+        int failed = crypto_pwhash_str_alg(job->hash, job->password, job->password_len, OPERATIONS,
+                                           MEMORY_BYTES, crypto_pwhash_ALG_ARGON2ID13);
+        job->result = failed ? ERR_MEMORY : OK;
+    }
+}
+
+static void start_next(struct passwords *p);
+
+static void finished(uv_work_t *request, int status)
+{
+    struct password_job *job = request->data;
+    struct passwords *p = job->passwords;
+    p->running--;
+    if (status) job->result = ERR_MEMORY;
+    slice hash = job->verify || job->result ? SLICE_EMPTY : slice_text(job->hash);
+    job->done(job->context, job->result, hash);
+    job_free(job);
+    start_next(p);
+}
+
+static void start_next(struct passwords *p)
+{
+    while (p->first && p->running < PASSWORDS_RUNNING_MAX) {
+        struct password_job *job = p->first;
+        p->first = job->next;
+        if (!p->first) p->last = &p->first;
+        p->waiting--;
+        p->running++;
+        job->work.data = job;
+        if (uv_queue_work(p->loop, &job->work, work, finished)) finished(&job->work, UV_ENOMEM);
+    }
+}
+
+static int submit(struct passwords *p, slice password, const slice *hash, passwords_done *done, void *context)
+{
+    if (password.len > PASSWORD_BYTES_MAX || (hash && hash->len >= crypto_pwhash_STRBYTES))
+        return ERR_TOO_LARGE;
+    if (p->stopped) return ERR_CLOSED;
+    if (p->waiting >= PASSWORDS_WAITING_MAX) return ERR_BUSY;
+    struct password_job *job = calloc(1, sizeof *job);
+    if (!job) return ERR_MEMORY;
+    job->passwords = p;
+    job->done = done;
+    job->context = context;
+    job->verify = hash != NULL;
+    job->nobody = hash && hash->len == 0;
+    slice kept = job->nobody ? slice_text(nobody) : hash ? *hash : SLICE_EMPTY;
+    if (kept.len) memcpy(job->hash, kept.ptr, kept.len);
+    job->password_len = password.len;
+    if (password.len) memcpy(job->password, password.ptr, password.len);
+    *p->last = job;
+    p->last = &job->next;
+    p->waiting++;
+    start_next(p);
+    return OK;
+}
+
+int passwords_hash(struct passwords *p, slice password, passwords_done *done, void *context)
+{
+    return submit(p, password, NULL, done, context);
+}
+
+int passwords_verify(struct passwords *p, slice password, slice hash, passwords_done *done, void *context)
+{
+    return submit(p, password, &hash, done, context);
+}

@@ -1,0 +1,122 @@
+/* socket.h - one browser's WebSocket at the tracker: docs/protocol/tracker-socket.md. Private to src/tracker.
+ *
+ * socket.c owns the life of a `struct client` and turns frames into calls of the other files; those use the
+ * functions here to answer and to hold a sender back. A client is in tracker->clients under its number from
+ * the upgrade to the close; in tracker->online under its device from the end of hello. */
+#ifndef TRACKER_SOCKET_H
+#define TRACKER_SOCKET_H
+
+#include "base/buffer.h"
+#include "tracker/state.h"
+
+enum client_phase {
+    CLIENT_GREETED, /* welcome was sent */
+    CLIENT_PROVING, /* hello came, the certificate is on its way to the disk */
+    CLIENT_ONLINE,
+    CLIENT_LEAVING, /* the close has begun */
+};
+
+/* Why a client is not being read from at this moment. */
+enum client_pause {
+    PAUSE_QUOTA = 1,   /* its account has used up the relay's quota */
+    PAUSE_SLOW = 2,    /* whom it sends to takes no more: slow_peer */
+    PAUSE_REPLICA = 4, /* the node is busy; `held` waits for it */
+};
+
+struct signal_attempt;
+
+struct client {
+    struct tracker *tracker;
+    struct wr_socket *socket;
+    uint32_t number;
+    enum client_phase phase;
+
+    int64_t account;
+    char name[NODE_NAME_BYTES_MAX + 1];
+    uint8_t session[HASH_BYTES];
+    uint64_t session_expires_ms;
+    uint8_t nonce[KEY_BYTES];
+    uint8_t device[ID_BYTES];
+    char device_text[ID_TEXT_BYTES];
+    char label[256];
+    json_int_t hello_id;
+    uint64_t since_ms;
+
+    unsigned pauses; /* of enum client_pause */
+    uint32_t slow_peer;
+    bool presence_stale; /* it was too slow for changes: gets the whole list when it has drained */
+
+    uint32_t *relays; /* numbers */
+    size_t relay_count, relay_cap;
+
+    struct signal_attempt *attempts; /* newest first */
+    size_t attempt_count, held_bytes;
+
+    bool linked;        /* the node has a link with this client's number */
+    bool writable;      /* the node has something for it */
+    bool listed;        /* in tracker->writable */
+    struct buffer held; /* link bytes that the node has not taken yet; then PAUSE_REPLICA */
+    struct client *next_writable;
+};
+
+int sockets_open(struct tracker *tracker) BASE_CHECKED;
+/* Ends the sockets of this session. */
+void sockets_log_out(struct tracker *tracker, const uint8_t session[HASH_BYTES]);
+/* Says goodbye to all. */
+void sockets_goodbye(struct tracker *tracker);
+/* Ends the sockets whose session is over. */
+void sockets_expire(struct tracker *tracker, uint64_t now_ms);
+/* Who is online under this device; NULL when nobody is. */
+struct client *sockets_online(struct tracker *tracker, const uint8_t device[ID_BYTES]);
+
+/* Takes the reference to json. False when the client has gone or was ended for being too slow. */
+bool client_send(struct client *client, json_t *json);
+/* The one answer to a request. `more` (may be NULL) is an object whose fields are added; takes it. */
+void client_answer(struct client *client, const char *type, json_int_t id, json_t *more);
+void client_refuse(struct client *client, const char *type, json_int_t id, const char *message);
+/* Ends the socket with code 1008: the form was broken. */
+void client_fail(struct client *client, const char *reason);
+/* Goodbye in words, then the close. */
+void client_goodbye(struct client *client, const char *reason, const char *message, int code);
+bool client_is_full(const struct client *client);
+void client_pause(struct client *client, enum client_pause why);
+void client_resume(struct client *client, enum client_pause why);
+
+/* Reads "to" of a message: the client of that device, online and not the sender. Else it refuses the request
+ * and gives NULL. */
+struct client *client_receiver(struct client *client, const json_t *message, const char *type, json_int_t id);
+
+/* --- presence.c --- */
+
+void presence_send_all(struct client *client);
+/* Tells everybody else. */
+void presence_changed(struct client *client, bool online);
+
+/* --- signal.c --- */
+
+void signal_message(struct client *client, const json_t *message, json_int_t id);
+void signal_forget(struct client *client);
+
+/* --- relay.c --- */
+
+void relay_open_message(struct client *client, const json_t *message, json_int_t id);
+void relay_close_message(struct client *client, uint32_t number, const char *text);
+void relay_bytes(struct client *client, uint32_t number, slice frame);
+/* Ends all relays of a client that leaves; lets go who waited for it. */
+void relay_forget(struct client *client);
+/* The client's queue has drained. */
+void relay_drained(struct client *client);
+void relay_quota_due(uv_timer_t *timer);
+
+/* --- replica.c --- */
+
+int replica_open(struct tracker *tracker, char why[TRACKER_WHY_BYTES]) BASE_CHECKED;
+void replica_close(struct tracker *tracker);
+void replica_bytes(struct client *client, slice bytes);
+void replica_closed_by_client(struct client *client);
+void replica_forget(struct client *client);
+void replica_drained(struct client *client);
+/* Carries out what the node wants, and asks it when it wants to be called next. */
+void replica_pump(struct tracker *tracker);
+
+#endif

@@ -1,0 +1,282 @@
+#include "tracker/tracker.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/hex.h"
+#include "crypto/native.h"
+#include "tracker/socket.h"
+#include "tracker/state.h"
+
+#define HOUSEKEEPING_MS 60000
+#define LOG_PAUSE_MS 60000
+#define QUOTA_ACCOUNTS 4096
+/* An account may relay this many seconds' worth at once. */
+#define QUOTA_BURST_S 4
+
+/* --- time and log --- */
+
+static uint64_t wall_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The wall clock, except that it never goes back: when that was set back, this goes on at the pace of the
+ * monotonic clock. */
+uint64_t tracker_now_us(struct tracker *tracker)
+{
+    uint64_t ns = uv_hrtime(), wall = wall_us();
+    uint64_t steady = tracker->clock_us + (ns - tracker->clock_ns) / 1000;
+    tracker->clock_us = wall > steady ? wall : steady;
+    tracker->clock_ns = ns;
+    return tracker->clock_us;
+}
+
+static void log_line(struct tracker *tracker, enum wr_log_level level, const char *form, va_list arguments)
+{
+    char line[512];
+    if (!tracker->config.log) return;
+    vsnprintf(line, sizeof line, form, arguments);
+    tracker->config.log(tracker->config.log_context, level, line);
+}
+
+void tracker_log(struct tracker *tracker, enum wr_log_level level, const char *form, ...)
+{
+    va_list arguments;
+    va_start(arguments, form);
+    log_line(tracker, level, form, arguments);
+    va_end(arguments);
+}
+
+void tracker_log_some(struct tracker *tracker, enum log_kind kind, const char *form, ...)
+{
+    uint64_t now_ms = tracker_now_ms(tracker);
+    if (tracker->logged_ms[kind] && now_ms < tracker->logged_ms[kind] + LOG_PAUSE_MS) {
+        tracker->not_logged[kind]++;
+        return;
+    }
+    if (tracker->not_logged[kind])
+        tracker_log(tracker, WR_LOG_WARNING, "%u more like the next line", tracker->not_logged[kind]);
+    tracker->logged_ms[kind] = now_ms;
+    tracker->not_logged[kind] = 0;
+    va_list arguments;
+    va_start(arguments, form);
+    log_line(tracker, WR_LOG_WARNING, form, arguments);
+    va_end(arguments);
+}
+
+void tracker_store_failed(struct tracker *tracker, struct wr_request *request, int err)
+{
+    int status = 500;
+    const char *message = "The server's database reports an error.";
+    switch (err) {
+    case ERR_DISK_FULL: status = 507, message = "The server's disk is full: nothing was saved."; break;
+    case ERR_DENIED: message = "The server may not write its database: nothing was saved."; break;
+    case ERR_CORRUPT: message = "The server's database is damaged."; break;
+    case ERR_BUSY:
+    case ERR_FULL:
+        status = 503, message = "The server is busy: try again in a few seconds.";
+        wr_response_header(request, "Retry-After", "3");
+        break;
+    case ERR_CLOSED: status = 503, message = "The server is shutting down."; break;
+    case ERR_MEMORY: status = 503, message = "The server is out of memory."; break;
+    default: break;
+    }
+    if (err != ERR_CLOSED) tracker_log_some(tracker, LOG_STORE, "a request failed: %s", err_text(err));
+    wr_respond_error(request, status, message);
+}
+
+/* --- opening --- */
+
+static void wake(void *context)
+{
+    struct tracker *tracker = context;
+    uv_async_send(&tracker->store_wake);
+}
+
+static void store_woke(uv_async_t *async)
+{
+    struct tracker *tracker = async->data;
+    store_complete(tracker->store);
+    replica_pump(tracker);
+}
+
+static void keep_house(uv_timer_t *timer)
+{
+    struct tracker *tracker = timer->data;
+    struct store_row row = {.time_ms = tracker_now_ms(tracker)};
+    sockets_expire(tracker, row.time_ms);
+    if (store_submit(tracker->store, STORE_SESSION_PURGE, &row, NULL, NULL))
+        tracker_log_some(tracker, LOG_STORE, "old sessions were not removed: the store is busy");
+}
+
+static int open_loop(struct tracker *tracker)
+{
+    struct wr_config config;
+    wr_config_init(&config);
+    config.body_bytes_max = 64 * 1024;
+    config.log = tracker->config.log;
+    config.log_context = tracker->config.log_context;
+    tracker->app = wr_app_new(&config);
+    if (!tracker->app) return ERR_MEMORY;
+    tracker->loop = wr_loop(tracker->app);
+    if (uv_async_init(tracker->loop, &tracker->store_wake, store_woke)) return ERR_MEMORY;
+    uv_timer_init(tracker->loop, &tracker->node_timer);
+    uv_timer_init(tracker->loop, &tracker->quota_timer);
+    uv_timer_init(tracker->loop, &tracker->housekeeping_timer);
+    tracker->store_wake.data = tracker;
+    tracker->node_timer.data = tracker;
+    tracker->quota_timer.data = tracker;
+    tracker->housekeeping_timer.data = tracker;
+    tracker->handles_open = true;
+    passwords_init(&tracker->passwords, tracker->loop);
+    return OK;
+}
+
+static int open_tables(struct tracker *tracker)
+{
+    uint8_t secret[16];
+    crypto_native_random(secret, sizeof secret);
+    double rate = tracker->config.relay_bytes_per_second;
+    struct rate quota = {rate, rate * QUOTA_BURST_S};
+    handles_init(&tracker->clients, &allocator_libc);
+    handles_init(&tracker->relays, &allocator_libc);
+    map_init(&tracker->online, &allocator_libc, HANDLES_MAX, secret);
+    int err = throttle_init(&tracker->throttle, &allocator_libc, secret);
+    return err ? err : rates_init(&tracker->relay_quota, &allocator_libc, QUOTA_ACCOUNTS, quota, secret);
+}
+
+static int open_identity(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
+{
+    const struct crypto *crypto = crypto_native();
+    crypto_native_random(tracker->seed, sizeof tracker->seed);
+    int err = store_secret(tracker->store, "identity", tracker->seed);
+    if (err) {
+        snprintf(why, TRACKER_WHY_BYTES, "The server's identity cannot be kept in %s: %s.",
+                 tracker->config.database, err_text(err));
+        return err;
+    }
+    crypto->sign_public(crypto->context, tracker->device, tracker->seed);
+    channel_id(crypto, tracker->device, SLICE(CHANNEL_NAME), tracker->channel);
+    hex_encode(slice_of(tracker->device, ID_BYTES), tracker->device_text);
+    hex_encode(slice_of(tracker->channel, ID_BYTES), tracker->channel_text);
+    return OK;
+}
+
+static int open_routes(struct tracker *tracker)
+{
+    if (wr_security_headers(tracker->app, tracker->config.page_policy)) return ERR_MEMORY;
+    int err = pages_open(tracker);
+    if (!err) err = accounts_open(tracker);
+    if (!err) err = sockets_open(tracker);
+    return err;
+}
+
+static int open_listeners(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
+{
+    uint16_t port = tracker->config.port;
+    for (size_t i = 0; i < tracker->config.ip_count; i++) {
+        int failed = wr_listen(tracker->app, tracker->config.ips[i], port, NULL);
+        if (failed) {
+            /* The library's sentence begins with "cannot listen on". */
+            snprintf(why, TRACKER_WHY_BYTES, "weaprous %s.", wr_app_error(tracker->app));
+            return failed == WR_INVALID ? ERR_INVALID : ERR_IO;
+        }
+        if (!port) port = wr_port(tracker->app);
+    }
+    return OK;
+}
+
+int tracker_open(const struct tracker_config *config, struct tracker **out_tracker,
+                 char why[TRACKER_WHY_BYTES])
+{
+    struct tracker *tracker = calloc(1, sizeof *tracker);
+    snprintf(why, TRACKER_WHY_BYTES, "There is not enough memory.");
+    if (!tracker) return ERR_MEMORY;
+    tracker->config = *config;
+    tracker->clock_us = wall_us();
+    tracker->clock_ns = uv_hrtime();
+
+    int err = open_loop(tracker);
+    if (!err) err = open_tables(tracker);
+    if (!err) {
+        char store_why[STORE_WHY_BYTES] = "";
+        struct store_options options = {.path = config->database,
+                                        .wake = wake,
+                                        .wake_context = tracker,
+                                        .pages_max = config->database_pages_max};
+        err = store_open(&options, &tracker->store, store_why);
+        if (err) snprintf(why, TRACKER_WHY_BYTES, "%s", store_why);
+    }
+    if (!err) err = open_identity(tracker, why);
+    if (!err) err = replica_open(tracker, why);
+    if (!err) err = open_routes(tracker);
+    if (!err) err = open_listeners(tracker, why);
+    if (err) {
+        tracker_close(tracker);
+        return err;
+    }
+    uv_timer_start(&tracker->housekeeping_timer, keep_house, 0, HOUSEKEEPING_MS);
+    *out_tracker = tracker;
+    return OK;
+}
+
+/* --- serving and stopping --- */
+
+uint16_t tracker_port(const struct tracker *tracker)
+{
+    return wr_port(tracker->app);
+}
+
+struct uv_loop_s *tracker_loop(struct tracker *tracker)
+{
+    return tracker->loop;
+}
+
+void tracker_run(struct tracker *tracker)
+{
+    if (wr_run(tracker->app)) tracker_log(tracker, WR_LOG_ERROR, "%s", wr_app_error(tracker->app));
+}
+
+void tracker_stop(struct tracker *tracker)
+{
+    if (tracker->stopping) return;
+    tracker->stopping = true;
+    sockets_goodbye(tracker);
+    wr_stop(tracker->app);
+}
+
+/* Requests that still wait are answered on the way: passwords first, because their next step is the store. */
+void tracker_close(struct tracker *tracker)
+{
+    if (!tracker) return;
+    tracker->stopping = true;
+    if (tracker->handles_open) {
+        passwords_stop(&tracker->passwords);
+        while (passwords_running(&tracker->passwords))
+            uv_run(tracker->loop, UV_RUN_ONCE);
+    }
+    store_close(tracker->store);
+    replica_close(tracker);
+    if (tracker->handles_open) {
+        uv_close((uv_handle_t *)&tracker->store_wake, NULL);
+        uv_close((uv_handle_t *)&tracker->node_timer, NULL);
+        uv_close((uv_handle_t *)&tracker->quota_timer, NULL);
+        uv_close((uv_handle_t *)&tracker->housekeeping_timer, NULL);
+    }
+    wr_app_free(tracker->app);
+    if (tracker->relay_quota.slots) rates_deinit(&tracker->relay_quota);
+    throttle_deinit(&tracker->throttle);
+    if (tracker->online.allocator) map_deinit(&tracker->online);
+    if (tracker->clients.allocator) handles_deinit(&tracker->clients);
+    if (tracker->relays.allocator) handles_deinit(&tracker->relays);
+    volatile uint8_t *seed = tracker->seed;
+    for (size_t i = 0; i < sizeof tracker->seed; i++)
+        seed[i] = 0;
+    free(tracker);
+}

@@ -1,0 +1,52 @@
+/* tracker.h - the tracker: accounts, who is online, introductions, the relay, and a replica of its channels.
+ *
+ * One object on one libuv loop, made of libweaprous (HTTP and WebSockets), the store (its own thread) and one
+ * node of the core (the replica). docs/protocol/tracker-socket.md is what it says on its socket.
+ *
+ * Rules
+ *   Thread: all functions on the thread that runs tracker_run. crypto_native_start comes first.
+ *   Memory: copies its configuration; page and log are borrowed for its life.
+ *   Errors: what stops it at the start is one sentence for a person, in `why`. What goes wrong later is
+ *           answered to whom it concerns and logged, at most once a minute for each kind; it goes on. */
+#ifndef TRACKER_TRACKER_H
+#define TRACKER_TRACKER_H
+
+#include "base/err.h"
+#include "weaprous/weaprous.h"
+
+enum { TRACKER_WHY_BYTES = 768 };
+
+struct tracker_config {
+    const char *database;   /* path of the SQLite file */
+    const char *const *ips; /* where to listen, at least one */
+    size_t ip_count;
+    uint16_t port; /* 0: the system chooses */
+    /* The page: assets, of which "/index.html" is the page itself; NULL: one line of text instead. */
+    const struct wr_asset *page;
+    size_t page_count;
+    const char *page_policy;       /* Content-Security-Policy, or NULL */
+    double relay_bytes_per_second; /* for each account */
+    uint32_t database_pages_max;   /* 0: no limit; for tests of a full disk */
+    void (*log)(void *context, enum wr_log_level level, const char *text);
+    void *log_context;
+};
+
+#define TRACKER_RELAY_BYTES_PER_SECOND (4.0 * 1024 * 1024)
+
+struct tracker;
+
+/* Opens the database, brings back the replica and listens. Blocks. */
+int tracker_open(const struct tracker_config *config, struct tracker **out_tracker,
+                 char why[TRACKER_WHY_BYTES]) BASE_CHECKED;
+/* Where it listens. */
+uint16_t tracker_port(const struct tracker *tracker);
+struct uv_loop_s *tracker_loop(struct tracker *tracker);
+/* Serves until tracker_stop has drained. */
+void tracker_run(struct tracker *tracker);
+/* Says goodbye to every socket, lets requests under way be answered, ends tracker_run. */
+void tracker_stop(struct tracker *tracker);
+/* Waits until the store has everything on disk, and frees. Not while tracker_run is running. NULL is allowed.
+ */
+void tracker_close(struct tracker *tracker);
+
+#endif
