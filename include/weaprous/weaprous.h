@@ -92,7 +92,8 @@ struct wr_config {
 /* Fills in the defaults. */
 WR_API void wr_config_init(struct wr_config *config);
 
-/* config NULL: the defaults. Copies it. NULL when memory or the loop cannot be had. */
+/* config NULL: the defaults. Copies it. NULL when memory or the loop cannot be had. Ignores SIGPIPE from now
+ * on, unless the program has a handler for it. */
 WR_API struct wr_app *wr_app_new(const struct wr_config *config);
 /* Cuts what is still open (each WebSocket gets its close callback), closes the loop and frees. Not while
  * wr_run is running. Handles of the caller on the loop must be closing by now. Requests that were not
@@ -266,8 +267,10 @@ enum wr_close_code {
 
 struct wr_socket_handlers {
     /* Decides about the upgrade: wr_socket_accept, or any wr_respond_... to refuse; now or later, like a
-     * handler. By then the request is a correct handshake. NULL: accept everybody who comes from the same
-     * origin, refuse others with 403. */
+     * handler. By then the request is a correct handshake, or a plain GET, which may be refused for the same
+     * reasons (a page is not told the status of a refused handshake, so it asks this way); wr_socket_accept
+     * answers that one with 426. NULL: accept everybody who comes from the same origin, refuse others with
+     * 403. */
     wr_handler upgrade;
     /* Called within wr_socket_accept. May send. May be NULL. */
     void (*open)(struct wr_socket *socket, void *context);

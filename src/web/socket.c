@@ -44,6 +44,8 @@ static void refuse_handshake(struct wr_request *r, int status, const char *messa
     wr_respond_error(r, status, message);
 }
 
+static const char not_a_handshake[] = "this address is a WebSocket";
+
 static void accept_same_origin(struct wr_request *r)
 {
     if (!wr_request_same_origin(r))
@@ -56,8 +58,11 @@ void socket_upgrade(struct wr_request *r)
 {
     const struct http_head *head = &r->parser.head;
     bool asks = head->upgrade && list_has(request_field(r, "Upgrade"), SLICE("websocket"));
-    if (!asks || head->minor == 0 || r->head_only)
-        refuse_handshake(r, 426, "this address is a WebSocket");
+    r->not_a_handshake = !asks || head->minor == 0 || r->head_only;
+    if (r->not_a_handshake && r->target->socket.upgrade)
+        r->target->socket.upgrade(r, r->target->context); /* it may have a better reason to refuse */
+    else if (r->not_a_handshake)
+        refuse_handshake(r, 426, not_a_handshake);
     else if (!slice_equal(request_field(r, "Sec-WebSocket-Version"), SLICE("13")))
         refuse_handshake(r, 426, "this server speaks version 13 of WebSocket");
     else if (!ws_key_valid(request_field(r, "Sec-WebSocket-Key")) || head->body != HTTP_BODY_NONE)
@@ -122,6 +127,10 @@ int wr_socket_accept(struct wr_request *r, void *user)
     }
     if (!r->conn || wr_stopping(r->app)) {
         wr_respond_error(r, 503, "the server is stopping");
+        return WR_CLOSED;
+    }
+    if (r->not_a_handshake) {
+        refuse_handshake(r, 426, not_a_handshake);
         return WR_CLOSED;
     }
     struct wr_socket *s = socket_new(r, user);
