@@ -1,0 +1,49 @@
+// Loads the browser shell into Node: TypeScript bundled by esbuild in memory, the wasm core as it is built, the
+// same libsodium that the worker uses.
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import sodium from "libsodium-wrappers";
+
+export const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The newest wasm core that was built, or the one that WEAPROUS_WASM names. */
+export function wasmFile() {
+  const places = ["build/release/wasm", "build/wasm"].map((folder) => join(root, folder, "weaprous-core.wasm"));
+  const found = process.env.WEAPROUS_WASM ? [process.env.WEAPROUS_WASM] : places.filter(existsSync);
+  found.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  if (!found[0]) throw new Error("the wasm core is not built: cmake --preset wasm && ninja -C build/wasm");
+  return found[0];
+}
+
+export const wasmBytes = () => readFileSync(wasmFile());
+
+let module;
+export function wasmModule() {
+  module ??= new WebAssembly.Module(wasmBytes());
+  return module;
+}
+
+export async function loadSodium() {
+  await sodium.ready;
+  return sodium;
+}
+
+/** All exports of the named modules of client/node, as one object. */
+export async function loadModules(...names) {
+  const result = await build({
+    stdin: { contents: names.map((name) => `export * from "./${name}";`).join("\n"), resolveDir: join(root, "client/node") },
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "neutral",
+    target: "node18",
+    external: ["libsodium-wrappers"],
+  });
+  const folder = join(root, "build/test/node");
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${names.join("-")}-${process.pid}.mjs`);
+  writeFileSync(file, result.outputFiles[0].contents);
+  return import(pathToFileURL(file).href);
+}
