@@ -31,11 +31,11 @@ void buffer_reset(struct buffer *b)
 int buffer_reserve(struct buffer *b, size_t extra)
 {
     if (b->failed) return ERR_FULL;
-    if (extra <= b->cap - b->len) return OK;
     if (extra > b->max - b->len) {
         b->failed = true;
         return ERR_FULL;
     }
+    if (extra <= b->cap - b->len) return OK;
     size_t want = b->len + extra;
     size_t cap = b->cap < 64 ? 64 : b->cap;
     while (cap < want)
