@@ -238,7 +238,8 @@ struct wr_asset {
 
 /* Serves a table (GET, HEAD): Accept-Encoding with q-values, a strong ETag for each encoding, If-None-Match
  * (304), Vary, and `Cache-Control: public, max-age=31536000, immutable` or `no-cache`. Borrows the table. May
- * be called several times; the first that holds a path wins. */
+ * be called several times; the first table that holds a path wins. WR_EXISTS: one table holds a path
+ * twice. */
 WR_API int wr_assets(struct wr_app *app, const struct wr_asset *assets, size_t count) WR_CHECKED;
 /* The asset of this path in the tables given to wr_assets, or NULL. */
 WR_API const struct wr_asset *wr_asset_find(const struct wr_app *app, const char *path);

@@ -2,6 +2,7 @@
 #include "web/app.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,6 +237,14 @@ static unsigned descriptors_allowed(void)
                                                  : DESCRIPTORS_KEPT;
 }
 
+/* A client that has gone is an error code here, not a signal. A choice of the program stands. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction old;
+    if (sigaction(SIGPIPE, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
 static int init(struct wr_app *app)
 {
     uint8_t secret[16];
@@ -244,6 +253,7 @@ static int init(struct wr_app *app)
     app->limits = (struct http_limits){c->target_bytes_max, c->header_bytes_max, c->header_count_max,
                                        c->body_bytes_max};
     app->date_second = -1;
+    ignore_sigpipe();
     list_init(&app->connections);
     list_init(&app->listeners);
     list_init(&app->requests);

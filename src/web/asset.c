@@ -45,6 +45,12 @@ int wr_assets(struct wr_app *app, const struct wr_asset *assets, size_t count)
         if (!find(table, slice_text(assets[i].path))) all[n++] = &assets[i];
     }
     qsort(all, n, sizeof(const struct wr_asset *), compare);
+    for (size_t i = 1; i < n; i++) {
+        if (compare(&all[i - 1], &all[i]) == 0) {
+            free(all);
+            return WR_EXISTS;
+        }
+    }
     free(table->by_path);
     table->by_path = all;
     table->count = n;
