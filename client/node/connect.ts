@@ -3,7 +3,7 @@
 import { NO_SWITCHES, PROTOCOL, WORKER_NAME, WORKER_URL, type FromWorker, type Switches, type ToWorker } from "./protocol";
 import { createRtc, type Rtc } from "./rtc";
 import { nodeError } from "./errors";
-import type { Commands, Events, Node } from "./api";
+import type { Commands, Events, Node, Status } from "./api";
 
 declare const __VERSION__: string;
 
@@ -163,6 +163,7 @@ function open(options: OpenOptions): NonNullable<typeof opened> {
     let channel: Channel | undefined;
     let restarts = 0;
     let otherTab = false;
+    let account = options.account ?? ""; // that this page shows
     const post = (message: ToWorker, transfer?: Transferable[]): void => channel?.post(message, transfer);
     const rtc = createRtc(post);
     const calls = createCalls(post);
@@ -189,7 +190,10 @@ function open(options: OpenOptions): NonNullable<typeof opened> {
     const node: Node = {
       commands: createCommands(calls, (method, value) => {
         if (method === "logout") remember(LAST_ACCOUNT, "");
-        if (method === "status") remember(LAST_ACCOUNT, (value as { account: string }).account);
+        if (method === "logout") account = "";
+        if (method !== "status") return;
+        account = (value as Status).account || account;
+        remember(LAST_ACCOUNT, account);
       }),
       on: listeners.on,
     };
@@ -202,14 +206,13 @@ function open(options: OpenOptions): NonNullable<typeof opened> {
       if (message.protocol === PROTOCOL) resolve(node);
     }
 
-    /** A tab that waited for another one, or whose account is not the browser's any more, begins anew. */
+    /** A tab that waited for another one begins anew. */
     function event(message: Extract<FromWorker, { t: "event" }>): void {
       if (message.name === "connection") {
         const waits = message.value.reason === "other-tab";
         if (otherTab && !waits) return location.reload();
         otherTab = waits;
       }
-      if (message.name === "warning" && message.value.code === "ACCOUNT") return location.reload();
       listeners.tell(message.name, message.value);
     }
 
@@ -218,6 +221,9 @@ function open(options: OpenOptions): NonNullable<typeof opened> {
         case "hello": return greeted(message);
         case "answer": return calls.answered(message);
         case "event": return event(message);
+        case "account":
+          if (account && account !== message.account) location.reload();
+          return;
         case "ping": return post({ t: "pong" });
         case "restart":
           if (++restarts <= RESTARTS_MAX) setTimeout(start, RESTART_PAUSE_MS);
@@ -234,6 +240,7 @@ function open(options: OpenOptions): NonNullable<typeof opened> {
     }
     again = (next) => {
       options = next;
+      account = next.account ?? "";
       hello();
     };
     watchPage(post, hello, rtc);

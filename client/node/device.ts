@@ -15,7 +15,7 @@ import type { Switches } from "./protocol";
 import { createShell, type NodeAction, type Shell, type StoreRequest } from "./shell";
 import { openStore, type Store } from "./store";
 import type { PresenceDevice, Tracker, Welcome } from "./tracker";
-import type { Channel, Commands, Events, Id, Message, Peer } from "./api";
+import type { Channel, Commands, Events, Id, Message, NodeError, Peer } from "./api";
 
 export type DeviceState = "opening" | "other-tab" | "ready" | "storage-failed" | "closed";
 
@@ -79,7 +79,7 @@ async function openParts(options: DeviceOptions, store: Store) {
   const peers = createPeers({
     self: core.device,
     account,
-    now: () => clock.now(),
+    now: () => Math.round(clock.now()),
     changed: (peer) => {
       emit("peer", peer);
       changed();
@@ -136,7 +136,14 @@ async function openParts(options: DeviceOptions, store: Store) {
     }
   }
 
+  /** Whoever waits for the core to have room for more. */
+  const waiting: (() => void)[] = [];
+  const room = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
+
+  const wake = (): void => waiting.splice(0).forEach((go) => go());
+
   function committed(error: unknown): void {
+    wake();
     if (error === undefined) return;
     if (isLeaseLost(error)) return broken();
     emit("warning", { code: "STORAGE", text: `The browser could not save messages: ${String(error)}` });
@@ -171,7 +178,7 @@ async function openParts(options: DeviceOptions, store: Store) {
     ice: () => [],
   });
   if (identity.certificate) useCertificate(shell, identity.certificate);
-  return { identity, core, store, shell, links, peers, channels, marks, sending, markOf };
+  return { identity, core, store, shell, links, peers, channels, marks, sending, markOf, room, wake };
 }
 
 /** A certificate that is out of date is refused by the core; the tracker gives a new one with its hello. */
@@ -192,12 +199,31 @@ function tellPeer(shell: Shell, device: Id, online: boolean): void {
   }
 }
 
-function sendText(open: Open, channel: Id, text: string): Promise<Message> {
-  const body = textBody(text);
-  if (body.length > BODY_BYTES_MAX) throw nodeError("TOO_LARGE", "the message is longer than 16 KiB");
-  if (text.trim() === "") throw nodeError("INVALID", "the message is empty");
-  const token = open.shell.command({ kind: "send", channel, entryKind: ENTRY.text, body });
-  return new Promise((resolve, reject) => open.sending.set(token, { resolve, reject }));
+/** Gives the text to the core as soon as it has room for it. */
+async function submitText(open: Open, channel: Id, body: Bytes): Promise<number> {
+  for (;;) {
+    try {
+      return open.shell.command({ kind: "send", channel, entryKind: ENTRY.text, body });
+    } catch (error) {
+      if ((error as NodeError).code !== "BUSY") throw error;
+      await open.room();
+    }
+  }
+}
+
+/** Texts are written in the order in which they were given; each call resolves when its own is on disk. */
+function createSend(ready: () => Promise<Open>): DeviceCommands["send"] {
+  let last: Promise<unknown> = Promise.resolve();
+  return async ({ channel, text }) => {
+    const body = textBody(text);
+    if (body.length > BODY_BYTES_MAX) throw nodeError("TOO_LARGE", "The message is longer than 16 KiB.");
+    if (text.trim() === "") throw nodeError("INVALID", "The message is empty.");
+    const open = await ready();
+    const submitted = last.then(() => submitText(open, channel, body));
+    last = submitted.catch(() => {});
+    const token = await submitted;
+    return new Promise((resolve, reject) => open.sending.set(token, { resolve, reject }));
+  };
 }
 
 function deviceCommands(account: string, ready: () => Promise<Open>): DeviceCommands {
@@ -207,9 +233,7 @@ function deviceCommands(account: string, ready: () => Promise<Open>): DeviceComm
       const { rows, more } = await open.store.history(channel, before, Math.max(1, Math.min(limit, 500)));
       return { messages: rows.map((row) => messageOf(row, account, open.markOf(row))), more };
     },
-    async send({ channel, text }) {
-      return sendText(await ready(), channel, text);
-    },
+    send: createSend(ready),
     async holders({ channel, seq }) {
       return (await ready()).marks.holders(channel, seq);
     },
@@ -346,12 +370,13 @@ export function createDevice(options: DeviceOptions): Device {
       open.peers.trackerDown();
     },
     networkChanged() {
-      open?.shell.command({ kind: "network" });
+      if (state === "ready") open?.shell.command({ kind: "network" });
     },
     async close(text) {
       if (state === "closed") return;
       state = "closed";
       open?.shell.stop(text);
+      open?.wake();
       for (const { reject } of open?.sending.values() ?? []) reject(nodeError("CLOSED", text));
       cancelRenewal();
       await lease?.release().catch(() => {});

@@ -38,9 +38,9 @@ interface Tab extends RtcTab {
   heardAt: number;
 }
 
-const PING_MS = 10_000;
+const PING_MS = 3000;
 /** Frozen and crashed tabs do not answer; their connections are given to another one. */
-const SILENT_MS = 35_000;
+const SILENT_MS = 8000;
 const LAST_ACCOUNT_AFTER_MS = 2000;
 const SETTLE_MS = 3000;
 const REOPEN_MS = 1000;
@@ -109,14 +109,11 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
 
   async function useAccount(account: string): Promise<Device | undefined> {
     if (opening === account) return device;
-    const before = opening;
     opening = account;
     const old = device;
     device = undefined;
     if (old) await old.close("another account is used now");
-    if (before !== undefined && before !== account) {
-      emit("warning", { code: "ACCOUNT", text: `This browser is logged in as ${account} now` });
-    }
+    for (const tab of tabs) if (tab.alive) tab.post({ t: "account", account });
     let tools: CoreTools;
     try {
       tools = await options.loadTools();

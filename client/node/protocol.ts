@@ -54,6 +54,8 @@ export type FromWorker =
   | { t: "hello"; version: string; protocol: number }
   /** The worker of another version goes away, because this tab is alone: connect again. */
   | { t: "restart" }
+  /** Whose device this browser is now; a page that shows another one begins anew. */
+  | { t: "account"; account: string }
   | { t: "answer"; id: number; value?: unknown; error?: NodeError }
   | EventMessage
   | { t: "ping" }

@@ -9,6 +9,7 @@ import {
   type Action, type Command, type Core, type Entry, type LinkInfo,
 } from "./core";
 import type { Bytes } from "./bytes";
+import { nodeError } from "./errors";
 import type { Id } from "./api";
 
 /** What carries the bytes of one link. */
@@ -248,6 +249,7 @@ export function createShell(core: Core, store: ShellStore, clock: Clock, hooks: 
 
   return {
     linkUp(info, pipe) {
+      if (stopped) throw nodeError("CLOSED", "The node was closed.");
       const number = nextLink++;
       core.linkUp(number, info, clock.now());
       links.set(number, { pipe, inbox: [], inboxBytes: 0, ready: false });
@@ -276,6 +278,7 @@ export function createShell(core: Core, store: ShellStore, clock: Clock, hooks: 
       if (links.get(number)?.ready) turn();
     },
     command(command) {
+      if (stopped) throw nodeError("CLOSED", "The node was closed.");
       const token = core.command(command, clock.now());
       turn();
       return token;

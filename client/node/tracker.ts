@@ -182,7 +182,7 @@ export function createTracker(options: {
     drop(reason, "waiting");
     const pause = pauseMs ?? Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** failures) * (0.5 + random() / 2);
     failures++;
-    retryAt = clock.now() + pause;
+    retryAt = Math.round(clock.now() + pause);
     cancelRetry = clock.after(pause, connect);
     hooks.changed();
     if (early) void askSession();
