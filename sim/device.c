@@ -1,0 +1,298 @@
+#include "sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICKS_MAX = 500 /* in one second of virtual time */ };
+
+/* What the device's clock shows; never goes backwards in one life. */
+usec device_clock(struct sim *sim, struct device *d)
+{
+    int64_t passed = (int64_t)(sim->now - d->base_true);
+    usec shown = d->base_local + (usec)(passed + passed / 1000 * d->drift_ppm / 1000);
+    if (shown > d->last_local) d->last_local = shown;
+    return d->last_local;
+}
+
+struct port *device_port(struct device *d, uint32_t number)
+{
+    for (size_t i = 0; i < d->ports_len; i++)
+        if (d->ports[i].number == number) return &d->ports[i];
+    return NULL;
+}
+
+static void port_remove(struct device *d, struct port *port)
+{
+    *port = d->ports[--d->ports_len];
+}
+
+/* --- time --- */
+
+static void tick_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t serial)
+{
+    struct device *d = &sim->devices[device];
+    if (!d->up || d->life != life || d->tick_serial != serial || !d->node) return;
+    usec clock = device_clock(sim, d), deadline = node_deadline(d->node);
+    d->tick_deadline = 0;
+    if (clock >= deadline) {
+        if (sim->now - d->busy_since > SECONDS) {
+            d->busy_since = sim->now;
+            d->busy_ticks = 0;
+        }
+        if (++d->busy_ticks > TICKS_MAX)
+            sim_fail(sim, "device %u: more than %d ticks in a second", device, TICKS_MAX);
+        node_tick(d->node, clock);
+        if (node_deadline(d->node) <= clock)
+            sim_fail(sim, "device %u: after a tick the deadline is not in the future", device);
+    }
+    device_drain(sim, d);
+}
+
+static void schedule_tick(struct sim *sim, struct device *d)
+{
+    usec deadline = node_deadline(d->node), clock = device_clock(sim, d);
+    if (deadline == UINT64_MAX || deadline == d->tick_deadline) return;
+    d->tick_deadline = deadline;
+    /* The clock may be slow or stand still for a while: look again when it should be there. */
+    usec wait = deadline > clock ? deadline - clock + 1 : 0;
+    int64_t passed = (int64_t)(sim->now - d->base_true);
+    usec raw = d->base_local + (usec)(passed + passed / 1000 * d->drift_ppm / 1000);
+    if (raw < clock) wait += clock - raw;
+    wait += wait / 1000; /* a drift of up to 0.1 % */
+    schedule_at(sim, sim->now + wait, tick_event, d->index, d->life, ++d->tick_serial);
+}
+
+/* --- actions --- */
+
+static void act(struct sim *sim, struct device *d, const struct action *action)
+{
+    struct port *port;
+    uint32_t other;
+    check_action(sim, d, action);
+    switch (action->kind) {
+    case ACTION_STORE: disk_store(sim, d, action); break;
+    case ACTION_READ: disk_read(sim, d, action); break;
+    case ACTION_CONNECT:
+        other = device_of_id(sim, action->device);
+        if (other != UINT32_MAX) tracker_connect(sim, d, other, action->path);
+        break;
+    case ACTION_CLOSE:
+        port = device_port(d, action->link);
+        if (!port) break;
+        struct pipe *pipe = sim->pipes[port->pipe];
+        pipe_leave(sim, pipe, port->side, false);
+        bool socket = d->socket_up && d->socket_pipe == pipe->id;
+        uint32_t number = port->number;
+        port_remove(d, port);
+        if (dice_chance(&sim->dice, 500)) node_link_down(d->node, number, device_clock(sim, d));
+        if (socket) tracker_socket_lost(sim, d);
+        break;
+    case ACTION_WRITABLE:
+        port = device_port(d, action->link);
+        if (port) port->writable = true;
+        break;
+    default: break;
+    }
+}
+
+/* Writes what the core has for the link, as far as there is room. True when something was written. */
+static bool transmit(struct sim *sim, struct device *d, uint32_t number)
+{
+    struct port *port = device_port(d, number);
+    struct pipe *pipe = sim->pipes[port->pipe];
+    uint32_t side = port->side;
+    bool wrote = false;
+    port->writable = false;
+    for (int i = 0; i < 64; i++) {
+        size_t room = pipe_room(pipe, side);
+        if (room < NODE_TRANSMIT_ROOM) {
+            pipe->flow[side].starved = true;
+            return wrote;
+        }
+        if (room > 64 * 1024) room = 64 * 1024;
+        size_t len = node_transmit(d->node, number, sim->scratch, room, device_clock(sim, d));
+        if (len == 0) return wrote;
+        if (len > room)
+            sim_fail(sim, "device %u: node_transmit wrote more than there was room for", d->index);
+        pipe_write(sim, pipe, side, slice_of(sim->scratch, len));
+        wrote = true;
+    }
+    sim_fail(sim, "device %u: node_transmit does not come to an end", d->index);
+    return wrote;
+}
+
+void device_drain(struct sim *sim, struct device *d)
+{
+    if (d->kind == DEVICE_HOSTILE || !d->up) return;
+    for (int round = 0;; round++) {
+        struct action action;
+        bool progress = false;
+        uint32_t life = d->life;
+        while (!sim->report.failed && node_next(d->node, &action)) {
+            act(sim, d, &action);
+            progress = true;
+        }
+        for (size_t i = 0; i < d->ports_len && !sim->report.failed; i++)
+            if (d->ports[i].writable && transmit(sim, d, d->ports[i].number)) progress = true;
+        if (!progress || sim->report.failed || d->life != life) break;
+        if (round > 10000) sim_fail(sim, "device %u: actions do not come to an end", d->index);
+    }
+    if (d->memory.size_error) sim_fail(sim, "device %u: a block was freed with a wrong size", d->index);
+    if (!sim->report.failed) schedule_tick(sim, d);
+}
+
+int64_t device_command(struct sim *sim, struct device *d, const struct command *command)
+{
+    int64_t rc = node_command(d->node, command, device_clock(sim, d));
+    digest_number(sim, (uint64_t)rc);
+    device_drain(sim, d);
+    return rc;
+}
+
+/* --- links --- */
+
+uint32_t device_attach(struct sim *sim, struct device *d, struct pipe *pipe, uint32_t side)
+{
+    uint32_t other = pipe->end[1 - side].device;
+    struct node_link info = {
+        .path = pipe->path,
+        .initiator = side == 0,
+        .expected = side == 0 || dice_chance(&sim->dice, 800) ? sim->devices[other].id : NULL,
+        .binding = pipe->path == PATH_TRACKER ? SLICE("tracker")
+                   : pipe->path == PATH_RELAY ? SLICE("relay")
+                                              : SLICE("direct"),
+    };
+    uint32_t number = d->next_number++;
+    pipe->end[side].attached = true;
+    pipe->end[side].number = number;
+    d->ports = must_grow(d->ports, d->ports_len, &d->ports_cap, sizeof *d->ports);
+    d->ports[d->ports_len++] = (struct port){
+        .number = number, .pipe = pipe->id, .side = (uint8_t)side, .path = pipe->path, .other = other};
+    if (d->kind == DEVICE_HOSTILE) {
+        hostile_attached(sim, d, &d->ports[d->ports_len - 1], pipe);
+        return number;
+    }
+    int rc = node_link_up(d->node, number, &info, device_clock(sim, d));
+    if (rc != OK) {
+        if (rc != ERR_MEMORY) sim_fail(sim, "device %u: node_link_up: %s", d->index, err_name(rc));
+        port_remove(d, &d->ports[d->ports_len - 1]);
+        pipe_leave(sim, pipe, side, false);
+        return 0;
+    }
+    device_drain(sim, d);
+    return number;
+}
+
+size_t device_receive(struct sim *sim, struct device *d, struct pipe *pipe, uint32_t side, slice bytes)
+{
+    struct port *port = device_port(d, pipe->end[side].number);
+    size_t used = 0, total = 0;
+    if (!port || !d->up) return bytes.len;
+    if (d->kind == DEVICE_HOSTILE) return hostile_receive(sim, d, port, bytes);
+    uint32_t number = port->number;
+    for (int i = 0; i < 4; i++) {
+        slice rest = slice_sub(bytes, total, bytes.len);
+        int rc = node_receive(d->node, number, rest, device_clock(sim, d), &used);
+        bool known = rc == OK || rc == ERR_BUSY;
+        if (known) {
+            if (used > rest.len || (rc == OK && used != rest.len))
+                sim_fail(sim, "device %u: node_receive took %zu of %zu bytes", d->index, used, rest.len);
+            total += used;
+        }
+        device_drain(sim, d);
+        if (rc != ERR_BUSY) return bytes.len; /* after an error the rest is dropped */
+        if (!device_port(d, number)) return bytes.len;
+    }
+    if (d->ops_len == 0) sim_fail(sim, "device %u is busy but waits for nothing", d->index);
+    return total;
+}
+
+void device_hung_up(struct sim *sim, struct device *d, struct pipe *pipe, uint32_t side)
+{
+    uint32_t number = pipe->end[side].number;
+    struct port *port = device_port(d, number);
+    if (!port || !d->up) return;
+    port_remove(d, port);
+    if (d->kind == DEVICE_HOSTILE) {
+        hostile_lost(d, number);
+        return;
+    }
+    node_link_down(d->node, number, device_clock(sim, d));
+    bool socket = d->socket_up && d->socket_pipe == pipe->id;
+    device_drain(sim, d);
+    if (socket) tracker_socket_lost(sim, d);
+}
+
+/* --- life --- */
+
+static void set_clock(struct sim *sim, struct device *d)
+{
+    int64_t offset = (int64_t)dice_below(&sim->dice, 4 * SECONDS) - 2 * (int64_t)SECONDS;
+    d->drift_ppm = 0;
+    if (sim_has(sim, FAULT_CLOCK)) {
+        d->drift_ppm = (int64_t)dice_below(&sim->dice, 400) - 200;
+        if (dice_chance(&sim->dice, 300)) offset *= 300; /* 10 minutes either way */
+    }
+    d->base_true = sim->now;
+    d->base_local = (usec)((int64_t)sim->now + offset);
+    d->last_local = d->base_local;
+}
+
+void device_start(struct sim *sim, struct device *d)
+{
+    if (d->up) return;
+    d->up = true;
+    d->socket_wanted = false;
+    d->life++;
+    d->tick_deadline = 0;
+    d->busy_ticks = 0;
+    d->connects = 0;
+    d->connects_since = sim->now;
+    sim_tell(sim, "device %u starts", d->index);
+    if (d->kind == DEVICE_HOSTILE) {
+        tracker_dial(sim, d);
+        return;
+    }
+    set_clock(sim, d);
+    struct node_config config = {.role = d->kind == DEVICE_TRACKER ? ROLE_REPLICA : ROLE_PERSON};
+    memcpy(config.identity_seed, d->seed, KEY_BYTES);
+    dice_bytes(&sim->dice, config.random_seed, KEY_BYTES);
+    usec clock = device_clock(sim, d);
+    if (node_create(&config, &d->memory.allocator, sim->crypto, clock, &d->node) != OK) {
+        if (!d->memory.fail_at) sim_fail(sim, "device %u: node_create failed", d->index);
+        d->up = false;
+        return;
+    }
+    disk_restore(sim, d);
+    check_restored(sim, d);
+    if (d->certificate_len > 0) {
+        struct command command = {.kind = COMMAND_CERTIFICATE,
+                                  .bytes = slice_of(d->certificate, d->certificate_len)};
+        (void)device_command(sim, d, &command);
+    }
+    if (d->kind == DEVICE_PERSON) tracker_dial(sim, d);
+    if (d->kind == DEVICE_TRACKER) tracker_started(sim, d);
+    device_drain(sim, d);
+}
+
+void device_stop(struct sim *sim, struct device *d, bool silent)
+{
+    if (!d->up) return;
+    sim_tell(sim, "device %u stops", d->index);
+    sim->report.crashes++;
+    d->up = false;
+    while (d->ports_len > 0) {
+        struct port port = d->ports[--d->ports_len];
+        if (d->kind == DEVICE_HOSTILE) hostile_lost(d, port.number);
+        pipe_leave(sim, sim->pipes[port.pipe], port.side, silent && dice_chance(&sim->dice, 500));
+    }
+    if (d->node) node_destroy(d->node);
+    d->node = NULL;
+    if (d->memory.peak > sim->report.memory_peak) sim->report.memory_peak = d->memory.peak;
+    if (d->memory.used != 0) sim_fail(sim, "device %u: %zu bytes were not freed", d->index, d->memory.used);
+    disk_crash(sim, d);
+    d->dialing[0] = d->dialing[1] = 0;
+    d->online = 0;
+    d->sent_len = 0;
+    if (d->socket_up) tracker_socket_lost(sim, d);
+}

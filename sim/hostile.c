@@ -1,0 +1,375 @@
+/* Devices that do not play by the rules. They have keys and often a certificate, use the core's own link,
+ * message and entry writers, and say with them what an honest core never would. Nobody honest may lose
+ * anything by it. */
+#include "sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cbor.h"
+#include "core/entry.h"
+#include "core/identity.h"
+#include "core/link.h"
+#include "core/message.h"
+
+enum { LINES_MAX = 48, KEPT_BYTES = 4096, FORK_LENGTH = 12 };
+
+enum manner {
+    MANNER_GARBAGE,  /* random bytes instead of a preface */
+    MANNER_VERSION,  /* another version */
+    MANNER_HALF,     /* begins a handshake and falls silent */
+    MANNER_NAMELESS, /* no certificate, or one that is false */
+    MANNER_OVERSIZED,
+    MANNER_FLIP,  /* well-formed frames with a bit flipped */
+    MANNER_NOISE, /* sealed messages of random bytes */
+    MANNER_FLOOD, /* PINGs, HAVEs and WANTs without end */
+    MANNER_LIES,  /* claims what it does not have, and what does not exist */
+    MANNER_FORGE, /* others' entries, altered */
+    MANNER_FORK,  /* two logs under one name */
+    MANNER_REPLAY,
+    MANNER_MUTE, /* opens, carries, and does not answer */
+    MANNER_COUNT,
+};
+
+struct line { /* one of its links */
+    uint32_t number, pipe;
+    uint8_t side;
+    enum manner manner;
+    struct link link;
+    bool live, broken, carried;
+    uint32_t fork_sent;
+};
+
+struct hostile {
+    struct line lines[LINES_MAX];
+    uint8_t kept[KEPT_BYTES]; /* link bytes seen last, to be said again */
+    size_t kept_len;
+    uint8_t entry[NODE_RECORD_BYTES_MAX]; /* an entry of somebody, seen last */
+    size_t entry_len;
+    uint8_t fork_id[2][FORK_LENGTH + 1][ID_BYTES];
+};
+
+void hostile_new(struct sim *sim, struct device *d)
+{
+    (void)sim;
+    d->hostile = must_alloc(sizeof *d->hostile);
+}
+
+static void line_close(struct line *line)
+{
+    if (line->live) link_deinit(&line->link);
+    line->live = false;
+}
+
+void hostile_free(struct device *d)
+{
+    if (!d->hostile) return;
+    for (int i = 0; i < LINES_MAX; i++)
+        line_close(&d->hostile->lines[i]);
+    free(d->hostile);
+    d->hostile = NULL;
+}
+
+static struct line *line_of(struct device *d, uint32_t number)
+{
+    for (int i = 0; i < LINES_MAX; i++)
+        if (d->hostile->lines[i].live && d->hostile->lines[i].number == number) return &d->hostile->lines[i];
+    return NULL;
+}
+
+void hostile_lost(struct device *d, uint32_t number)
+{
+    struct line *line = line_of(d, number);
+    if (line) line_close(line);
+}
+
+static void say_bytes(struct sim *sim, struct line *line, slice bytes)
+{
+    struct pipe *pipe = sim->pipes[line->pipe];
+    sim_tell(sim, "link %u: %zu hostile bytes of manner %d, %016llx", line->number, bytes.len, line->manner,
+             (unsigned long long)bytes_hash(bytes));
+    if (bytes.len > 0 && pipe_room(pipe, line->side) > bytes.len) pipe_write(sim, pipe, line->side, bytes);
+}
+
+/* Seals and sends one message; flips a bit of the frame when that is the manner. */
+static void say(struct sim *sim, struct line *line, const struct writer *message)
+{
+    static uint8_t frame[LINK_FRAME_BYTES_MAX];
+    struct writer w = writer_of(frame, sizeof frame);
+    if (message->failed || message->len == 0 || line->link.state != LINK_OPEN) return;
+    if (pipe_room(sim->pipes[line->pipe], line->side) < message->len + 64)
+        return; /* keep the counter right */
+    if (link_seal(&line->link, writer_slice(message), &w) != OK) return;
+    if (line->manner == MANNER_FLIP && dice_chance(&sim->dice, 300)) dice_flip(&sim->dice, frame, w.len);
+    say_bytes(sim, line, writer_slice(&w));
+}
+
+static void greet(struct sim *sim, struct device *d, struct line *line)
+{
+    uint8_t out[4096];
+    struct writer w = writer_of(out, sizeof out);
+    slice certificate = slice_of(d->certificate, d->certificate_len);
+    if (line->manner == MANNER_NAMELESS) certificate = SLICE_EMPTY;
+    struct link_self self = {d->id, d->seed, ROLE_PERSON, certificate};
+    while (link_greets(&line->link) && !line->broken)
+        if (link_greet(&line->link, &self, &w) != OK) line->broken = true;
+    say_bytes(sim, line, writer_slice(&w));
+}
+
+/* What is said instead of a handshake. True when that was all. */
+static bool opening(struct sim *sim, struct line *line)
+{
+    uint8_t bytes[300];
+    uint32_t len = (uint32_t)dice_between(&sim->dice, 1, sizeof bytes);
+    dice_bytes(&sim->dice, bytes, len);
+    switch (line->manner) {
+    case MANNER_GARBAGE: break;
+    case MANNER_VERSION:
+        memcpy(bytes, "wprs\x02", 5);
+        if (len < 5) len = 5;
+        break;
+    case MANNER_HALF:
+        memcpy(bytes, "wprs\x01\x00\x20", 7);
+        if (len > 38) len = 38;
+        break;
+    default: return false;
+    }
+    say_bytes(sim, line, slice_of(bytes, len));
+    line->broken = true;
+    return true;
+}
+
+void hostile_attached(struct sim *sim, struct device *d, struct port *port, struct pipe *pipe)
+{
+    uint8_t secret[KEY_BYTES], ephemeral[KEY_BYTES];
+    struct line *line = NULL;
+    for (int i = 0; i < LINES_MAX && !line; i++)
+        if (!d->hostile->lines[i].live) line = &d->hostile->lines[i];
+    if (!line) return;
+    memset(line, 0, sizeof *line);
+    line->number = port->number;
+    line->pipe = pipe->id;
+    line->side = port->side;
+    line->manner = (enum manner)dice_below(&sim->dice, MANNER_COUNT);
+    dice_bytes(&sim->dice, ephemeral, KEY_BYTES);
+    identity_noise_secret(sim->crypto, d->seed, secret);
+    slice binding = pipe->path == PATH_TRACKER ? SLICE("tracker")
+                    : pipe->path == PATH_RELAY ? SLICE("relay")
+                                               : SLICE("direct");
+    if (dice_chance(&sim->dice, 20)) binding = SLICE("elsewhere");
+    if (link_init(&line->link, &allocator_libc, sim->crypto, port->side == 0, binding, secret, ephemeral) !=
+        OK)
+        return;
+    line->live = true;
+    if (!opening(sim, line)) greet(sim, d, line);
+}
+
+/* --- its forked log --- */
+
+/* The wire form of entry `seq` of branch 0 or 1; both begin with the same JOIN. */
+static slice fork_entry(struct sim *sim, struct device *d, uint32_t branch, uint32_t seq, uint8_t *out,
+                        size_t room)
+{
+    static const uint8_t zeros[ID_BYTES];
+    uint8_t body[NODE_CERTIFICATE_BYTES_MAX + 16];
+    struct writer b = writer_of(body, sizeof body), w = writer_of(out, room);
+    cbor_put_array(&b, 1);
+    cbor_put_bytes(&b, seq == 1 ? slice_of(d->certificate, d->certificate_len)
+                       : branch ? SLICE("yes")
+                                : SLICE("no"));
+    struct entry e = {
+        .kind = seq == 1 ? ENTRY_JOIN : ENTRY_TEXT,
+        .channel = sim->channels[0],
+        .author = d->id,
+        .prev = seq == 1 ? zeros : d->hostile->fork_id[branch][seq - 1],
+        .seq = seq,
+        .time_ms = UINT64_C(1800000000000) + seq,
+        .body = writer_slice(&b),
+    };
+    struct entry parsed;
+    if (entry_write(sim->crypto, &e, d->seed, &w) != OK || entry_parse(writer_slice(&w), &parsed) != OK)
+        return SLICE_EMPTY;
+    entry_id(sim->crypto, &parsed, d->hostile->fork_id[branch][seq]);
+    return writer_slice(&w);
+}
+
+static void say_fork(struct sim *sim, struct device *d, struct line *line)
+{
+    uint8_t wire[1024], message[1200];
+    uint32_t branch = sim->pipes[line->pipe]->end[1 - line->side].device % 2;
+    if (line->fork_sent >= FORK_LENGTH || d->certificate_len == 0) return;
+    uint32_t seq = ++line->fork_sent;
+    /* The ids of the earlier entries are those of this branch, whatever was said elsewhere. */
+    for (uint32_t i = 1; i <= seq; i++) {
+        struct writer w = writer_of(message, sizeof message);
+        slice entry = fork_entry(sim, d, branch, i, wire, sizeof wire);
+        if (i < seq && dice_chance(&sim->dice, 900)) continue;
+        message_write_entry(&w, entry);
+        say(sim, line, &w);
+    }
+    struct writer w = writer_of(message, sizeof message);
+    message_write_have(&w, sim->channels[0], 0, 1);
+    message_write_pair(&w, d->id, seq);
+    say(sim, line, &w);
+}
+
+/* --- what it says on an open link --- */
+
+static void say_carry(struct sim *sim, struct line *line)
+{
+    uint8_t message[64];
+    struct writer w = writer_of(message, sizeof message);
+    message_write_carry(&w, sim->channels[0], true);
+    say(sim, line, &w);
+    line->carried = true;
+}
+
+static void say_lies(struct sim *sim, struct line *line)
+{
+    static uint8_t message[LINK_MESSAGE_BYTES_MAX];
+    struct writer w = writer_of(message, sizeof message);
+    uint64_t pairs = dice_between(&sim->dice, 1, 20);
+    message_write_have(&w, sim->channels[0], dice_below(&sim->dice, 4), pairs);
+    for (uint64_t i = 0; i < pairs; i++) {
+        uint8_t author[ID_BYTES];
+        dice_bytes(&sim->dice, author, sizeof author);
+        bool known = dice_chance(&sim->dice, 700);
+        const uint8_t *id = known ? sim->devices[dice_below(&sim->dice, sim->devices_len)].id : author;
+        uint32_t seq = dice_chance(&sim->dice, 300) ? ENTRY_SEQ_MAX : (uint32_t)dice_below(&sim->dice, 500);
+        message_write_pair(&w, id, seq);
+    }
+    say(sim, line, &w);
+}
+
+static void say_flood(struct sim *sim, struct line *line)
+{
+    static uint8_t message[LINK_MESSAGE_BYTES_MAX];
+    uint64_t kind = dice_below(&sim->dice, 3);
+    for (uint64_t i = dice_between(&sim->dice, 1, 150); i > 0; i--) {
+        struct writer w = writer_of(message, sizeof message);
+        uint8_t author[ID_BYTES];
+        dice_bytes(&sim->dice, author, sizeof author);
+        if (kind == 0) {
+            message_write_stamp(&w, dice_chance(&sim->dice, 500) ? MESSAGE_PING : MESSAGE_PONG, i);
+        } else if (kind == 1) {
+            const uint8_t *id = sim->devices[dice_below(&sim->dice, sim->devices_len)].id;
+            uint32_t from = (uint32_t)dice_between(&sim->dice, 1, 40);
+            message_write_want(&w, sim->channels[0], id, from, (uint32_t)dice_between(&sim->dice, 1, 256));
+        } else {
+            message_write_have(&w, sim->channels[0], 0, 100);
+            for (int k = 0; k < 100; k++) {
+                author[0] = (uint8_t)k;
+                message_write_pair(&w, author, 1 + (uint32_t)dice_below(&sim->dice, 9));
+            }
+        }
+        say(sim, line, &w);
+    }
+}
+
+static void say_forged(struct sim *sim, struct device *d, struct line *line)
+{
+    static uint8_t altered[NODE_RECORD_BYTES_MAX], message[LINK_MESSAGE_BYTES_MAX];
+    struct hostile *h = d->hostile;
+    if (h->entry_len == 0) return;
+    memcpy(altered, h->entry, h->entry_len);
+    if (dice_chance(&sim->dice, 700)) dice_flip(&sim->dice, altered, h->entry_len);
+    slice wire = slice_of(altered, h->entry_len);
+    struct entry e;
+    uint8_t rewritten[NODE_RECORD_BYTES_MAX];
+    struct writer r = writer_of(rewritten, sizeof rewritten);
+    if (dice_chance(&sim->dice, 400) && entry_parse(wire, &e) == OK) { /* signed anew, with its own key */
+        e.seq += (uint32_t)dice_below(&sim->dice, 3);
+        e.body = SLICE("\x81\x44lies");
+        if (entry_write(sim->crypto, &e, d->seed, &r) == OK) wire = writer_slice(&r);
+    }
+    struct writer w = writer_of(message, sizeof message);
+    message_write_entry(&w, wire);
+    say(sim, line, &w);
+}
+
+static void say_noise(struct sim *sim, struct line *line)
+{
+    uint8_t message[600];
+    uint32_t len = (uint32_t)dice_between(&sim->dice, 1, sizeof message);
+    dice_bytes(&sim->dice, message, len);
+    if (dice_chance(&sim->dice, 700)) message[0] = (uint8_t)(0x81 + dice_below(&sim->dice, 8)); /* an array */
+    if (dice_chance(&sim->dice, 700) && len > 1) message[1] = (uint8_t)dice_below(&sim->dice, 9);
+    struct writer w = {message, len, sizeof message, false};
+    say(sim, line, &w);
+}
+
+static void act_on(struct sim *sim, struct device *d, struct line *line)
+{
+    uint8_t oversized[] = {0xff, 0xff, 1, 2, 3};
+    if (line->broken || line->link.state != LINK_OPEN) return;
+    if (!line->carried) say_carry(sim, line);
+    switch (line->manner) {
+    case MANNER_OVERSIZED:
+        say_bytes(sim, line, slice_of(oversized, sizeof oversized));
+        line->broken = true;
+        break;
+    case MANNER_FLIP: say_carry(sim, line); break;
+    case MANNER_NOISE: say_noise(sim, line); break;
+    case MANNER_FLOOD: say_flood(sim, line); break;
+    case MANNER_LIES: say_lies(sim, line); break;
+    case MANNER_FORGE: say_forged(sim, d, line); break;
+    case MANNER_FORK: say_fork(sim, d, line); break;
+    case MANNER_REPLAY: say_bytes(sim, line, slice_of(d->hostile->kept, d->hostile->kept_len)); break;
+    default: break;
+    }
+}
+
+static void on_message(struct sim *sim, struct device *d, struct line *line, slice plain)
+{
+    uint8_t reply[32];
+    struct message m;
+    struct writer w = writer_of(reply, sizeof reply);
+    if (message_parse(plain, &m) != OK) return;
+    if (m.kind == MESSAGE_PING && line->manner != MANNER_MUTE) {
+        message_write_stamp(&w, MESSAGE_PONG, m.stamp);
+        say(sim, line, &w);
+    }
+    if (m.kind == MESSAGE_ENTRY && m.wire.len <= sizeof d->hostile->entry) {
+        memcpy(d->hostile->entry, m.wire.ptr, m.wire.len);
+        d->hostile->entry_len = m.wire.len;
+    }
+}
+
+size_t hostile_receive(struct sim *sim, struct device *d, struct port *port, slice bytes)
+{
+    static uint8_t scratch[LINK_FRAME_BYTES_MAX];
+    struct line *line = line_of(d, port->number);
+    if (!line || line->broken) return bytes.len;
+    d->hostile->kept_len = bytes.len < KEPT_BYTES ? bytes.len : KEPT_BYTES;
+    memcpy(d->hostile->kept, bytes.ptr, d->hostile->kept_len);
+    slice rest = bytes, message;
+    while (!line->broken) {
+        int rc = link_next(&line->link, &rest, scratch, &message);
+        if (rc == ERR_AGAIN) break;
+        if (rc != OK) {
+            line->broken = true;
+        } else if (message.len > 0) {
+            on_message(sim, d, line, message);
+        } else {
+            greet(sim, d, line);
+        }
+    }
+    return bytes.len;
+}
+
+/* Now and then: says something on every link, and calls somebody. */
+void hostile_act(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unused2)
+{
+    struct device *d = &sim->devices[device];
+    (void)unused, (void)unused2;
+    if (sim->calm) return;
+    for (int i = 0; d->up && i < LINES_MAX; i++)
+        if (d->hostile->lines[i].live && dice_chance(&sim->dice, 500)) act_on(sim, d, &d->hostile->lines[i]);
+    if (d->up && dice_chance(&sim->dice, 200)) {
+        uint32_t other = (uint32_t)dice_between(&sim->dice, 1, sim->devices_len - 1);
+        if (other != device)
+            tracker_connect(sim, d, other, dice_chance(&sim->dice, 500) ? PATH_DIRECT : PATH_RELAY);
+    }
+    schedule_at(sim, sim->now + dice_between(&sim->dice, 50 * MILLISECONDS, 700 * MILLISECONDS), hostile_act,
+                device, 0, 0);
+}

@@ -1,0 +1,150 @@
+/* sim - runs worlds by seed and says what they came to. See sim.h and docs/testing.md. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/native.h"
+#include "sham.h"
+#include "sim.h"
+
+static const char usage[] =
+    "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--world skeleton]\n"
+    "           [--crypto real|sham] [--faults all|none|HEX] [--verbose]\n"
+    "Runs simulated worlds of 2 to 50 devices and a tracker. A world that breaks a promise prints the "
+    "command\n"
+    "that shows it again. The last line is \"N passed, N failed\".\n"
+    "  --seed N       one world (default: the seeds 1 to 200)\n"
+    "  --nodes N      devices beside the tracker; by default the seed says\n"
+    "  --seconds N    virtual time with faults; by default the seed says\n"
+    "  --crypto KIND  sham (default): fast, no cryptography; real: libsodium and OpenSSL\n"
+    "  --faults SET   which kinds of faults there may be, bits of enum fault in sim.h; with --seed: all of "
+    "them at once\n"
+    "  --verbose      the whole story\n";
+
+struct arguments {
+    uint64_t first, last;
+    struct sim_options options;
+    bool real, verbose;
+};
+
+static void tell(void *context, const char *line)
+{
+    fputs(line, context);
+    fputc('\n', context);
+}
+
+static bool number(const char *text, uint64_t max, uint64_t *out)
+{
+    return slice_to_u64(slice_text(text), max, out);
+}
+
+static bool parse_range(const char *text, struct arguments *a)
+{
+    slice rest = slice_text(text), first;
+    if (!slice_split(&rest, '.', &first) || !slice_starts(rest, SLICE("."))) return false;
+    rest = slice_sub(rest, 1, rest.len);
+    return slice_to_u64(first, UINT64_MAX - 1, &a->first) && slice_to_u64(rest, UINT64_MAX - 1, &a->last) &&
+           a->first <= a->last;
+}
+
+static bool parse_option(const char *name, const char *value, struct arguments *a)
+{
+    uint64_t n;
+    if (strcmp(name, "--seed") == 0) {
+        if (!number(value, UINT64_MAX - 1, &n)) return false;
+        a->first = a->last = n;
+    } else if (strcmp(name, "--seeds") == 0) {
+        return parse_range(value, a);
+    } else if (strcmp(name, "--nodes") == 0) {
+        if (!number(value, SIM_DEVICES_MAX - 2, &n) || n < 2) return false;
+        a->options.nodes = (uint32_t)n;
+    } else if (strcmp(name, "--seconds") == 0) {
+        if (!number(value, 100000, &n) || n < 1) return false;
+        a->options.seconds = (uint32_t)n;
+    } else if (strcmp(name, "--world") == 0) {
+        return strcmp(value, "skeleton") == 0;
+    } else if (strcmp(name, "--crypto") == 0) {
+        a->real = strcmp(value, "real") == 0;
+        return a->real || strcmp(value, "sham") == 0;
+    } else if (strcmp(name, "--faults") == 0) {
+        char *end;
+        if (strcmp(value, "all") == 0) {
+            a->options.faults = FAULT_ALL;
+        } else {
+            a->options.faults =
+                strcmp(value, "none") == 0 ? 0 : (uint32_t)strtoul(value, &end, 16) & FAULT_ALL;
+            a->options.force = true;
+        }
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool parse(int argc, char **argv, struct arguments *a)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--verbose") == 0) {
+            a->verbose = true;
+        } else if (i + 1 < argc && parse_option(argv[i], argv[i + 1], a)) {
+            i++;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void print_failure(const char *program, const struct arguments *a, const struct sim_report *r)
+{
+    const struct sim_options *o = &a->options;
+    printf("FAILED: seed %llu: %s\n  again: %s --seed %llu", (unsigned long long)o->seed, r->message, program,
+           (unsigned long long)o->seed);
+    if (o->nodes) printf(" --nodes %u", o->nodes);
+    if (o->seconds) printf(" --seconds %u", o->seconds);
+    if (o->force) printf(" --faults %x", o->faults);
+    printf("%s --verbose\n", a->real ? " --crypto real" : "");
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments a = {.first = 1, .last = 200, .options = {.faults = FAULT_ALL}};
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (!parse(argc, argv, &a)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    if (a.real && crypto_native_start() != OK) {
+        fputs("sim: libsodium does not start\n", stderr);
+        return 1;
+    }
+    a.options.crypto = a.real ? crypto_native() : &crypto_sham;
+    if (a.verbose) a.options.tell = tell, a.options.tell_context = stdout;
+
+    uint64_t passed = 0, failed = 0, digest = 0, entries = 0, deliveries = 0, events = 0;
+    for (uint64_t seed = a.first; seed <= a.last; seed++) {
+        struct sim_report report;
+        a.options.seed = seed;
+        if (sim_run(&a.options, &report) == OK) {
+            passed++;
+        } else {
+            failed++;
+            print_failure(argv[0], &a, &report);
+        }
+        if (a.first == a.last || a.verbose) {
+            char line[1024];
+            sim_print(&a.options, &report, line, sizeof line);
+            printf("%s\n", line);
+        }
+        digest = dice_mix(digest ^ report.digest);
+        entries += report.entries, deliveries += report.deliveries, events += report.events;
+        fflush(stdout);
+    }
+    printf("%llu entries, %llu deliveries, %llu events, digest %016llx\n", (unsigned long long)entries,
+           (unsigned long long)deliveries, (unsigned long long)events, (unsigned long long)digest);
+    printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
+    return failed ? 1 : 0;
+}

@@ -1,0 +1,57 @@
+/* random.h - the world's dice: splitmix64 (Steele, Lea, Flood 2014). One seed, one run.
+ * Rule: one throw in one full expression; the order of two would be the compiler's. */
+#ifndef SIM_RANDOM_H
+#define SIM_RANDOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dice {
+    uint64_t state;
+};
+
+static inline uint64_t dice_mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+static inline uint64_t dice_next(struct dice *d)
+{
+    d->state += 0x9e3779b97f4a7c15u;
+    return dice_mix(d->state);
+}
+
+/* 0 to bound - 1; 0 when bound is 0. */
+static inline uint64_t dice_below(struct dice *d, uint64_t bound)
+{
+    return bound ? dice_next(d) % bound : 0;
+}
+
+/* least to most, both included. */
+static inline uint64_t dice_between(struct dice *d, uint64_t least, uint64_t most)
+{
+    return least + dice_below(d, most - least + 1);
+}
+
+static inline bool dice_chance(struct dice *d, uint64_t in_thousand)
+{
+    return dice_below(d, 1000) < in_thousand;
+}
+
+static inline void dice_bytes(struct dice *d, uint8_t *out, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++)
+        out[i] = (uint8_t)dice_next(d);
+}
+
+/* Flips one bit. */
+static inline void dice_flip(struct dice *d, uint8_t *bytes, size_t len)
+{
+    uint64_t bit = dice_below(d, (uint64_t)len * 8);
+    bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+}
+
+#endif
