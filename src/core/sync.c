@@ -141,14 +141,15 @@ static void want_timed_out(struct node *n, uint32_t channel, uint32_t author)
     struct pipe *p = n->pipes[a->want_link];
     struct share *s = p ? share_of(p, channel) : NULL;
     want_clear(n, channel, a);
-    if (s && ++a->want_failures >= 2) {
+    bool doubted = s && ++a->want_failures >= 2;
+    if (doubted) {
         if (!s->doubt) s->doubt = alloc_array(n->allocator, s->have_cap, sizeof *s->doubt);
         if (s->doubt && author < s->have_cap) s->doubt[author] = s->have[author];
         a->want_failures = 0;
-        pipe_glitch(n, p);
     }
     a->want_at = n->now;
     if (!pursue(n, channel, author)) author_drop_phantom(n, n->channels[channel], author);
+    if (doubted) pipe_glitch(n, p); /* last: it may close the link, and with it the author */
 }
 
 /* --- carrying --- */
@@ -326,6 +327,7 @@ static int on_have(struct node *n, struct pipe *p, struct message *m)
     }
     while (message_next_pair(m, &device, &seq)) {
         uint32_t author = named_author(n, p, s, c, device);
+        if (p->closing) return OK; /* one oddity too many: the share is gone */
         if (author == NONE) continue;
         int rc = share_room(n, s, author + 1);
         if (rc < 0) return rc;
