@@ -1,5 +1,5 @@
 // Dates, sizes and codes as people read them, by Intl in the language in use.
-import { computed } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { locale, t } from "./i18n";
 
 const DAY_MS = 86_400_000;
@@ -23,17 +23,21 @@ export function dayOf(ms: number): number {
   return new Date(ms).setHours(0, 0, 0, 0);
 }
 
+/** The day that it is, so that "Today" becomes "Yesterday" on pages that stay open. */
+const today = signal(dayOf(Date.now()));
+setInterval(() => (today.value = dayOf(Date.now())), 60_000);
+
 export function dayName(ms: number): string {
-  const days = Math.round((dayOf(Date.now()) - dayOf(ms)) / DAY_MS);
+  const days = Math.round((today.value - dayOf(ms)) / DAY_MS);
   if (days === 0) return t("day.today");
   if (days === 1) return t("day.yesterday");
-  const sameYear = new Date(ms).getFullYear() === new Date().getFullYear();
+  const sameYear = new Date(ms).getFullYear() === new Date(today.value).getFullYear();
   return (sameYear ? formats.value.day : formats.value.dayWithYear).format(ms);
 }
 
 /** For the conversation list: the clock today, else the date. */
 export function shortTime(ms: number): string {
-  return dayOf(ms) === dayOf(Date.now()) ? clock(ms) : formats.value.short.format(ms);
+  return dayOf(ms) === today.value ? clock(ms) : formats.value.short.format(ms);
 }
 
 /** "3 minutes ago". */

@@ -7,7 +7,7 @@ import { spoken } from "../state/attention";
 import { channels, connection, device, failure, markRead, openChat, ready, timelineOf } from "../state/chat";
 import { channelHash, landIn, route } from "../state/route";
 import { askSession, session } from "../state/session";
-import { closeSide, openChannel, shortcutsOpen, sidePanel, toggleMembers } from "../state/view";
+import { closeSide, isNarrow, openChannel, shortcutsOpen, sidePanel, toggleMembers } from "../state/view";
 import { Conversation } from "./Conversation";
 import { Logo } from "./icons";
 import { Shortcuts } from "./Shortcuts";
@@ -70,10 +70,10 @@ const reload = (): void => location.reload();
 
 function Chat(): JSX.Element {
   useEffect(() => void openChat(() => openNode(nodeOptions())), []);
+  const first = ready.value ? channels.value[0]?.name : undefined;
   useEffect(() => {
-    const first = channels.value[0];
-    if (ready.value && first) landIn(first.name);
-  }, [ready.value]);
+    if (first !== undefined) landIn(first);
+  }, [first]);
   useEffect(() => {
     addEventListener("keydown", onShortcut);
     return () => removeEventListener("keydown", onShortcut);
@@ -87,19 +87,37 @@ function Chat(): JSX.Element {
     return <Sentence title={t("full.failed.title")} text={t("reason.storage-failed")} retry={reload} />;
   }
   if (!ready.value) return <Splash />;
-  const channel = openChannel.value;
   return (
-    <div data-testid="app" data-device={device.value} class={`shell ${route.value.channel === null ? "at-list" : "at-conversation"}`}>
-      <Sidebar />
-      <div class="stage">
-        {channel ? <Conversation channel={channel} /> : <p class="faint pad">{t("sidebar.none")}</p>}
-        <Side />
-      </div>
+    <div data-testid="app" data-device={device.value} class="shell">
+      <Columns />
       <p class="sr-only" aria-live="polite">
         {spoken.value}
       </p>
       {shortcutsOpen.value && <Shortcuts onClose={() => (shortcutsOpen.value = false)} />}
     </div>
+  );
+}
+
+/** Narrow screens have room for one: the list, or the conversation with its way back. */
+function Columns(): JSX.Element {
+  const channel = openChannel.value;
+  const one = isNarrow.value;
+  if (one && route.value.channel === null) {
+    return (
+      <main class="column">
+        <h1 class="sr-only">weaprous</h1>
+        <Sidebar />
+      </main>
+    );
+  }
+  return (
+    <>
+      {!one && <Sidebar />}
+      <div class="stage">
+        {channel ? <Conversation channel={channel} /> : <main class="faint pad">{t("sidebar.none")}</main>}
+        <Side />
+      </div>
+    </>
   );
 }
 

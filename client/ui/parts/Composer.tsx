@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Channel } from "../../node/api";
 import { t } from "../i18n";
 import { readDraft, sendText, writeDraft } from "../state/chat";
-import { shownConnection } from "../state/shown";
+import { linkedPeople, shownConnection } from "../state/shown";
 import { Icon } from "./icons";
 
 /** An entry's body is 16 KiB; the list and text heads of CBOR take up to four bytes of it. */
@@ -59,7 +59,8 @@ export function Composer({ channel }: { channel: Channel }): JSX.Element {
     event.preventDefault();
     send();
   };
-  const offline = shownConnection.value.state === "offline" || shownConnection.value.state === "limited";
+  const { state } = shownConnection.value;
+  const hint = state === "offline" || state === "limited" ? t(linkedPeople.value > 0 ? "composer.limited" : "composer.offline") : "";
   return (
     <form
       class="composer"
@@ -69,7 +70,7 @@ export function Composer({ channel }: { channel: Channel }): JSX.Element {
         field.current?.focus();
       }}
     >
-      <ComposerNotes bytes={bytes} over={over} refused={refused} offline={offline} />
+      <ComposerNotes bytes={bytes} over={over} refused={refused} hint={hint} />
       <div class={`composer-box ${over ? "over" : ""}`}>
         <textarea
           ref={field}
@@ -98,15 +99,15 @@ interface NotesProps {
   bytes: number;
   over: boolean;
   refused: boolean;
-  offline: boolean;
+  hint: string;
 }
 
-function ComposerNotes({ bytes, over, refused, offline }: NotesProps): JSX.Element {
+function ComposerNotes({ bytes, over, refused, hint }: NotesProps): JSX.Element {
   const percent = Math.round((bytes / BODY_BYTES_MAX) * 100);
   const near = bytes >= BODY_BYTES_MAX * SHOWN_FROM;
   return (
     <p class="composer-notes" id="composer-notes" role={refused ? "alert" : undefined}>
-      {offline && <span>{t("composer.offline")}</span>}
+      {hint && <span>{hint}</span>}
       {over ? (
         <span class="fault">{t("composer.too-long", { n: bytes - BODY_BYTES_MAX })}</span>
       ) : (

@@ -33,7 +33,7 @@ export function MessageDetails({ message }: { message: Message }): JSX.Element {
           <span class="faint clip">{peers.value.get(message.author)?.label ?? (message.mine ? t("members.self") : "")}</span>
         </span>
       </div>
-      <div class="quote">
+      <div class="quote" role="group" aria-label={t("details.text")} tabIndex={0}>
         <MessageText text={message.text} reachable />
       </div>
       <CopyButton text={message.text} label={t("details.copy-text")} />

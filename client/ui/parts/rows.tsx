@@ -1,10 +1,9 @@
 // One row of the message list, by kind.
-import type { JSX } from "preact";
-import { memo } from "preact/compat";
+import { Component, type JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Channel, Message } from "../../node/api";
 import { clock, dayName, exactTime, nameList } from "../format";
-import { language, t } from "../i18n";
+import { t } from "../i18n";
 import type { Row } from "../state/timeline";
 import { Icon } from "./icons";
 import { MessageView } from "./MessageView";
@@ -20,18 +19,28 @@ interface Props {
 export function RowView(props: Props): JSX.Element {
   return (
     <div role="listitem" class={`row row-${props.row.kind}`} data-key={props.row.key}>
-      <RowBody {...props} words={language.value} />
+      <RowBody {...props} />
     </div>
   );
 }
 
-function same(a: Props & { words: string }, b: Props & { words: string }): boolean {
-  if (a.focusable !== b.focusable || a.words !== b.words || a.row.kind !== b.row.kind) return false;
+function same(a: Props, b: Props): boolean {
+  if (a.focusable !== b.focusable || a.row.kind !== b.row.kind) return false;
   if (a.row.kind !== "message" || b.row.kind !== "message") return false;
   return a.row.message === b.row.message && a.row.first === b.row.first && a.row.last === b.row.last;
 }
 
-const RowBody = memo(function RowBody({ row, channel, focusable }: Props & { words: string }): JSX.Element {
+/** Drawn again only when something of this row changed: most of the list stays as it is. */
+class RowBody extends Component<Props> {
+  override shouldComponentUpdate(next: Props): boolean {
+    return !same(this.props, next);
+  }
+  override render(): JSX.Element {
+    return <RowOfKind {...this.props} />;
+  }
+}
+
+function RowOfKind({ row, channel, focusable }: Props): JSX.Element {
   switch (row.kind) {
     case "start":
       return <p class="beginning">{t("messages.start", { name: channel.name })}</p>;
@@ -58,7 +67,7 @@ const RowBody = memo(function RowBody({ row, channel, focusable }: Props & { wor
     case "outgoing":
       return <OutgoingView channel={channel.id} outgoing={row.outgoing} first={row.first} focusable={focusable} />;
   }
-}, same);
+}
 
 function foldWords(messages: Message[]): string {
   const unique = (kind: Message["kind"]): string[] => [

@@ -138,7 +138,7 @@ export async function loadOlder(channel: Id): Promise<void> {
 function takeMessage(message: Message): void {
   const timeline = timelineOf(message.channel);
   const news = !timeline.has(message.id);
-  if (message.mine) dropOutgoing(timeline, (outgoing) => outgoing.text === message.text);
+  if (message.mine) timeline.dropOutgoing((outgoing) => outgoing.failure === undefined && outgoing.text === message.text);
   const after = timeline.insert(message);
   if (!news || message.mine || message.kind !== "text") return;
   const readPlace = readPlaces.get(message.channel) ?? Infinity;
@@ -149,13 +149,6 @@ function takeMessage(message: Message): void {
   if (!document.hasFocus() && timeline.newFrom === null) timeline.newFrom = message.id;
   announce(message);
   notify(message);
-}
-
-function dropOutgoing(timeline: Timeline, match: (outgoing: Outgoing) => boolean): void {
-  const at = timeline.outgoing.findIndex((outgoing) => outgoing.failure === undefined && match(outgoing));
-  if (at < 0) return;
-  timeline.outgoing.splice(at, 1);
-  timeline.changed();
 }
 
 // A text between Enter and the disk is kept here, so that closing the page in that moment loses nothing.
@@ -182,8 +175,7 @@ let outgoingCount = 0;
 export async function sendText(channel: Id, text: string): Promise<void> {
   const timeline = timelineOf(channel);
   const outgoing: Outgoing = { key: `outgoing-${++outgoingCount}`, text, time: Date.now() };
-  timeline.outgoing.push(outgoing);
-  timeline.changed();
+  timeline.addOutgoing(outgoing);
   await store(channel, timeline, outgoing);
 }
 
@@ -191,25 +183,22 @@ async function store(channel: Id, timeline: Timeline, outgoing: Outgoing): Promi
   rememberUnsent(channel);
   try {
     const message = await commands().send({ channel, text: outgoing.text });
-    dropOutgoing(timeline, (other) => other.key === outgoing.key);
+    timeline.dropOutgoing((other) => other.key === outgoing.key);
     timeline.insert(message);
   } catch (error) {
-    outgoing.failure = reasonOf(error);
-    timeline.changed();
+    timeline.replaceOutgoing({ ...outgoing, failure: reasonOf(error) });
   }
   rememberUnsent(channel);
 }
 
-export async function retryOutgoing(channel: Id, outgoing: Outgoing): Promise<void> {
-  delete outgoing.failure;
-  timelineOf(channel).changed();
-  await store(channel, timelineOf(channel), outgoing);
+export async function retryOutgoing(channel: Id, { key, text }: Outgoing): Promise<void> {
+  const again: Outgoing = { key, text, time: Date.now() };
+  timelineOf(channel).replaceOutgoing(again);
+  await store(channel, timelineOf(channel), again);
 }
 
 export function discardOutgoing(channel: Id, outgoing: Outgoing): void {
-  const timeline = timelineOf(channel);
-  timeline.outgoing.splice(timeline.outgoing.indexOf(outgoing), 1);
-  timeline.changed();
+  timelineOf(channel).dropOutgoing((other) => other.key === outgoing.key);
   rememberUnsent(channel);
 }
 

@@ -39,7 +39,7 @@ export class Timeline {
   /** Counts up with every change: what draws the list reads it. */
   readonly version = signal(0);
   readonly messages: Message[] = [];
-  readonly outgoing: Outgoing[] = [];
+  outgoing: readonly Outgoing[] = [];
   more = true;
   loading = false;
   /** The first unread message when the channel was opened; the "New" line stands before it. */
@@ -112,6 +112,24 @@ export class Timeline {
       touched = true;
     });
     if (touched) this.changed();
+  }
+
+  addOutgoing(outgoing: Outgoing): void {
+    this.outgoing = [...this.outgoing, outgoing];
+    this.changed();
+  }
+
+  replaceOutgoing(next: Outgoing): void {
+    this.outgoing = this.outgoing.map((outgoing) => (outgoing.key === next.key ? next : outgoing));
+    this.changed();
+  }
+
+  /** Drops the first that matches, if any. */
+  dropOutgoing(match: (outgoing: Outgoing) => boolean): void {
+    const gone = this.outgoing.find(match);
+    if (!gone) return;
+    this.outgoing = this.outgoing.filter((outgoing) => outgoing !== gone);
+    this.changed();
   }
 
   /** Forgets old messages while the end is being read, so that a busy channel does not grow the page. */

@@ -1,21 +1,38 @@
 // What is open on the page: the right column, dialogs, and which message is looked at.
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { Channel, Id } from "../../node/api";
 import { channels } from "./chat";
 import { route } from "./route";
 import { readSetting, writeSetting } from "./settings";
 
-const wide = matchMedia("(min-width: 56.25em)");
+// Room is counted in text sizes, not pixels: at 200 % text a screen of 1,280 px has room for one column.
+const THREE_COLUMNS_REM = 56.25; // 900 px at the usual 16
+const TWO_COLUMNS_REM = 37.5;
 
-export const isWide = signal(wide.matches);
-wide.addEventListener("change", (event) => {
-  isWide.value = event.matches;
-  sidePanel.value = event.matches && readSetting("side") !== "closed" ? { show: "members" } : null;
-});
+const ruler = document.createElement("i");
+ruler.className = "ruler"; // as wide as the window, as high as the text
+document.body.append(ruler);
+
+function measureRoom(): number {
+  return ruler.offsetWidth / (ruler.offsetHeight || 16);
+}
+
+const room = signal(measureRoom());
+new ResizeObserver(() => (room.value = measureRoom())).observe(ruler);
+
+export const isWide = computed(() => room.value >= THREE_COLUMNS_REM);
+/** One column: the list or the conversation, as the address says. */
+export const isNarrow = computed(() => room.value < TWO_COLUMNS_REM);
 
 export type SidePanel = { show: "members" } | { show: "message"; channel: Id; id: Id } | null;
 
-export const sidePanel = signal<SidePanel>(wide.matches && readSetting("side") !== "closed" ? { show: "members" } : null);
+export const sidePanel = signal<SidePanel>(null);
+
+const membersIfRoom = (): SidePanel => (isWide.value && readSetting("side") !== "closed" ? { show: "members" } : null);
+effect(() => {
+  sidePanel.value = membersIfRoom();
+});
+
 export const shortcutsOpen = signal(false);
 
 /** The conversation on the screen; wide screens always have one. */
