@@ -43,7 +43,7 @@ static bool host_char(uint8_t c)
 static bool port_valid(slice port)
 {
     uint64_t number;
-    return slice_to_u64(port, 65535, &number);
+    return port.len == 0 || slice_to_u64(port, 65535, &number); /* RFC 3986 3.2.3: it may be empty */
 }
 
 /* Splits at the colon before the port; false when host or port have a bad form. *out_port is empty when there

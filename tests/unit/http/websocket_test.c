@@ -1,0 +1,311 @@
+/* WebSocket frames and messages, cut everywhere. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "http/ws_reader.h"
+
+enum { MESSAGE_MAX = 1000, LOG_BYTES = 8192 };
+
+/* What came out, as text, so that two runs can be compared. */
+struct log {
+    char text[LOG_BYTES];
+    size_t len;
+};
+
+static void note(struct log *log, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(log->text + log->len, LOG_BYTES - log->len, format, arguments);
+    va_end(arguments);
+    assert_true(n >= 0 && (size_t)n < LOG_BYTES - log->len);
+    log->len += (size_t)n;
+}
+
+static int feed(struct ws_reader *r, slice bytes, struct log *log)
+{
+    uint8_t *copy = malloc(bytes.len ? bytes.len : 1), *at = copy;
+    memcpy(copy, bytes.ptr, bytes.len);
+    size_t left = bytes.len;
+    struct ws_event e;
+    int rc;
+    while ((rc = ws_reader_next(r, &at, &left, &e)) == OK) {
+        uint32_t sum = 0;
+        for (size_t i = 0; i < e.payload.len; i++)
+            sum = sum * 31 + e.payload.ptr[i];
+        note(log, "%d:%zu:%x:%u ", (int)e.opcode, e.payload.len, sum,
+             e.opcode == WS_CLOSE ? e.close_code : 0);
+    }
+    if (rc != ERR_AGAIN) note(log, "error %d", rc);
+    if (rc == ERR_AGAIN) assert_int_equal(left, 0);
+    free(copy);
+    return rc;
+}
+
+static void read_in_steps(slice bytes, size_t step, struct log *log)
+{
+    struct ws_reader r;
+    ws_reader_init(&r, &allocator_libc, MESSAGE_MAX, true);
+    log->len = 0;
+    log->text[0] = 0;
+    int rc = ERR_AGAIN;
+    for (size_t at = 0; at < bytes.len && rc == ERR_AGAIN; at += step)
+        rc = feed(&r, slice_sub(bytes, at, step), log);
+    ws_reader_deinit(&r);
+}
+
+static void read_everyhow(slice bytes, struct log *whole)
+{
+    static struct log other;
+    read_in_steps(bytes, bytes.len ? bytes.len : 1, whole);
+    for (size_t step = 1; step < bytes.len && step < 40; step++) {
+        read_in_steps(bytes, step, &other);
+        assert_string_equal(other.text, whole->text);
+    }
+    for (size_t cut = 1; cut < bytes.len; cut++) {
+        struct ws_reader r;
+        ws_reader_init(&r, &allocator_libc, MESSAGE_MAX, true);
+        other.len = 0;
+        other.text[0] = 0;
+        if (feed(&r, slice_sub(bytes, 0, cut), &other) == ERR_AGAIN)
+            feed(&r, slice_sub(bytes, cut, bytes.len), &other);
+        assert_string_equal(other.text, whole->text);
+        ws_reader_deinit(&r);
+    }
+}
+
+/* Appends one masked frame, as a client sends it. */
+static void put_frame(struct buffer *b, uint8_t opcode, bool fin, slice payload)
+{
+    uint8_t head[WS_FRAME_HEAD_MAX], mask[4] = {0x37, 0xFA, 0x21, 0x3D};
+    struct ws_frame f = {
+        .len = payload.len, .opcode = opcode, .fin = fin, .masked = true, .mask = {0x37, 0xFA, 0x21, 0x3D}};
+    buffer_put(b, slice_of(head, ws_frame_write(&f, head)));
+    size_t start = b->len;
+    buffer_put(b, payload);
+    ws_mask(b->ptr + start, payload.len, mask, 0);
+}
+
+static void the_examples_of_the_rfc_are_read(void **state)
+{
+    (void)state;
+    /* RFC 6455 5.7: a masked "Hello" */
+    uint8_t masked[] = {0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58}, *at = masked;
+    size_t left = sizeof masked;
+    struct ws_reader r;
+    struct ws_event e;
+    ws_reader_init(&r, &allocator_libc, MESSAGE_MAX, true);
+    assert_int_equal(ws_reader_next(&r, &at, &left, &e), OK);
+    assert_int_equal(e.opcode, WS_TEXT);
+    assert_true(slice_equal(e.payload, SLICE("Hello")));
+    assert_true(e.payload.ptr == masked + 6); /* in place */
+    ws_reader_deinit(&r);
+    /* and, as a server sends it, unmasked in two fragments */
+    uint8_t fragments[] = {0x01, 0x03, 0x48, 0x65, 0x6c, 0x80, 0x02, 0x6c, 0x6f};
+    at = fragments;
+    left = sizeof fragments;
+    ws_reader_init(&r, &allocator_libc, MESSAGE_MAX, false);
+    assert_int_equal(ws_reader_next(&r, &at, &left, &e), OK);
+    assert_true(slice_equal(e.payload, SLICE("Hello")));
+    ws_reader_deinit(&r);
+}
+
+static void heads_are_written_in_their_shortest_form_and_read_back(void **state)
+{
+    (void)state;
+    static const uint64_t lengths[] = {0, 1, 125, 126, 127, 65535, 65536, UINT64_MAX >> 1};
+    static const size_t sizes[] = {2, 2, 2, 4, 4, 4, 10, 10};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        for (int masked = 0; masked < 2; masked++) {
+            struct ws_frame f = {.len = lengths[i],
+                                 .opcode = WS_BINARY,
+                                 .fin = true,
+                                 .masked = masked,
+                                 .mask = {1, 2, 3, 4}},
+                            got;
+            uint8_t head[WS_FRAME_HEAD_MAX];
+            size_t n = ws_frame_write(&f, head);
+            assert_int_equal(n, sizes[i] + (masked ? 4 : 0));
+            for (size_t cut = 0; cut < n; cut++)
+                assert_int_equal(ws_frame_parse(slice_of(head, cut), &got), ERR_AGAIN);
+            assert_int_equal(ws_frame_parse(slice_of(head, n), &got), OK);
+            assert_true(got.len == f.len && got.opcode == f.opcode && got.fin && got.head_len == n);
+            assert_int_equal(got.masked, masked);
+            if (masked) assert_memory_equal(got.mask, f.mask, 4);
+        }
+    }
+}
+
+static void forbidden_heads_are_refused(void **state)
+{
+    (void)state;
+    static const uint8_t bad[][10] = {
+        {0xC1, 0x80},
+        {0xA1, 0x80},
+        {0x91, 0x80}, /* reserved bits */
+        {0x83, 0x80},
+        {0x87, 0x80},
+        {0x8B, 0x80},
+        {0x8F, 0x80}, /* reserved opcodes */
+        {0x09, 0x80},
+        {0x08, 0x80},
+        {0x0A, 0x80}, /* fragmented control frames */
+        {0x89, 0xFE, 0, 126},
+        {0x88, 0xFF}, /* long control frames */
+        {0x82, 0xFE, 0, 125},
+        {0x82, 0xFE, 0, 0}, /* lengths that need not be so long */
+        {0x82, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF},
+        {0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0}, /* top bit */
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct ws_frame f;
+        assert_int_equal(ws_frame_parse(slice_of(bad[i], 10), &f), ERR_PROTOCOL);
+    }
+}
+
+static void masking_continues_at_any_offset(void **state)
+{
+    (void)state;
+    uint8_t text[61], plain[61], mask[4] = {9, 8, 7, 6};
+    for (size_t i = 0; i < sizeof text; i++)
+        plain[i] = (uint8_t)(i * 7);
+    for (size_t cut = 0; cut <= sizeof text; cut++) {
+        memcpy(text, plain, sizeof text);
+        ws_mask(text, cut, mask, 0);
+        ws_mask(text + cut, sizeof text - cut, mask, cut);
+        for (size_t i = 0; i < sizeof text; i++)
+            assert_int_equal(text[i], plain[i] ^ mask[i & 3]);
+    }
+}
+
+static void messages_fragments_and_control_frames_come_out_alike_however_cut(void **state)
+{
+    (void)state;
+    static struct log log;
+    uint8_t much[MESSAGE_MAX];
+    for (size_t i = 0; i < sizeof much; i++)
+        much[i] = (uint8_t)i;
+    struct buffer b;
+    buffer_init(&b, &allocator_libc, 10000);
+    put_frame(&b, WS_TEXT, true, SLICE("one"));
+    put_frame(&b, WS_TEXT, false, SLICE("caf\xc3"));
+    put_frame(&b, WS_PING, true, SLICE("between"));
+    put_frame(&b, WS_CONTINUATION, false, SLICE_EMPTY);
+    put_frame(&b, WS_PONG, true, SLICE_EMPTY);
+    put_frame(&b, WS_CONTINUATION, true, SLICE("\xa9"));
+    put_frame(&b, WS_BINARY, true, SLICE_EMPTY);
+    put_frame(&b, WS_BINARY, true, slice_of(much, 300));
+    put_frame(&b, WS_BINARY, false, SLICE_EMPTY);
+    put_frame(&b, WS_CONTINUATION, true, slice_of(much, MESSAGE_MAX));
+    put_frame(&b, WS_CLOSE, true,
+              SLICE("\x03\xE8"
+                    "bye"));
+    read_everyhow(buffer_slice(&b), &log);
+    /* kind and length of each */
+    static const char *const expected[] = {
+        "1:3:", " 9:7:", " 10:0:", " 1:5:", " 2:0:", " 2:300:", " 2:1000:", " 8:3:"};
+    const char *at = log.text;
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        at = strstr(at, expected[i]);
+        if (!at) fail_msg("%s is missing in %s", expected[i], log.text);
+    }
+    assert_non_null(strstr(at, ":1000 ")); /* the code */
+    assert_null(strstr(log.text, "error"));
+    buffer_reset(&b);
+}
+
+static void expect_error(struct buffer *b, int error)
+{
+    static struct log log;
+    char want[32];
+    read_everyhow(buffer_slice(b), &log);
+    snprintf(want, sizeof want, "error %d", error);
+    if (!strstr(log.text, want)) fail_msg("%s instead of %s", log.text, want);
+    buffer_reset(b);
+}
+
+static void what_the_protocol_forbids_ends_it(void **state)
+{
+    (void)state;
+    struct buffer b;
+    buffer_init(&b, &allocator_libc, 10000);
+    put_frame(&b, WS_CONTINUATION, true, SLICE("x")); /* continues nothing */
+    expect_error(&b, ERR_PROTOCOL);
+    put_frame(&b, WS_TEXT, false, SLICE("x"));
+    put_frame(&b, WS_TEXT, true, SLICE("y")); /* a new message within one */
+    expect_error(&b, ERR_PROTOCOL);
+    put_frame(&b, WS_CLOSE, true, SLICE("\x03")); /* half a code */
+    expect_error(&b, ERR_PROTOCOL);
+    static const unsigned codes[] = {0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 65535};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        uint8_t code[2] = {(uint8_t)(codes[i] >> 8), (uint8_t)codes[i]};
+        put_frame(&b, WS_CLOSE, true, slice_of(code, 2));
+        expect_error(&b, ERR_PROTOCOL);
+    }
+    buffer_put(&b, SLICE("\x81\x01x")); /* not masked */
+    expect_error(&b, ERR_PROTOCOL);
+    put_frame(&b, WS_CLOSE, true, SLICE("\x03\xE8\xFF"));
+    expect_error(&b, ERR_MALFORMED);
+}
+
+static void text_must_be_utf8_but_only_as_a_whole(void **state)
+{
+    (void)state;
+    struct buffer b;
+    buffer_init(&b, &allocator_libc, 10000);
+    put_frame(&b, WS_TEXT, true, SLICE("\xED\xA0\x80"));
+    expect_error(&b, ERR_MALFORMED);
+    put_frame(&b, WS_TEXT, false, SLICE("caf\xc3"));
+    put_frame(&b, WS_CONTINUATION, true, SLICE("x"));
+    expect_error(&b, ERR_MALFORMED);
+}
+
+static void a_message_over_the_limit_ends_it_before_it_is_read(void **state)
+{
+    (void)state;
+    struct buffer b;
+    buffer_init(&b, &allocator_libc, 10000);
+    uint8_t head[WS_FRAME_HEAD_MAX];
+    struct ws_frame f = {.len = MESSAGE_MAX + 1, .opcode = WS_BINARY, .fin = true, .masked = true};
+    buffer_put(&b, slice_of(head, ws_frame_write(&f, head)));
+    expect_error(&b, ERR_TOO_LARGE);
+    uint8_t half[MESSAGE_MAX / 2 + 1] = {0};
+    put_frame(&b, WS_BINARY, false, slice_of(half, sizeof half));
+    f = (struct ws_frame){.len = MESSAGE_MAX / 2, .opcode = WS_CONTINUATION, .fin = true, .masked = true};
+    buffer_put(&b, slice_of(head, ws_frame_write(&f, head)));
+    expect_error(&b, ERR_TOO_LARGE);
+}
+
+static void keys_of_the_handshake_are_16_bytes_in_base64(void **state)
+{
+    (void)state;
+    assert_true(ws_key_valid(SLICE("dGhlIHNhbXBsZSBub25jZQ==")));
+    assert_false(ws_key_valid(SLICE("dGhlIHNhbXBsZSBub25jZQ=")));
+    assert_false(ws_key_valid(SLICE("dGhlIHNhbXBsZSBub25jZQAA")));
+    assert_false(ws_key_valid(SLICE("dGhlIHNhbXBsZSBub25j ZQ==")));
+    assert_false(ws_key_valid(SLICE("dGhlIHNhbXBsZSBub25j*Q==")));
+    assert_false(ws_key_valid(SLICE_EMPTY));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_examples_of_the_rfc_are_read),
+        cmocka_unit_test(heads_are_written_in_their_shortest_form_and_read_back),
+        cmocka_unit_test(forbidden_heads_are_refused),
+        cmocka_unit_test(masking_continues_at_any_offset),
+        cmocka_unit_test(messages_fragments_and_control_frames_come_out_alike_however_cut),
+        cmocka_unit_test(what_the_protocol_forbids_ends_it),
+        cmocka_unit_test(text_must_be_utf8_but_only_as_a_whole),
+        cmocka_unit_test(a_message_over_the_limit_ends_it_before_it_is_read),
+        cmocka_unit_test(keys_of_the_handshake_are_16_bytes_in_base64),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
