@@ -214,7 +214,9 @@ static int open_and_serve(struct up_options *options)
 #endif
     struct tracker *tracker;
     int err = tracker_open(&config, &tracker, why);
-    if (err) {
+    if (err == ERR_EXISTS) {
+        complain("%s; choose another with --server-port or --server-ip.", why);
+    } else if (err) {
         complain("%s", why);
     } else {
         print_welcome(options, tracker_port(tracker));

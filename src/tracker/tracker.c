@@ -181,11 +181,10 @@ static int open_listeners(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
 {
     uint16_t port = tracker->config.port;
     for (size_t i = 0; i < tracker->config.ip_count; i++) {
-        int failed = wr_listen(tracker->app, tracker->config.ips[i], port, NULL);
-        if (failed) {
+        if (wr_listen(tracker->app, tracker->config.ips[i], port, NULL)) {
             /* The library's sentence begins with "cannot listen on". */
-            snprintf(why, TRACKER_WHY_BYTES, "weaprous %s.", wr_app_error(tracker->app));
-            return failed == WR_INVALID ? ERR_INVALID : ERR_IO;
+            snprintf(why, TRACKER_WHY_BYTES, "weaprous %s", wr_app_error(tracker->app));
+            return ERR_EXISTS;
         }
         if (!port) port = wr_port(tracker->app);
     }

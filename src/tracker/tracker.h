@@ -35,7 +35,8 @@ struct tracker_config {
 
 struct tracker;
 
-/* Opens the database, brings back the replica and listens. Blocks. */
+/* Opens the database, brings back the replica and listens. Blocks. ERR_EXISTS: it cannot listen there; `why`
+ * then has no full stop, so that the caller can add what to do. */
 int tracker_open(const struct tracker_config *config, struct tracker **out_tracker,
                  char why[TRACKER_WHY_BYTES]) BASE_CHECKED;
 /* Where it listens. */
