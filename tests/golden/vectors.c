@@ -6,7 +6,7 @@
 
 #include "base/hex.h"
 
-enum { KEPT_MAX = 4096 };
+enum { KEPT_MAX = 65536 };
 
 static json_t *documents[16];
 static size_t document_count;
