@@ -1,7 +1,7 @@
 // The messages of a conversation: windowed, following the end, paging upward, one focus stop that the arrow
 // keys move.
 import type { JSX } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Channel } from "../../node/api";
 import { t } from "../i18n";
 import { lateArrivals, loadOlder, markRead, timelineOf } from "../state/chat";
@@ -55,20 +55,22 @@ export function MessageList({ channel }: { channel: Channel }): JSX.Element {
 /** Arrows, Home and End move one focus stop over the messages; Enter opens the details of one. */
 function useKeyboard(rows: Row[], list: Windowed, channel: string) {
   const [chosen, choose] = useState<string | null>(null);
-  const moved = useRef(false);
+  const moveTo = useRef<string | null>(null); // gets the focus as soon as it is drawn
   const stops = useMemo(() => rows.filter((row) => FOCUSABLE.has(row.kind)).map((row) => row.key), [rows]);
   const active = chosen !== null && stops.includes(chosen) ? chosen : stops[stops.length - 1];
 
-  useEffect(() => {
-    if (!moved.current) return;
-    moved.current = false;
-    const row = [...(list.content.current?.children ?? [])].find((el) => (el as HTMLElement).dataset.key === active);
-    row?.querySelector<HTMLElement>("[data-stop]")?.focus({ preventScroll: true });
+  useLayoutEffect(() => {
+    if (moveTo.current === null) return;
+    const drawn = [...(list.content.current?.children ?? [])] as HTMLElement[];
+    const row = drawn.find((element) => element.dataset.key === moveTo.current);
+    if (!row) return;
+    moveTo.current = null;
+    row.querySelector<HTMLElement>("[data-stop]")?.focus({ preventScroll: true });
   });
   const move = (to: number): void => {
     const key = stops[Math.max(0, Math.min(stops.length - 1, to))];
     if (key === undefined) return;
-    moved.current = true;
+    moveTo.current = key;
     choose(key);
     list.reveal(key);
   };

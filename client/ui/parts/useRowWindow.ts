@@ -1,16 +1,29 @@
-// Draws only the rows near the viewport and keeps the reader's place. One anchor is the truth: the row at the
-// top edge and how far it is scrolled; whatever changes above it (older pages, late messages, measured
-// heights), the anchor stays where it was. At the bottom the end is followed instead.
+// Draws only the rows near the viewport and keeps the reader's place. Anchors are the truth: the rows at the top
+// edge and how far they are scrolled; whatever changes above them (older pages, late messages, measured
+// heights), the first one that is still there stays where it was. At the bottom the end is followed instead.
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { RowWindow } from "../state/window";
 
 const OVERSCAN_PX = 700;
 const BOTTOM_PX = 48; // this close to the end counts as being there
+const ANCHORS = 6;
+/** Stays at the top whatever is put below it, so it can hold nobody's place. */
+const FLOATING = "loading";
 
 interface Anchor {
   key: string;
   delta: number;
+}
+
+function anchorsAt(rows: RowWindow, top: number): Anchor[] {
+  const first = rows.at(top);
+  const found: Anchor[] = [];
+  for (let i = first; i < first + ANCHORS; i++) {
+    const key = rows.keyAt(i);
+    if (key !== undefined && key !== FLOATING) found.push({ key, delta: top - rows.top(i) });
+  }
+  return found;
 }
 
 export interface Windowed {
@@ -34,7 +47,7 @@ export function useRowWindow(keys: string[], estimate: number, startAt?: string)
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const rows = useMemo(() => new RowWindow(estimate), []);
-  const anchor = useRef<Anchor | null>(startAt ? { key: startAt, delta: -96 } : null);
+  const anchors = useRef<Anchor[]>(startAt ? [{ key: startAt, delta: -96 }] : []);
   const [atBottom, setAtBottom] = useState(startAt === undefined);
   const follow = useRef(atBottom);
   const [, redraw] = useState(0);
@@ -48,9 +61,12 @@ export function useRowWindow(keys: string[], estimate: number, startAt?: string)
   const wantedTop = (): number => {
     const view = scroller.current;
     const most = Math.max(0, rows.height - (view?.clientHeight ?? 0));
-    if (follow.current || !anchor.current) return most;
-    const at = rows.indexOf(anchor.current.key);
-    return at < 0 ? Math.min(view?.scrollTop ?? 0, most) : Math.max(0, Math.min(most, rows.top(at) + anchor.current.delta));
+    if (follow.current || anchors.current.length === 0) return most;
+    for (const { key, delta } of anchors.current) {
+      const at = rows.indexOf(key);
+      if (at >= 0) return Math.max(0, Math.min(most, rows.top(at) + delta));
+    }
+    return Math.min(view?.scrollTop ?? 0, most);
   };
   const rangeAt = (top: number): [number, number] => {
     const height = scroller.current?.clientHeight ?? 800;
@@ -61,9 +77,7 @@ export function useRowWindow(keys: string[], estimate: number, startAt?: string)
   const onScroll = (): void => {
     const view = scroller.current;
     if (!view) return;
-    const at = rows.at(view.scrollTop);
-    const key = rows.keyAt(at);
-    anchor.current = key === undefined ? null : { key, delta: view.scrollTop - rows.top(at) };
+    anchors.current = anchorsAt(rows, view.scrollTop);
     follow.current = view.scrollHeight - view.clientHeight - view.scrollTop < BOTTOM_PX;
     setAtBottom(follow.current);
     const [from, to] = rangeAt(view.scrollTop);
@@ -99,7 +113,7 @@ export function useRowWindow(keys: string[], estimate: number, startAt?: string)
 
   const toRow = (key: string, gap = 96): void => {
     follow.current = false;
-    anchor.current = { key, delta: -gap };
+    anchors.current = [{ key, delta: -gap }];
     redraw((n) => n + 1);
   };
   return {
