@@ -49,7 +49,8 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
   const { clock, version } = options;
   const tabs = new Set<Tab>();
   let device: Device | undefined;
-  let opening: string | undefined; // the account whose device is being made
+  let opening: string | undefined; // the account whose device is being made, or is there
+  let making: Promise<Device | undefined> = Promise.resolve(undefined);
   let switches: Switches = NO_SWITCHES;
   let lastAccount: string | undefined;
   let welcome: Welcome | undefined;
@@ -107,9 +108,15 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
     return device.channels().length > 0 || state === "online" || state === "waiting";
   }
 
-  async function useAccount(account: string): Promise<Device | undefined> {
-    if (opening === account) return device;
+  /** The device of this account; whoever asks while it is being made waits for it. */
+  function useAccount(account: string): Promise<Device | undefined> {
+    if (opening === account) return making;
     opening = account;
+    making = makeDevice(account);
+    return making;
+  }
+
+  async function makeDevice(account: string): Promise<Device | undefined> {
     const old = device;
     device = undefined;
     if (old) await old.close("another account is used now");
