@@ -51,12 +51,25 @@ static bool target_char(uint8_t c)
            c != '`' && c != '{' && c != '|' && c != '}';
 }
 
-static int request_line(struct http_parser *p, slice bytes, slice line)
+/* What holds for a request line that is not complete yet, too: so the same bytes get the same status however
+ * they are cut, and an endless line is refused when it is too long, not when it ends. */
+static int request_line_begin(struct http_parser *p, slice line)
 {
-    size_t base = p->line;
     size_t method_len = slice_find(line, ' ');
     slice method = slice_sub(line, 0, method_len);
-    if (!token_valid(method) || method_len > METHOD_BYTES_MAX) return fail(p, 400, "the method is not valid");
+    if (method_len > METHOD_BYTES_MAX || (method_len < line.len && !token_valid(method)))
+        return fail(p, 400, "the method is not valid");
+    if (line.len > method_len + p->limits.target_bytes_max + sizeof "  HTTP/1.1" - 1)
+        return fail(p, 414, "the address is too long");
+    return OK;
+}
+
+static int request_line(struct http_parser *p, slice bytes, slice line)
+{
+    int rc = request_line_begin(p, line);
+    if (rc < 0) return rc;
+    size_t base = p->line;
+    size_t method_len = slice_find(line, ' ');
     slice rest = slice_sub(line, method_len + 1, line.len);
     size_t target_len = slice_find(rest, ' ');
     if (target_len > p->limits.target_bytes_max) return fail(p, 414, "the address is too long");
@@ -107,20 +120,14 @@ static int take_line(struct http_parser *p, slice bytes, slice line)
     return status ? fail(p, status, why) : 1;
 }
 
-/* Whether what is here of an unfinished line may be refused already: early, so that a limit or a bare line
- * feed does not wait for a timeout. */
-static int too_long(struct http_parser *p, slice bytes)
+/* The input ends within a line. */
+static int unfinished(struct http_parser *p, slice bytes)
 {
-    if (!p->request_line) {
-        slice line = slice_sub(bytes, p->line, bytes.len);
-        size_t method_len = slice_find(line, ' ');
-        if (method_len == line.len && line.len > METHOD_BYTES_MAX + 1)
-            return fail(p, 400, "the method is not valid");
-        if (line.len > method_len + 1 + p->limits.target_bytes_max + sizeof " HTTP/1.1\r")
-            return fail(p, 414, "the address is too long");
-    }
-    if (bytes.len >= p->limits.header_bytes_max) return fail(p, 431, "the header is too large");
-    return ERR_AGAIN;
+    slice line = slice_sub(bytes, p->line, bytes.len);
+    if (line.len > 0 && line.ptr[line.len - 1] == '\r') line.len--;
+    int rc = p->request_line ? OK : request_line_begin(p, line);
+    if (rc < 0) return rc;
+    return bytes.len >= p->limits.header_bytes_max ? fail(p, 431, "the header is too large") : ERR_AGAIN;
 }
 
 int http_parser_read(struct http_parser *p, slice bytes, size_t *out_len)
@@ -137,7 +144,7 @@ int http_parser_read(struct http_parser *p, slice bytes, size_t *out_len)
         if (cr + 1 < line.len || (feed < unseen.len && cr == line.len))
             return fail(p, 400, "a line does not end with CR LF");
         p->at = stop;
-        if (feed == unseen.len) return too_long(p, bytes);
+        if (feed == unseen.len) return unfinished(p, bytes);
         line.len--;
         int rc = take_line(p, bytes, line);
         if (rc < 0) return rc;
@@ -147,5 +154,5 @@ int http_parser_read(struct http_parser *p, slice bytes, size_t *out_len)
             return OK;
         }
     }
-    return too_long(p, bytes);
+    return unfinished(p, bytes);
 }
