@@ -142,8 +142,10 @@ export class Tab {
     this.errors = [];
     page.on("pageerror", (error) => this.errors.push(String(error)));
     page.on("console", (line) => {
-      // A refused connection or status is no error of the page: the tests take the tracker away.
-      if (line.type() === "error" && !/Failed to load resource|WebSocket connection/.test(line.text()))
+      // A refused connection or status is no error of the page: the tests take the tracker away. And Chromium
+      // says on every plain http:// page that it ignores a header which protects https:// ones.
+      const expected = /Failed to load resource|WebSocket connection|Cross-Origin-Opener-Policy header has been ignored/;
+      if (line.type() === "error" && !expected.test(line.text()))
         this.errors.push(line.text());
     });
   }
@@ -324,7 +326,7 @@ export class World {
     const person = await this.person(name, options);
     const tab = await person.tab("/register", base);
     await tab.enter("register", name, PASSWORD);
-    await tab.ready();
+    await tab.ready(8000); // a first message within a minute needs a page at once
     tab.person = person;
     return tab;
   }
