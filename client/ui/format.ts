@@ -1,6 +1,7 @@
 // Dates, sizes and codes as people read them, by Intl in the language in use.
 import { computed, signal } from "@preact/signals";
 import { locale, t } from "./i18n";
+import { dayOf } from "./state/day";
 
 const DAY_MS = 86_400_000;
 
@@ -17,11 +18,6 @@ const formats = computed(() => ({
 export const clock = (ms: number): string => formats.value.clock.format(ms);
 export const exactTime = (ms: number): string => formats.value.exact.format(ms);
 export const nameList = (names: string[]): string => formats.value.list.format(names);
-
-/** Midnight before `ms`, local time: equal for all messages of one day. */
-export function dayOf(ms: number): number {
-  return new Date(ms).setHours(0, 0, 0, 0);
-}
 
 /** The day that it is, so that "Today" becomes "Yesterday" on pages that stay open. */
 const today = signal(dayOf(Date.now()));

@@ -30,9 +30,12 @@ export function App({ typed }: { typed: Typed }): JSX.Element {
 
 function Splash(): JSX.Element {
   return (
-    <div class="splash shown" role="status" aria-label={t("state.connecting")}>
+    <main class="splash shown">
       <Logo />
-    </div>
+      <p class="faint" role="status">
+        {t("full.starting")}
+      </p>
+    </main>
   );
 }
 
@@ -66,10 +69,17 @@ function nodeOptions(): OpenOptions {
   return now.state === "in" && now.account ? { account: now.account } : {};
 }
 
+let opened = false;
+
 const reload = (): void => location.reload();
 
 function Chat(): JSX.Element {
-  useEffect(() => void openChat(() => openNode(nodeOptions())), []);
+  useEffect(() => {
+    // Logged out and in again, perhaps as somebody else: nothing of before may stay.
+    if (opened) location.replace("/");
+    opened = true;
+    void openChat(() => openNode(nodeOptions()));
+  }, []);
   const first = ready.value ? channels.value[0]?.name : undefined;
   useEffect(() => {
     if (first !== undefined) landIn(first);
@@ -86,7 +96,7 @@ function Chat(): JSX.Element {
   if (reason === "storage-failed" && !ready.value) {
     return <Sentence title={t("full.failed.title")} text={t("reason.storage-failed")} retry={reload} />;
   }
-  if (!ready.value) return <Splash />;
+  if (!ready.value || (channels.value.length === 0 && connection.value.state === "connecting")) return <Splash />;
   return (
     <div data-testid="app" data-device={device.value} class="shell">
       <Columns />

@@ -1,9 +1,13 @@
 // A room with nobody else in it yet: who is awaited, and what to send them.
 import type { JSX } from "preact";
 import type { Channel } from "../../node/api";
+import { nameList } from "../format";
 import { t } from "../i18n";
+import { away } from "../state/members";
 import { channelHash } from "../state/route";
 import { CopyButton } from "./CopyButton";
+
+const NAMED_MAX = 5;
 
 /** Addresses that mean "this computer" lead nowhere for anybody else. */
 function onlyHere(host: string): boolean {
@@ -12,6 +16,7 @@ function onlyHere(host: string): boolean {
 
 export function EmptyRoom({ channel }: { channel: Channel }): JSX.Element {
   const link = `${location.origin}/${channelHash(channel.name)}`;
+  const expected = away.value.filter((member) => !member.me).map((member) => member.account).slice(0, NAMED_MAX);
   return (
     <div class="empty">
       <div class="empty-art" aria-hidden="true">
@@ -23,7 +28,7 @@ export function EmptyRoom({ channel }: { channel: Channel }): JSX.Element {
         </svg>
       </div>
       <h2>{t("empty.title")}</h2>
-      <p>{t("empty.waiting")}</p>
+      <p>{expected.length > 0 ? t("empty.expected", { names: nameList(expected) }) : t("empty.waiting")}</p>
       <div class="share">
         <code class="clip">{link}</code>
         <CopyButton text={link} label={t("empty.copy")} />

@@ -5,11 +5,12 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import type { Channel } from "../../node/api";
 import { t } from "../i18n";
 import { lateArrivals, loadOlder, markRead, timelineOf } from "../state/chat";
-import { members } from "../state/members";
+import { alone } from "../state/members";
 import type { Row, Timeline } from "../state/timeline";
 import { showMessage } from "../state/view";
 import { EmptyRoom } from "./EmptyRoom";
 import { Icon } from "./icons";
+import { NotificationOffer } from "./NotificationOffer";
 import { RowView } from "./rows";
 import { useRowWindow, type Windowed } from "./useRowWindow";
 
@@ -27,11 +28,14 @@ export function MessageList({ channel }: { channel: Channel }): JSX.Element {
   usePaging(rows, list, timeline, channel.id);
   useReading(rows, list, channel.id);
   const below = useArrivalsBelow(timeline, list.atBottom);
-  const alone = !members.value.some((member) => !member.me) && !timeline.messages.some((m) => m.kind === "text");
+  const empty = alone.value && timeline.lastText === undefined && timeline.outgoing.length === 0;
 
   return (
     <section class="messages" aria-label={t("messages.label", { name: channel.name })} data-testid="messages">
-      <LateLine channel={channel.id} list={list} timeline={timeline} />
+      <div class="floats">
+        <LateLine channel={channel.id} list={list} timeline={timeline} />
+        <NotificationOffer />
+      </div>
       <div class="scroller" ref={list.scroller} tabIndex={-1} onKeyDown={keyboard.onKeyDown}>
         <div class="spacer" style={{ height: `${list.before}px` }} />
         <div class="rows" role="list" ref={list.content} onFocusIn={keyboard.onFocusIn}>
@@ -40,7 +44,7 @@ export function MessageList({ channel }: { channel: Channel }): JSX.Element {
           ))}
         </div>
         <div class="spacer" style={{ height: `${list.after}px` }} />
-        {alone && <EmptyRoom channel={channel} />}
+        {empty && <EmptyRoom channel={channel} />}
       </div>
       {!list.atBottom && (
         <button class="jump" type="button" onClick={list.toBottom}>
@@ -152,7 +156,7 @@ function LateLine({ channel, list, timeline }: { channel: string; list: Windowed
     dismiss();
   };
   return (
-    <div class="late" role="status">
+    <div class="floating late" role="status">
       <button class="late-go" type="button" onClick={() => void go()}>
         <Icon name="clock" />
         {t("messages.late", { n: late.length })}

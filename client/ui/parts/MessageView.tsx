@@ -1,5 +1,6 @@
 // One message: who (on the first of a group), what, and quietly how it travelled and how far it got.
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import type { Message } from "../../node/api";
 import { clock, exactTime, hueOf } from "../format";
 import { showMessage } from "../state/view";
@@ -7,6 +8,8 @@ import { Avatar } from "./Avatar";
 import { Icon } from "./icons";
 import { MessageText } from "./MessageText";
 import { extras, markIcon, markWords, travelIcon, travelWords } from "./words";
+
+const FRESH_MS = 1000;
 
 interface Props {
   message: Message;
@@ -22,10 +25,11 @@ function onClick(event: MouseEvent, message: Message): void {
 }
 
 export function MessageView({ message, first, last, focusable }: Props): JSX.Element {
+  const [fresh] = useState(() => !message.mine && Date.now() - message.arrived < FRESH_MS);
   const part = (name: string): string => `${name}-${message.id.slice(0, 16)}`;
   return (
     <article
-      class={`message ${message.mine ? "own" : "other"} ${first ? "first" : ""} ${last ? "last" : ""}`}
+      class={`message ${message.mine ? "own" : "other"} ${first ? "first" : ""} ${last ? "last" : ""} ${fresh ? "fresh" : ""}`}
       tabIndex={focusable ? 0 : -1}
       data-stop
       data-testid="message"

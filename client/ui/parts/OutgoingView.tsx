@@ -19,7 +19,7 @@ interface Props {
 export function OutgoingView({ channel, outgoing, first, focusable }: Props): JSX.Element {
   const failed = outgoing.failure !== undefined;
   return (
-    <article class={`message own last ${first ? "first" : ""}`} tabIndex={focusable ? 0 : -1} data-stop aria-label={`${account.value}: ${outgoing.text}`}>
+    <article class={`message own last fresh ${first ? "first" : ""}`} tabIndex={focusable ? 0 : -1} data-stop aria-label={`${account.value}: ${outgoing.text}`}>
       <div class="stackless">
         <div class="line">
           <div class="bubble">

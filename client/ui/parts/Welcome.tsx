@@ -9,8 +9,11 @@ import { Icon, Logo } from "./icons";
 import { LanguageChoice, ThemeChoice } from "./choices";
 
 const NAME_MAX = 32;
+const PASSWORD_MIN = 8; // for new ones; the tracker has the last word
+
+type Way = "login" | "register";
 /** What Enter does: the address of the form that was asked for. */
-const ways = location.pathname.startsWith("/register") ? (["register", "login"] as const) : (["login", "register"] as const);
+const ways: [Way, Way] = location.pathname.startsWith("/register") ? ["register", "login"] : ["login", "register"];
 
 export interface Typed {
   username: string;
@@ -38,18 +41,20 @@ function words(refusal: Refusal): Fault {
   }
 }
 
-function check({ username, password }: Typed): Fault | null {
+function check({ username, password }: Typed, way: Way): Fault | null {
   if (!username.trim()) return { field: "username", text: t("login.error.no-name") };
   if ([...username.trim()].length > NAME_MAX || /[\s<>&"'`]/.test(username.trim())) {
     return { field: "username", text: t("login.error.name") };
   }
-  return password ? null : { field: "password", text: t("login.error.no-password") };
+  if (!password) return { field: "password", text: t("login.error.no-password") };
+  const short = way === "register" && [...password].length < PASSWORD_MIN;
+  return short ? { field: "password", text: t("login.error.short", { n: PASSWORD_MIN }) } : null;
 }
 
 export function Welcome({ typed }: { typed: Typed }): JSX.Element {
   const [fields, setFields] = useState<Typed>({ ...typed, username: typed.username || readSetting("name") || "" });
   const [fault, setFault] = useState<Fault | null>(null);
-  const [busy, setBusy] = useState<"login" | "register" | null>(null);
+  const [busy, setBusy] = useState<Way | null>(null);
   const username = useRef<HTMLInputElement>(null);
   const password = useRef<HTMLInputElement>(null);
 
@@ -58,8 +63,8 @@ export function Welcome({ typed }: { typed: Typed }): JSX.Element {
     if (fault) (fault.field === "username" ? username : password).current?.focus();
   }, [fault]);
 
-  const submit = async (way: "login" | "register"): Promise<void> => {
-    const wrong = check(fields);
+  const submit = async (way: Way): Promise<void> => {
+    const wrong = check(fields, way);
     setFault(wrong);
     if (wrong || busy) return;
     setBusy(way);

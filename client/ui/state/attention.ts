@@ -35,14 +35,24 @@ function currentPermission(): Permission {
 
 export const notifications = signal<Permission>(currentPermission());
 
+/** Somebody wrote and was not yet asked about notifications: the time to offer them. */
+export const offerNotifications = signal(false);
+
+export function declineNotifications(): void {
+  writeSetting("notify-offered", "yes");
+  offerNotifications.value = false;
+}
+
 /** Only ever from a click of the user. */
 export async function switchNotifications(on: boolean): Promise<void> {
   if (on && Notification.permission === "default") await Notification.requestPermission();
+  declineNotifications();
   writeSetting("notify", on ? "on" : "");
   notifications.value = currentPermission();
 }
 
 export function notify(message: Message): void {
+  if (notifications.value === "off" && !readSetting("notify-offered")) offerNotifications.value = true;
   if (notifications.value !== "on" || (document.visibilityState === "visible" && document.hasFocus())) return;
   // The tag makes several tabs show one notification.
   const shown = new Notification(message.account, { body: message.text.slice(0, 200), tag: message.id, icon: "/favicon.svg" });

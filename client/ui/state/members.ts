@@ -53,5 +53,7 @@ export const members = computed<Member[]>(() => {
   return all.sort((a, b) => a.account.localeCompare(b.account));
 });
 
+/** Nobody else can be reached now. */
+export const alone = computed(() => !members.value.some((m) => !m.me && m.state !== "offline" && m.state !== "unknown"));
 export const here = computed(() => members.value.filter((m) => m.state !== "offline" && m.state !== "unknown"));
 export const away = computed(() => members.value.filter((m) => m.state === "offline" || m.state === "unknown"));

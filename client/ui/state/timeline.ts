@@ -2,7 +2,7 @@
 // shows of them: day lines, groups by author, folded joins, the "New" line, texts on their way to disk.
 import { signal } from "@preact/signals";
 import type { Message } from "../../node/api";
-import { dayOf } from "../format";
+import { dayOf } from "./day";
 
 /** A loaded list is cut to this many when it is read at its end; older ones come back by paging up. */
 const KEPT_AT_END = 1500;
