@@ -90,7 +90,9 @@ function bundler(esbuild, define, inputs, plugins) {
       define,
       plugins,
     });
-    for (const file of Object.keys(result.metafile.inputs)) inputs.add(resolve(root, file));
+    for (const file of Object.keys(result.metafile.inputs)) {
+      if (existsSync(resolve(root, file))) inputs.add(resolve(root, file)); // not "(disabled):crypto" and the like
+    }
     return Buffer.from(result.outputFiles[0].contents);
   };
 }

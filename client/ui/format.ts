@@ -6,7 +6,7 @@ import { dayOf } from "./state/day";
 const DAY_MS = 86_400_000;
 
 const formats = computed(() => ({
-  clock: new Intl.DateTimeFormat(locale.value, { hour: "2-digit", minute: "2-digit" }),
+  clock: new Intl.DateTimeFormat(locale.value, { timeStyle: "short" }),
   exact: new Intl.DateTimeFormat(locale.value, { dateStyle: "medium", timeStyle: "medium" }),
   day: new Intl.DateTimeFormat(locale.value, { weekday: "long", day: "numeric", month: "long" }),
   dayWithYear: new Intl.DateTimeFormat(locale.value, { day: "numeric", month: "long", year: "numeric" }),
