@@ -219,7 +219,8 @@ static int read_frames(struct bench *b, struct device *d, json_t **welcome)
 /* One turn for one device: what came in, what is to be written, what goes out. */
 static int turn(struct bench *b, struct device *d, bool readable, json_t **welcome)
 {
-    if (readable && read_frames(b, d, welcome)) return -1;
+    /* The welcome may have come together with the answer to the handshake. */
+    if ((readable || d->ws.in.len > d->ws.taken) && read_frames(b, d, welcome)) return -1;
     if (node_deadline(d->node) <= now()) node_tick(d->node, now());
     while (d->sent_us && d->written < b->each && d->written - d->acknowledged < b->window) {
         struct command send = {
