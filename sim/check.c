@@ -172,6 +172,7 @@ static void check_peer(struct sim *sim, struct device *d, const struct action *a
         return;
     }
     d->shelves[0][other].path = action->path;
+    d->shelves[0][other].rtt_us = action->rtt_us;
     if (action->path == PATH_NONE) return;
     for (size_t i = 0; i < d->ports_len; i++)
         if (d->ports[i].other == other && d->ports[i].path == action->path) return;
@@ -322,6 +323,8 @@ static void check_promises(struct sim *sim, const struct device *d, uint32_t cha
         const struct device *other = &sim->devices[i];
         if (i == d->index || !honest(other) || !(other->channels >> channel & 1)) continue;
         if (d->shelves[0][i].path == PATH_NONE) continue;
+        if (d->shelves[0][i].rtt_us == 0)
+            sim_fail(sim, "device %u: no round trip to %u was measured", d->index, i);
         if (d->shelves[channel][i].promised != written)
             sim_fail(sim, "device %u is linked to %u but was promised %llu of %llu entries in channel %u",
                      d->index, i, (unsigned long long)d->shelves[channel][i].promised,

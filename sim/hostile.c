@@ -266,23 +266,65 @@ static void say_flood(struct sim *sim, struct line *line)
     }
 }
 
+/* A certificate that it made for itself, in the name of somebody else. */
+static slice own_certificate(struct sim *sim, struct device *d, uint8_t *out, size_t room)
+{
+    struct certificate fields = {
+        .account = SLICE("person-1"), .device = d->id, .issued_s = 1, .expires_s = UINT64_C(4000000000)};
+    int len = certificate_write(sim->crypto, &fields, d->seed, out, room);
+    return slice_of(out, len > 0 ? (size_t)len : 0);
+}
+
+/* An entry that would fit where `seen` came from, if only the signature or the certificate were right. */
+static void forge(struct sim *sim, struct device *d, const struct entry *seen, struct writer *out)
+{
+    static const uint8_t zeros[ID_BYTES];
+    uint8_t id[ID_BYTES], certificate[NODE_CERTIFICATE_BYTES_MAX], body[NODE_CERTIFICATE_BYTES_MAX + 16];
+    struct entry e = *seen;
+    struct writer b = writer_of(body, sizeof body);
+    switch (dice_below(&sim->dice, 4)) {
+    case 0: /* the author's next one, signed by somebody else */
+        entry_id(sim->crypto, seen, id);
+        e.seq++;
+        e.prev = id;
+        e.kind = ENTRY_TEXT;
+        e.body = SLICE("\x81\x44lies");
+        break;
+    case 1: /* its own first one, with the certificate of another */
+        if (seen->kind != ENTRY_JOIN) return;
+        e.author = d->id;
+        break;
+    case 2: /* its own first one, certified by itself */
+        cbor_put_array(&b, 1);
+        cbor_put_bytes(&b, own_certificate(sim, d, certificate, sizeof certificate));
+        e.kind = ENTRY_JOIN;
+        e.author = d->id;
+        e.seq = 1;
+        e.prev = zeros;
+        e.body = writer_slice(&b);
+        break;
+    default: /* another one under the same number */ e.body = SLICE("\x81\x44lies"); break;
+    }
+    if (entry_write(sim->crypto, &e, d->seed, out) != OK) out->len = 0;
+}
+
 static void say_forged(struct sim *sim, struct device *d, struct line *line)
 {
-    static uint8_t altered[NODE_RECORD_BYTES_MAX], message[LINK_MESSAGE_BYTES_MAX];
+    static uint8_t altered[NODE_RECORD_BYTES_MAX], rewritten[NODE_RECORD_BYTES_MAX],
+        message[LINK_MESSAGE_BYTES_MAX];
     struct hostile *h = d->hostile;
+    struct writer r = writer_of(rewritten, sizeof rewritten), w = writer_of(message, sizeof message);
+    struct entry e;
     if (h->entry_len == 0) return;
     memcpy(altered, h->entry, h->entry_len);
-    if (dice_chance(&sim->dice, 700)) dice_flip(&sim->dice, altered, h->entry_len);
     slice wire = slice_of(altered, h->entry_len);
-    struct entry e;
-    uint8_t rewritten[NODE_RECORD_BYTES_MAX];
-    struct writer r = writer_of(rewritten, sizeof rewritten);
-    if (dice_chance(&sim->dice, 400) && entry_parse(wire, &e) == OK) { /* signed anew, with its own key */
-        e.seq += (uint32_t)dice_below(&sim->dice, 3);
-        e.body = SLICE("\x81\x44lies");
-        if (entry_write(sim->crypto, &e, d->seed, &r) == OK) wire = writer_slice(&r);
+    if (dice_chance(&sim->dice, 600) && entry_parse(wire, &e) == OK) {
+        forge(sim, d, &e, &r);
+        wire = writer_slice(&r);
+    } else {
+        dice_flip(&sim->dice, altered, h->entry_len);
     }
-    struct writer w = writer_of(message, sizeof message);
+    if (wire.len == 0) return;
     message_write_entry(&w, wire);
     say(sim, line, &w);
 }
@@ -303,6 +345,8 @@ static void act_on(struct sim *sim, struct device *d, struct line *line)
     uint8_t oversized[] = {0xff, 0xff, 1, 2, 3};
     if (line->broken || line->link.state != LINK_OPEN) return;
     if (!line->carried) say_carry(sim, line);
+    if (dice_chance(&sim->dice, 50)) /* something else from now on, but nothing that ends the link at once */
+        line->manner = (enum manner)dice_between(&sim->dice, MANNER_FLOOD, MANNER_MUTE);
     switch (line->manner) {
     case MANNER_OVERSIZED:
         say_bytes(sim, line, slice_of(oversized, sizeof oversized));

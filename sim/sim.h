@@ -141,6 +141,7 @@ struct shelf { /* one feed on a disk; index is seq - 1 */
     uint64_t ever;     /* was durable without a gap up to here, at some time */
     uint64_t promised; /* DELIVERED: this author's device said to hold so much of ours */
     enum path path;    /* PEER: how this author's device is linked; channel 0 only */
+    uint64_t rtt_us;
 };
 enum disk_kind { DISK_STORE, DISK_STORE_CHANNEL, DISK_READ };
 struct disk_op {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETTLE_SECONDS_MAX = 900, QUIET_SECONDS = 35, QUIET_BYTES_MAX = 6000 };
+enum { SETTLE_SECONDS_MAX = 300, QUIET_SECONDS = 35, QUIET_BYTES_MAX = 6000 };
 
 void sim_tell(struct sim *sim, const char *format, ...)
 {
