@@ -56,15 +56,18 @@ function readSwitches(): Switches {
 function startWorker(receive: (message: FromWorker) => void, failed: (reason: string) => void): Channel {
   const onmessage = ({ data }: MessageEvent<FromWorker>): void => receive(data);
   const onerror = (): void => failed(`${WORKER_URL} could not be started`);
-  if (typeof SharedWorker === "undefined") {
+  try {
+    const worker = new SharedWorker(WORKER_URL, { name: WORKER_NAME });
+    worker.onerror = onerror;
+    worker.port.onmessage = onmessage;
+    return { post: (message, transfer = []) => worker.port.postMessage(message, transfer) };
+  } catch {
+    // Missing on some phones, refused by some privacy settings: a worker for this tab alone.
     const worker = new Worker(WORKER_URL, { name: WORKER_NAME });
-    Object.assign(worker, { onmessage, onerror });
+    worker.onmessage = onmessage;
+    worker.onerror = onerror;
     return { post: (message, transfer = []) => worker.postMessage(message, transfer) };
   }
-  const worker = new SharedWorker(WORKER_URL, { name: WORKER_NAME });
-  worker.onerror = onerror;
-  worker.port.onmessage = onmessage;
-  return { post: (message, transfer = []) => worker.port.postMessage(message, transfer) };
 }
 
 interface Listeners {
@@ -224,6 +227,7 @@ function open(options: OpenOptions): NonNullable<typeof opened> {
         case "account":
           if (account && account !== message.account) location.reload();
           return;
+        case "renewed": return location.reload();
         case "ping": return post({ t: "pong" });
         case "restart":
           if (++restarts <= RESTARTS_MAX) setTimeout(start, RESTART_PAUSE_MS);

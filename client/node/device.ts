@@ -1,6 +1,7 @@
 // One account's device in this browser: core, store, links, and what a page is told of them. Lives in the worker.
 // Opening takes three steps: the database, the lease (another tab may be this device now), the core from its records.
 import { concat, fromHex, randomBytes, toHex, toUtf8, type Bytes } from "./bytes";
+import { createBatch } from "./batch";
 import type { Clock } from "./clock";
 import { BODY_BYTES_MAX, ENTRY, type CoreTools, type Entry } from "./core";
 import { nodeError } from "./errors";
@@ -9,7 +10,7 @@ import type { MarkRow } from "./idb";
 import { acquireLease, isLeaseLost, type Lease } from "./lease";
 import { createLinks, type Links, type RtcTab } from "./links";
 import { createMarks } from "./marks";
-import { messageOf, rowOf, textBody } from "./messages";
+import { firstBytes, messageOf, rowOf, textBody } from "./messages";
 import { createPeers } from "./peers";
 import type { Switches } from "./protocol";
 import { createShell, type NodeAction, type Shell, type StoreRequest } from "./shell";
@@ -32,8 +33,9 @@ export interface DeviceOptions {
   emit: <E extends keyof Events>(name: E, value: Events[E]) => void;
   /** The state or the number of linked peers has changed. */
   changed: () => void;
-  /** This device cannot go on and is to be opened again. */
-  broken: () => void;
+  /** This device cannot go on and is to be opened again: the core failed, another tab took the lease, or the
+   *  browser took the storage away (a full disk closes databases). */
+  broken: (why?: "storage-failed") => void;
 }
 
 export type DeviceCommands = Pick<Commands, "history" | "send" | "holders" | "markRead">;
@@ -41,6 +43,8 @@ export type DeviceCommands = Pick<Commands, "history" | "send" | "holders" | "ma
 export interface Device {
   readonly account: string;
   state(): DeviceState;
+  /** The last attempt to write failed. */
+  unsaved(): boolean;
   id(): Id;
   channels(): Channel[];
   peers(): Peer[];
@@ -59,6 +63,8 @@ export interface Device {
 const HELLO_DOMAIN = "weaprous.hello.1";
 const RENEW_AFTER = 0.75;
 const RENEW_MIN_MS = 60_000;
+const ROOM_POLL_MS = 100;
+const SAVE_DELAY_MS = 500;
 
 /** Everything that exists once the device is open. */
 type Open = Awaited<ReturnType<typeof openParts>>;
@@ -75,7 +81,8 @@ async function openParts(options: DeviceOptions, store: Store) {
 
   const marks = createMarks(account);
   marks.restore(await store.marks());
-  const saving = (what: Promise<unknown>): void => void what.catch(() => {}); // comes again by itself, see store.ts
+  const markBatch = createBatch(clock, SAVE_DELAY_MS, store.saveMarks);
+  const peerBatch = createBatch(clock, SAVE_DELAY_MS, store.savePeers);
   const peers = createPeers({
     self: core.device,
     account,
@@ -84,7 +91,7 @@ async function openParts(options: DeviceOptions, store: Store) {
       emit("peer", peer);
       changed();
     },
-    save: (row) => saving(store.savePeer(row)),
+    save: (row) => peerBatch.put(row.device, row),
   });
   peers.restore(await store.peers());
   const channels = await createChannels({
@@ -112,7 +119,7 @@ async function openParts(options: DeviceOptions, store: Store) {
   function delivered(row: MarkRow): void {
     const mark = marks.take(row);
     if (!mark) return;
-    saving(store.saveMark(row));
+    markBatch.put(`${row.channel}/${row.device}`, row);
     const { channel, seq, device, account: of, replica } = row;
     emit("delivered", { channel, seq, mark, holder: { device, account: of, replica } });
   }
@@ -138,28 +145,43 @@ async function openParts(options: DeviceOptions, store: Store) {
 
   /** Whoever waits for the core to have room for more. */
   const waiting: (() => void)[] = [];
-  const room = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
+  const room = (): Promise<void> =>
+    new Promise((resolve) => {
+      waiting.push(resolve);
+      clock.after(ROOM_POLL_MS, resolve);
+    });
+  let unsaved = false;
 
   const wake = (): void => waiting.splice(0).forEach((go) => go());
 
   function committed(error: unknown): void {
     wake();
-    if (error === undefined) return;
+    const failing = error !== undefined;
+    if (failing !== unsaved) {
+      unsaved = failing;
+      changed();
+    }
+    if (!failing) return;
     if (isLeaseLost(error)) return broken();
     emit("warning", { code: "STORAGE", text: `The browser could not save messages: ${String(error)}` });
   }
 
+  /** The core knows an author's name only after the JOIN entry, which brings it, is on disk. */
+  const named = (entry: Entry): Entry => {
+    const certificate = entry.account === "" && entry.kind === ENTRY.join ? firstBytes(entry.body) : undefined;
+    return certificate ? { ...entry, account: tools.certificateParse(certificate).account } : entry;
+  };
   const commitRows = (rows: StoreRequest[]): Promise<void> =>
     store.commit(
       rows.map(({ channel, record, entry }) =>
-        entry ? { entry: rowOf(entry, record, nameOf(entry.from)) } : { channel: { channel, record } },
+        entry ? { entry: rowOf(named(entry), record, nameOf(entry.from)) } : { channel: { channel, record } },
       ),
     );
   const shell: Shell = createShell(core, { commit: commitRows, read: store.read }, clock, {
     action: act,
     storing(entry) {
       if (entry.author !== core.device) return;
-      emit("message", messageOf({ ...entry, fromAccount: account }, account, "pending"));
+      emit("message", messageOf({ ...entry, account, fromAccount: account }, account, "pending"));
     },
     committed: (_rows, error) => committed(error),
     crashed(error) {
@@ -177,16 +199,26 @@ async function openParts(options: DeviceOptions, store: Store) {
     connecting: (device, on) => peers.connecting(device, on),
     ice: () => [],
   });
-  if (identity.certificate) useCertificate(shell, identity.certificate);
-  return { identity, core, store, shell, links, peers, channels, marks, sending, markOf, room, wake };
+  if (identity.certificate && identity.tracker) {
+    // Without the tracker too: what is written now waits on the disk.
+    useCertificate(shell, identity.certificate);
+    for (const { id, name } of channels.list()) {
+      shell.command({ kind: "join", channel: id, authority: identity.tracker, name });
+    }
+  }
+  const flush = (): Promise<unknown> => Promise.all([markBatch.flush(), peerBatch.flush()]);
+  return {
+    identity, core, store, shell, links, peers, channels, marks, sending, markOf, room, wake, flush,
+    unsaved: () => unsaved,
+  };
 }
 
-/** A certificate that is out of date is refused by the core; the tracker gives a new one with its hello. */
+/** Without one nothing can be joined; the tracker gives a new one with its hello. */
 function useCertificate(shell: Shell, certificate: Uint8Array): void {
   try {
     shell.command({ kind: "certificate", bytes: certificate });
   } catch {
-    // Stays without one.
+    // A damaged one is no use.
   }
 }
 
@@ -276,17 +308,27 @@ export function createDevice(options: DeviceOptions): Device {
     changed();
   }
 
+  function storageLost(): void {
+    if (closed()) return;
+    open?.shell.stop("the browser took the storage away");
+    rejectSends(nodeError("storage-failed", "The browser could not save the message."));
+    enter("storage-failed");
+    options.broken("storage-failed");
+  }
+
+  function rejectSends(error: Error): void {
+    open?.wake();
+    for (const { reject } of open?.sending.values() ?? []) reject(error);
+    open?.sending.clear();
+  }
+
   async function start(): Promise<Open> {
     try {
-      store = await openStore(account, holder, () => {
-        if (state === "closed") return;
-        open?.shell.stop("the browser closed the storage");
-        enter("storage-failed");
-      });
+      store = await openStore(account, holder, storageLost);
       lease = await acquireLease({
         database: store.database, account, holder, singleton: options.singleton, clock,
         waiting: () => enter("other-tab"),
-        lost: options.broken,
+        lost: () => options.broken(),
         stopped: closed,
       });
       if (closed()) throw nodeError("CLOSED", "The node was closed");
@@ -294,7 +336,7 @@ export function createDevice(options: DeviceOptions): Device {
       if (closed()) open.shell.stop("closed");
     } catch (error) {
       if (isLeaseLost(error)) options.broken();
-      enter("storage-failed");
+      else if (!closed()) storageLost();
       throw nodeError("storage-failed", `The browser's storage cannot be used: ${String(error)}`);
     }
     enter("ready");
@@ -337,6 +379,7 @@ export function createDevice(options: DeviceOptions): Device {
   return {
     account,
     state: () => state,
+    unsaved: () => open?.unsaved() ?? false,
     id: () => open?.core.device ?? "",
     channels: () => open?.channels.list() ?? [],
     peers: () => open?.peers.list() ?? [],
@@ -376,9 +419,9 @@ export function createDevice(options: DeviceOptions): Device {
       if (state === "closed") return;
       state = "closed";
       open?.shell.stop(text);
-      open?.wake();
-      for (const { reject } of open?.sending.values() ?? []) reject(nodeError("CLOSED", text));
+      rejectSends(nodeError("CLOSED", text));
       cancelRenewal();
+      await open?.flush();
       await lease?.release().catch(() => {});
       store?.close();
     },

@@ -43,12 +43,17 @@ const PING_MS = 3000;
 const SILENT_MS = 8000;
 const LAST_ACCOUNT_AFTER_MS = 2000;
 const SETTLE_MS = 3000;
-const REOPEN_MS = 1000;
+const REOPEN_MS = 500;
+const REOPEN_MAX_MS = 30_000;
 
 export function createHost(options: HostOptions): { connect(port: PortLike): void; networkChanged(): void } {
   const { clock, version } = options;
   const tabs = new Set<Tab>();
   let device: Device | undefined;
+  let reopened = 0; // how often in a row
+  let readyAt: number | undefined;
+  let storageFailed = false;
+  let renewed = false; // the pages have seen another device object, and perhaps texts that were never stored
   let opening: string | undefined; // the account whose device is being made, or is there
   let making: Promise<Device | undefined> = Promise.resolve(undefined);
   let switches: Switches = NO_SWITCHES;
@@ -56,8 +61,12 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
   let welcome: Welcome | undefined;
   let settling: (() => void)[] = [];
 
+  function tellAll(message: FromWorker): void {
+    for (const tab of tabs) if (tab.alive) tab.post(message);
+  }
+
   function emit<E extends keyof Events>(name: E, value: Events[E]): void {
-    for (const tab of tabs) if (tab.alive) tab.post({ t: "event", name, value } as FromWorker);
+    tellAll({ t: "event", name, value } as FromWorker);
   }
 
   const pill = createPill(clock, (connection) => emit("connection", connection));
@@ -84,10 +93,12 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
   function changed(): void {
     const state = device?.state();
     const retryAt = tracker.retryAt();
+    if (state === "ready") storageFailed = false;
     pill.update({
-      ...(state === "other-tab" || state === "storage-failed" ? { halted: state } : {}),
+      ...(state === "other-tab" ? { halted: state } : storageFailed ? { halted: "storage-failed" as const } : {}),
       tracker: tracker.state(),
-      heardAt: tracker.heardAt(),
+      answeredAt: tracker.answeredAt(),
+      unsaved: device?.unsaved() ?? false,
       failures: tracker.failures(),
       ...(retryAt === undefined ? {} : { retryAt }),
       peers: device?.linkedOthers() ?? 0,
@@ -95,14 +106,19 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
     });
     // Where another tab is this device, the tracker is that tab's.
     if (state === "other-tab") tracker.stop("idle");
-    if (state === "ready") tracker.start();
+    if (state === "ready") {
+      readyAt ??= clock.now();
+      tracker.start();
+      if (renewed) tellAll({ t: "renewed" });
+      renewed = false;
+    }
     if (settled()) for (const wake of settling.splice(0)) wake();
   }
 
   /** Whether a status call has something to say: a first start knows its channels only from the tracker. */
   function settled(): boolean {
     const state = tracker.state();
-    if (state === "logged-out") return true;
+    if (state === "logged-out" || storageFailed) return true;
     if (!device || device.state() === "opening") return false;
     if (device.state() !== "ready") return true;
     return device.channels().length > 0 || state === "online" || state === "waiting";
@@ -120,7 +136,7 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
     const old = device;
     device = undefined;
     if (old) await old.close("another account is used now");
-    for (const tab of tabs) if (tab.alive) tab.post({ t: "account", account });
+    tellAll({ t: "account", account });
     let tools: CoreTools;
     try {
       tools = await options.loadTools();
@@ -135,25 +151,30 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
       singleton: options.singleton,
       switches: () => switches,
       tab: bestTab,
-      broken: () => reopen(account),
+      broken: (why) => reopen(account, why),
     });
     changed();
     return device;
   }
 
-  /** The core or the lease was lost: everything is made again from what is stored. */
-  function reopen(account: string): void {
+  /** The core, the lease or the storage was lost: everything is made again from what is stored, after a pause that
+   *  grows as long as that does not hold. */
+  function reopen(account: string, why?: "storage-failed"): void {
     if (opening !== account) return;
     const old = device;
     device = undefined;
     opening = undefined;
+    storageFailed = why === "storage-failed";
     tracker.stop("idle");
-    void old?.close("started again").finally(() =>
-      clock.after(REOPEN_MS, () => {
-        if (opening !== undefined) return;
-        void useAccount(account).then(() => tracker.start());
-      }),
-    );
+    changed();
+    if (readyAt !== undefined && clock.now() - readyAt > REOPEN_MAX_MS) reopened = 0;
+    readyAt = undefined;
+    renewed = true;
+    const pause = Math.min(REOPEN_MAX_MS, REOPEN_MS * 2 ** reopened++);
+    void old?.close("started again");
+    clock.after(pause, () => {
+      if (opening === undefined && tracker.state() === "idle" && aliveTabs() > 0) void useAccount(account);
+    });
   }
 
   async function welcomed(next: Welcome): Promise<void> {
@@ -191,7 +212,8 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
   }
 
   function opened(): Device {
-    if (!device) throw nodeError("CLOSED", "No account is open yet");
+    if (storageFailed) throw nodeError("storage-failed", "The browser's storage cannot be used.");
+    if (!device) throw nodeError("CLOSED", "No account is open yet.");
     return device;
   }
 

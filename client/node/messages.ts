@@ -17,13 +17,13 @@ export function textBody(text: string): Bytes {
   return cborEncode([toUtf8(text)]);
 }
 
-/** The first element of a body, as text; empty for anything that is not of that form (peers may send what they like). */
-function textOf(body: Uint8Array): string {
+/** The first element of a body; undefined for anything that is not of that form (peers may send what they like). */
+export function firstBytes(body: Uint8Array): Bytes | undefined {
   try {
     const value = cborDecode(body);
-    return Array.isArray(value) && value[0] instanceof Uint8Array ? fromUtf8(value[0]) : "";
+    return Array.isArray(value) && value[0] instanceof Uint8Array ? value[0] : undefined;
   } catch {
-    return "";
+    return undefined;
   }
 }
 
@@ -38,7 +38,7 @@ export function messageOf(row: Omit<EntryRow, "record">, account: string, mark: 
   return {
     id, channel, author, seq, kind, time, place, path, from, fromAccount, arrived,
     account: row.account,
-    text: kind === "text" ? textOf(row.body) : "",
+    text: kind === "text" ? fromUtf8(firstBytes(row.body) ?? new Uint8Array(0)) : "",
     mine: row.account === account,
     ...(mark ? { mark } : {}),
   };

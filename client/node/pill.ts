@@ -7,9 +7,11 @@ import type { TrackerState } from "./tracker";
 export interface Facts {
   /** Something that no network can mend. */
   halted?: "other-tab" | "storage-failed";
+  /** Nothing can be written to the disk at present. */
+  unsaved: boolean;
   tracker: TrackerState;
   /** When the tracker last answered something, 0 for never. */
-  heardAt: number;
+  answeredAt: number;
   /** Attempts in a row that came to nothing. */
   failures: number;
   retryAt?: number;
@@ -25,10 +27,11 @@ const RANK = { online: 3, limited: 2, connecting: 1, offline: 0 } as const;
 
 /** What is true now. */
 export function judge(facts: Facts, now: number): Connection {
-  const { halted, tracker, heardAt, failures, retryAt, peers, network } = facts;
+  const { halted, unsaved, tracker, answeredAt, failures, retryAt, peers, network } = facts;
   if (halted) return { state: "offline", reason: halted, peers };
   if (tracker === "logged-out") return { state: "offline", reason: "logged-out", peers };
-  if (tracker === "online" && now - heardAt < FRESH_MS) return { state: "online", reason: "ok", peers };
+  if (unsaved) return { state: "limited", reason: "storage-failed", peers };
+  if (tracker === "online" && now - answeredAt < FRESH_MS) return { state: "online", reason: "ok", peers };
   if (tracker === "idle") return { state: "connecting", reason: "starting", peers };
   if (!network) return { state: peers > 0 ? "limited" : "offline", reason: "no-network", peers };
   const again = retryAt === undefined ? {} : { retryAt };
@@ -62,7 +65,7 @@ export function createPill(clock: Clock, changed: (connection: Connection) => vo
     if (!latest) return;
     const now = clock.now();
     const next = judge(latest, now);
-    if (next.state === "online") cancel = clock.after(latest.heardAt + FRESH_MS - now, look);
+    if (next.state === "online") cancel = clock.after(latest.answeredAt + FRESH_MS - now, look);
     const worse = RANK[next.state] < RANK[shown.state];
     const blip = next.reason === "tracker-unreachable" || next.reason === "tracker-connecting" || next.reason === "no-network";
     if (!worse || !blip) return show(next);

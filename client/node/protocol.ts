@@ -56,6 +56,8 @@ export type FromWorker =
   | { t: "restart" }
   /** Whose device this browser is now; a page that shows another one begins anew. */
   | { t: "account"; account: string }
+  /** The device was made again after a failure: what the page shows may not be what is stored. */
+  | { t: "renewed" }
   | { t: "answer"; id: number; value?: unknown; error?: NodeError }
   | EventMessage
   | { t: "ping" }

@@ -42,9 +42,9 @@ export interface Store {
   channels(): Promise<ChannelRow[]>;
   saveChannel(channel: Id, changes: Partial<ChannelRow>): Promise<void>;
   marks(): Promise<MarkRow[]>;
-  saveMark(row: MarkRow): Promise<void>;
+  saveMarks(rows: MarkRow[]): Promise<void>;
   peers(): Promise<PeerRow[]>;
-  savePeer(row: PeerRow): Promise<void>;
+  savePeers(rows: PeerRow[]): Promise<void>;
   close(): void;
 }
 
@@ -87,6 +87,10 @@ export async function openStore(account: string, holder: string, lost: () => voi
     });
   const readAll = <T>(name: StoreName): Promise<T[]> =>
     transact(database, [name], "readonly", "relaxed", (store) => done<T[]>(store(name).getAll()));
+  const putAll = (name: StoreName, rows: unknown[]): Promise<void> =>
+    write([name], "relaxed", (store) => {
+      for (const row of rows) store(name).put(row);
+    });
   const updateChannel = async (channels: IDBObjectStore, channel: Id, changes: Partial<ChannelRow>): Promise<void> => {
     const row = await done<ChannelRow | undefined>(channels.get(channel));
     channels.put({ ...(row ?? emptyChannel(channel)), ...changes });
@@ -155,9 +159,9 @@ export async function openStore(account: string, holder: string, lost: () => voi
     saveChannel: (channel, changes) =>
       write(["channels"], "relaxed", (store) => updateChannel(store("channels"), channel, changes)),
     marks: () => readAll<MarkRow>("marks"),
-    saveMark: (row) => write(["marks"], "relaxed", (store) => void store("marks").put(row)),
+    saveMarks: (rows) => putAll("marks", rows),
     peers: () => readAll<PeerRow>("peers"),
-    savePeer: (row) => write(["peers"], "relaxed", (store) => void store("peers").put(row)),
+    savePeers: (rows) => putAll("peers", rows),
     close: () => database.close(),
   };
 }

@@ -2,7 +2,7 @@
 // going, reconnects with growing pauses. It knows nothing of the core: link bytes and signals go through hooks.
 import type { Clock } from "./clock";
 import type { Id } from "./api";
-import { concat, fromHex, type Bytes } from "./bytes";
+import { concat, fromHex, idBytes, type Bytes } from "./bytes";
 
 export interface Welcome {
   tracker: Id;
@@ -73,19 +73,22 @@ export interface Tracker {
   /** Bytes that the socket would take now. */
   room(): number;
   state(): TrackerState;
-  /** When the other side last answered something, 0 for never. */
-  heardAt(): number;
+  /** When the other side last answered something that was asked, 0 for never. */
+  answeredAt(): number;
   retryAt(): number | undefined;
   /** Attempts in a row that came to nothing. */
   failures(): number;
 }
 
 const RETRY_FIRST_MS = 500;
-const RETRY_MAX_MS = 5000;
+/** A tracker that is started again is found within 3 s; one that is away for long is asked less often. */
+const RETRY_MAX_MS = 3000;
+const RETRY_LONG_MS = 15_000;
+const RETRY_LONG_AFTER = 20;
 const REPLACED_PAUSE_MS = 5000;
 const RENEW_PAUSE_MS = 2000;
 const GREET_WITHIN_MS = 10_000;
-const ASK_AFTER_MS = 10_000;
+const ASK_AFTER_MS = 12_000;
 const ANSWER_WITHIN_MS = 8000;
 const SEND_BUFFER_BYTES_MAX = 256 * 1024;
 
@@ -97,6 +100,16 @@ interface Answer {
 }
 
 type FromTracker = Answer & Record<string, unknown>;
+
+function isWelcome(message: object): message is Welcome {
+  const { tracker, account, nonce, channels } = message as Partial<Welcome>;
+  return (
+    idBytes(tracker) !== undefined &&
+    typeof account === "string" && account !== "" &&
+    typeof nonce === "string" && fromHex(nonce) !== undefined &&
+    Array.isArray(channels) && channels.every(({ id, name }) => idBytes(id) !== undefined && typeof name === "string")
+  );
+}
 
 export function createTracker(options: {
   open: () => Socket;
@@ -110,7 +123,8 @@ export function createTracker(options: {
   let state: TrackerState = "idle";
   let socket: Socket | undefined;
   let failures = 0;
-  let heardAt = 0;
+  let heardAt = 0; // anything at all
+  let answeredAt = 0; // a round trip
   let retryAt: number | undefined;
   let nextId = 1;
   let pauseMs: number | undefined; // asked for by a goodbye
@@ -180,7 +194,8 @@ export function createTracker(options: {
   function lost(reason: string): void {
     const early = state === "connecting";
     drop(reason, "waiting");
-    const pause = pauseMs ?? Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** failures) * (0.5 + random() / 2);
+    const longest = failures < RETRY_LONG_AFTER ? RETRY_MAX_MS : RETRY_LONG_MS;
+    const pause = pauseMs ?? Math.min(longest, RETRY_FIRST_MS * 2 ** failures) * (0.5 + random() / 2);
     failures++;
     retryAt = Math.round(clock.now() + pause);
     cancelRetry = clock.after(pause, connect);
@@ -196,22 +211,25 @@ export function createTracker(options: {
     enter("logged-out");
   }
 
-  /** Whatever comes in proves the other side alive; when nothing comes, something is asked. */
-  function heard(): void {
-    heardAt = clock.now();
+  /** A round trip every now and then, whatever else comes in: that is what "online" means. */
+  function askLater(): void {
     cancelWatch();
-    if (state !== "online") return;
     cancelWatch = clock.after(ASK_AFTER_MS, ask);
   }
 
   function ask(): void {
+    const askedAt = clock.now();
     request({ type: "ping" }).catch(() => {});
     cancelWatch();
-    cancelWatch = clock.after(ANSWER_WITHIN_MS, () => lost("the tracker does not answer"));
+    cancelWatch = clock.after(ANSWER_WITHIN_MS, () => {
+      // Behind a lot of relayed bytes an answer may take its time; silence is something else.
+      if (heardAt > askedAt) askLater();
+      else lost("the tracker does not answer");
+    });
   }
 
   function receive(data: string | ArrayBuffer): void {
-    heard();
+    heardAt = clock.now();
     if (typeof data !== "string") {
       if (data.byteLength > 4) hooks.bytes(new DataView(data).getUint32(0), new Uint8Array(data, 4));
       return;
@@ -229,6 +247,8 @@ export function createTracker(options: {
   function answered(id: number, message: FromTracker): void {
     const request = waiting.get(id);
     waiting.delete(id);
+    answeredAt = clock.now();
+    if (state === "online") askLater();
     if (message.status === "success") request?.resolve(message);
     else request?.reject(new Error(message.message ?? "the tracker refused"));
   }
@@ -236,11 +256,14 @@ export function createTracker(options: {
   function push(message: FromTracker): void {
     switch (message.type) {
       case "welcome":
+        if (!isWelcome(message)) return lost("the tracker's welcome is not in the agreed form");
         // The greeting may take as long as opening the database does.
+        cancelWatch();
         cancelWatch = clock.after(GREET_WITHIN_MS, () => lost("the greeting took too long"));
-        return hooks.welcome(message as unknown as Welcome);
+        return hooks.welcome(message);
       case "presence":
-        return hooks.presence(message.full === true, message.devices as PresenceDevice[]);
+        if (Array.isArray(message.devices)) hooks.presence(message.full === true, message.devices as PresenceDevice[]);
+        return;
       case "signal":
         return hooks.signal(message.from as Id, message as unknown as Signal);
       case "relay-open":
@@ -286,7 +309,7 @@ export function createTracker(options: {
         (answer) => {
           failures = 0;
           state = "online";
-          heard();
+          askLater();
           hooks.online(fromHex(String(answer.certificate)) ?? new Uint8Array(0));
           hooks.changed();
         },
@@ -305,7 +328,7 @@ export function createTracker(options: {
     },
     room: () => (socket ? Math.max(0, SEND_BUFFER_BYTES_MAX - socket.bufferedAmount) : 0),
     state: () => state,
-    heardAt: () => heardAt,
+    answeredAt: () => answeredAt,
     retryAt: () => retryAt,
     failures: () => failures,
   };

@@ -4,18 +4,18 @@ import { test } from "node:test";
 import { loadModules } from "./load.mjs";
 import { createClock } from "./world.mjs";
 
-const { createPill, judge, createMarks, createPeers } = await loadModules("pill", "marks", "peers");
+const { createPill, judge, createMarks, createPeers, createBatch } = await loadModules("pill", "marks", "peers", "batch");
 const NOW = 1_800_000_000_000;
-const facts = (more) => ({ tracker: "online", heardAt: NOW, failures: 0, peers: 0, network: true, ...more });
+const facts = (more) => ({ tracker: "online", unsaved: false, answeredAt: NOW, failures: 0, peers: 0, network: true, ...more });
 
 test("green needs a round trip within the last 30 seconds, not an open socket", () => {
-  assert.deepEqual(judge(facts({ heardAt: NOW - 29_000 }), NOW), { state: "online", reason: "ok", peers: 0 });
-  assert.notEqual(judge(facts({ heardAt: NOW - 31_000 }), NOW).state, "online");
+  assert.deepEqual(judge(facts({ answeredAt: NOW - 29_000 }), NOW), { state: "online", reason: "ok", peers: 0 });
+  assert.notEqual(judge(facts({ answeredAt: NOW - 31_000 }), NOW).state, "online");
 });
 
 test("each kind of trouble has its word and reason", () => {
   const word = (more) => {
-    const { state, reason } = judge(facts({ heardAt: 0, ...more }), NOW);
+    const { state, reason } = judge(facts({ answeredAt: 0, ...more }), NOW);
     return `${state} ${reason}`;
   };
   assert.equal(word({ tracker: "idle" }), "connecting starting");
@@ -26,6 +26,7 @@ test("each kind of trouble has its word and reason", () => {
   assert.equal(word({ tracker: "waiting", network: false, peers: 1 }), "limited no-network");
   assert.equal(word({ tracker: "logged-out" }), "offline logged-out");
   assert.equal(word({ halted: "other-tab" }), "offline other-tab");
+  assert.equal(word({ unsaved: true, answeredAt: NOW }), "limited storage-failed");
   assert.equal(word({ halted: "storage-failed" }), "offline storage-failed");
   assert.equal(judge(facts({ tracker: "waiting", failures: 5, retryAt: NOW + 5 }), NOW).retryAt, NOW + 5);
 });
@@ -34,7 +35,7 @@ test("trouble is shown after two seconds, recovery at once", async () => {
   const clock = createClock(NOW);
   const shown = [];
   const pill = createPill(clock, ({ state }) => shown.push(state));
-  const now = (more) => pill.update(facts({ heardAt: clock.now(), ...more }));
+  const now = (more) => pill.update(facts({ answeredAt: clock.now(), ...more }));
   now({});
   assert.deepEqual(shown, ["online"]);
   now({ tracker: "waiting", peers: 2 });
@@ -52,7 +53,7 @@ test("trouble is shown after two seconds, recovery at once", async () => {
 test("a socket that goes quiet turns the pill without any event", async () => {
   const clock = createClock(NOW);
   const pill = createPill(clock, () => {});
-  pill.update(facts({ heardAt: clock.now() }));
+  pill.update(facts({ answeredAt: clock.now() }));
   assert.equal(pill.value().state, "online");
   await clock.pass(33_000);
   assert.notEqual(pill.value().state, "online");
@@ -110,4 +111,21 @@ test("the replica and devices without a name are no members; own other devices d
   assert.equal(one("stranger").connecting, true);
   peers.linked("stranger", "chi", false, "relay");
   assert.equal(one("stranger").connecting, false);
+});
+
+test("rows that wait are written together, the last of each key, and at once when asked", async () => {
+  const clock = createClock(NOW);
+  const written = [];
+  const batch = createBatch(clock, 500, async (rows) => void written.push(rows));
+  batch.put("a", 1);
+  batch.put("b", 2);
+  batch.put("a", 3);
+  await clock.pass(499);
+  assert.deepEqual(written, []);
+  await clock.pass(1);
+  assert.deepEqual(written, [[3, 2]]);
+  batch.put("c", 4);
+  await batch.flush();
+  await clock.pass(1000);
+  assert.deepEqual(written, [[3, 2], [4]]);
 });
