@@ -29,16 +29,38 @@ test("a reload keeps the device, the history and the marks", (t) =>
     await binh.oneDevice("An");
   }));
 
-test("the history is there after a reload while the tracker is down", (t) =>
+test("the history is on this browser's own disk: it is there when the tracker has forgotten it, and fills it again", (t) =>
+  inWorld(t, async (world) => {
+    const profile = mkdtempSync(join(world.folder, "profile-"));
+    const an = await world.register("An", { profile });
+    for (const text of ["one", "two", "three"]) await an.say(text);
+    await an.marked("three", "handed");
+    await an.person.context.close();
+    await world.tracker.end("SIGTERM");
+    world.tracker.forgetEntries();
+    await world.tracker.start();
+
+    const again = await world.person("An", { profile });
+    const tab = await again.tab();
+    await tab.ready();
+    await eventually(async () => assert.deepEqual(await tab.texts(), ["one", "two", "three"]));
+    await tab.connection("Online");
+    const binh = await world.register("Binh", { direct: false });
+    await eventually(async () => assert.deepEqual(await binh.texts(), ["one", "two", "three"]));
+  }));
+
+test("a second browser is another device of the same account, and gets what the first wrote", (t) =>
   inWorld(t, async (world) => {
     const an = await world.register("An");
-    await an.say("kept here");
-    await an.marked("kept here", "handed");
-    const second = await an.person.tab();
-    await second.sees("kept here");
-    await world.tracker.kill();
-    await second.page.close();
-    await an.sees("kept here");
+    await an.say("from the desk");
+    await an.marked("from the desk", "handed");
+    const phone = await world.login("An", { viewport: { width: 390, height: 2000 } });
+    await phone.sees("from the desk");
+    const binh = await world.register("Binh");
+    await eventually(async () => assert.match((await binh.member("An"))[0].devices, /2 devices/));
+    await phone.say("from the phone");
+    for (const tab of [an, binh]) assert.equal((await tab.sees("from the phone")).account, "An");
+    await phone.marked("from the phone", "delivered");
   }));
 
 test("closing the browser and coming back keeps identity, history and login", (t) =>

@@ -30,6 +30,22 @@ async function violations(tab) {
   return result.violations.map((rule) => `${rule.id}: ${rule.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
 }
 
+/** What can be opened beside the messages. */
+function panels(tab, width) {
+  const { page } = tab;
+  const list = [
+    ["message details", () => tab.messages.last().locator(".text").click()],
+    ["members", () => (width < 900 ? page.locator(".conversation-head").getByRole("button", { name: "Members" }).click() : null)],
+    ["keyboard shortcuts", () => page.keyboard.press("Control+/")],
+  ];
+  const back = () => (width < 600 ? page.locator("a.back").click() : null); // to the list of conversations
+  return [
+    ...list,
+    ["connection", async () => (await back(), page.locator(".pill").click())],
+    ["account", () => page.locator("button.account").click()],
+  ];
+}
+
 for (const colorScheme of ["light", "dark"])
   for (const width of [1280, 390])
     test(`axe finds nothing on login and chat, ${colorScheme}, ${width} px wide, and nothing is wider than the window`, (t) =>
@@ -49,6 +65,11 @@ for (const colorScheme of ["light", "dark"])
           assert.deepEqual(await violations(tab), [], `chat of ${tab.who}`);
           const wide = await tab.page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
           assert.ok(wide <= 0, `${wide} px wider than the window`);
+        }
+        for (const [name, open] of panels(an, width)) {
+          await open();
+          assert.deepEqual(await violations(an), [], name);
+          await an.page.keyboard.press("Escape");
         }
       }));
 

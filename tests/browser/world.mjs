@@ -7,7 +7,7 @@
 //
 // Every wait is for an event or a state of the page, with a deadline; nothing here sleeps for luck.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -109,6 +109,14 @@ export class Tracker {
     child.kill(signal);
     await gone;
     return child.exitCode;
+  }
+
+  /** While it is down: deletes every entry from its replica; answers how many there were. */
+  forgetEntries() {
+    const sql = (text) => execFileSync("sqlite3", [join(this.folder, "weaprous.db"), text], { encoding: "utf8" });
+    const before = Number(sql("select count(*) from entries"));
+    sql("delete from entries");
+    return before;
   }
 
   kill() {
