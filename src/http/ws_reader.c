@@ -9,13 +9,18 @@ void ws_reader_init(struct ws_reader *r, const struct allocator *allocator, size
 {
     *r = (struct ws_reader){.expects_mask = expects_mask};
     buffer_init(&r->message, allocator, message_bytes_max);
-    buffer_init(&r->control, allocator, WS_CONTROL_BYTES_MAX);
+}
+
+static void forget_control(struct ws_reader *r)
+{
+    alloc_free(r->message.allocator, r->control, WS_CONTROL_BYTES_MAX);
+    r->control = NULL;
 }
 
 void ws_reader_deinit(struct ws_reader *r)
 {
     buffer_reset(&r->message);
-    buffer_reset(&r->control);
+    forget_control(r);
 }
 
 static bool is_control(const struct ws_frame *f)
@@ -94,28 +99,45 @@ static int frame_end(struct ws_reader *r, slice payload, struct ws_event *out)
     return out->opcode == WS_TEXT && !utf8_valid(payload) ? ERR_MALFORMED : OK;
 }
 
+/* Keeps a part of a payload; `before` bytes of it were kept already. */
+static int gather(struct ws_reader *r, uint64_t before, slice part)
+{
+    if (is_control(&r->frame)) {
+        if (!r->control) r->control = alloc_new(r->message.allocator, WS_CONTROL_BYTES_MAX);
+        if (!r->control) return ERR_MEMORY;
+        if (part.len) memcpy(r->control + before, part.ptr, part.len);
+        return OK;
+    }
+    if (buffer_reserve(&r->message, part.len) < 0) return ERR_MEMORY;
+    buffer_put(&r->message, part);
+    return OK;
+}
+
 /* Unmasks what is here of the payload; gathers it unless the whole message is here. */
 static int payload_read(struct ws_reader *r, uint8_t **bytes, size_t *len, struct ws_event *out)
 {
     const struct ws_frame *f = &r->frame;
-    size_t take = *len < f->len - r->taken ? *len : (size_t)(f->len - r->taken);
+    uint64_t before = r->taken;
+    size_t take = *len < f->len - before ? *len : (size_t)(f->len - before);
     slice part = slice_of(*bytes, take);
-    if (f->masked) ws_mask(*bytes, take, f->mask, r->taken);
+    if (f->masked) ws_mask(*bytes, take, f->mask, before);
     consume(bytes, len, take);
-    bool whole = r->taken == 0 && take == f->len;
     r->taken += take;
-    struct buffer *gather = is_control(f) ? &r->control : &r->message;
-    if (whole && gather->len == 0 && f->fin) return frame_end(r, part, out);
-    if (take > 0 && buffer_reserve(gather, take) < 0) return ERR_MEMORY;
-    buffer_put(gather, part);
-    return r->taken < f->len ? ERR_AGAIN : frame_end(r, buffer_slice(gather), out);
+    bool whole = before == 0 && take == f->len;
+    bool alone = is_control(f) || (f->fin && r->message.len == 0);
+    if (whole && alone) return frame_end(r, part, out);
+    int rc = gather(r, before, part);
+    if (rc < 0) return rc;
+    if (r->taken < f->len) return ERR_AGAIN;
+    return frame_end(r, is_control(f) ? slice_of(r->control, (size_t)f->len) : buffer_slice(&r->message),
+                     out);
 }
 
 int ws_reader_next(struct ws_reader *r, uint8_t **bytes, size_t *len, struct ws_event *out)
 {
     if (r->given) {
         if (r->kind == 0) buffer_reset(&r->message);
-        buffer_reset(&r->control);
+        forget_control(r);
         r->given = false;
     }
     for (;;) {

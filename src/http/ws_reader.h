@@ -13,7 +13,7 @@
 
 struct ws_reader {
     struct buffer message; /* gathered data of the message under way; max is the message limit */
-    struct buffer control; /* payload of a control frame that did not arrive at once */
+    uint8_t *control; /* WS_CONTROL_BYTES_MAX, for a control frame that did not arrive at once; else NULL */
     struct ws_frame frame; /* the one under way, when in_frame */
     uint64_t taken;        /* of its payload */
     uint8_t head[WS_FRAME_HEAD_MAX];

@@ -77,6 +77,7 @@ struct wr_request {
     struct buffer body;
     struct http_chunked chunked;
     struct buffer fields; /* of the answer, as lines */
+    uint32_t replaced;    /* fields for all answers, by index, that this answer has itself */
     json_t *json, *form;  /* parsed once */
     bool json_tried, form_tried;
     bool bad_fields;       /* wr_response_header was given what it may not be */
@@ -96,6 +97,8 @@ void app_log(struct wr_app *app, enum wr_log_level level, const char *format, ..
 const char *app_date(struct wr_app *app);
 /* A connection has closed: others may come in, or the drain is over. */
 void app_connection_closed(struct wr_app *app);
+/* Which of the fields for all answers has this name; header_count when none. */
+size_t app_header_index(const struct wr_app *app, slice name);
 /* An address of a connection as text; lives until the next call. */
 const char *app_address_text(struct wr_app *app, const uint8_t address[16]);
 const struct wr_asset *app_asset_find(const struct wr_app *app, slice path);

@@ -10,6 +10,8 @@
 #include "http/url.h"
 #include "web/connection.h"
 
+enum { REQUEST_FIELDS_KEPT = 2048 };
+
 /* --- life --- */
 
 struct wr_request *request_new(struct wr_app *app, struct connection *conn)
@@ -22,19 +24,29 @@ struct wr_request *request_new(struct wr_app *app, struct connection *conn)
         r = malloc(sizeof *r);
         if (!r) return NULL;
         r->arena = (struct arena){0};
+        buffer_init(&r->fields, &allocator_libc, APP_HEADER_BYTES_MAX);
     }
+    /* What keeps its memory from request to request. */
     struct arena arena = r->arena;
+    struct buffer fields = r->fields;
     memset(r, 0, offsetof(struct wr_request, parser));
     r->arena = arena;
+    r->fields = fields;
     r->app = app;
     r->conn = conn;
     memcpy(r->address, conn->address, sizeof r->address);
     r->port = conn->port;
     http_parser_init(&r->parser, &app->limits);
     buffer_init(&r->body, &allocator_libc, 0);
-    buffer_init(&r->fields, &allocator_libc, APP_HEADER_BYTES_MAX);
     list_append(&app->requests, &r->node);
     return r;
+}
+
+static void request_free(struct wr_request *r)
+{
+    buffer_reset(&r->fields);
+    arena_deinit(&r->arena);
+    free(r);
 }
 
 void request_release(struct wr_request *r)
@@ -42,12 +54,14 @@ void request_release(struct wr_request *r)
     struct wr_app *app = r->app;
     list_remove(&r->node);
     buffer_reset(&r->body);
-    buffer_reset(&r->fields);
+    if (r->fields.cap > REQUEST_FIELDS_KEPT || r->fields.failed)
+        buffer_reset(&r->fields);
+    else
+        r->fields.len = 0;
     json_decref(r->json);
     json_decref(r->form);
     if (app->pool_len >= APP_REQUESTS_POOLED) {
-        arena_deinit(&r->arena);
-        free(r);
+        request_free(r);
         return;
     }
     arena_clear(&r->arena);
@@ -61,8 +75,7 @@ void request_free_pool(struct wr_app *app)
     while (app->pool) {
         struct wr_request *r = app->pool;
         app->pool = r->pooled;
-        arena_deinit(&r->arena);
-        free(r);
+        request_free(r);
     }
 }
 

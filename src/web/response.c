@@ -25,6 +25,9 @@ void wr_response_header(struct wr_request *r, const char *name, const char *valu
         r->bad_fields = true;
         return;
     }
+    /* A field for all answers of the same name gives way. */
+    size_t common = app_header_index(r->app, n);
+    if (common < r->app->header_count) r->replaced |= 1u << common;
     buffer_put(&r->fields, n);
     buffer_text(&r->fields, ": ");
     buffer_put(&r->fields, v);
@@ -44,23 +47,19 @@ void wr_response_cookie(struct wr_request *r, const struct wr_cookie *c)
     if (cookie_write(&r->fields, &cookie) < 0) r->bad_fields = true;
 }
 
-/* True when the answer has a field of this name of its own. */
-static bool has_field(const struct wr_request *r, slice name)
-{
-    slice rest = buffer_slice(&r->fields), line;
-    while (slice_split(&rest, '\n', &line)) {
-        if (slice_equal_nocase(slice_sub(line, 0, slice_find(line, ':')), name)) return true;
-    }
-    return false;
-}
-
-/* The fields for all answers, less those that this answer replaces. */
-static void put_common_fields(const struct wr_request *r, struct buffer *out)
+/* The fields for all answers, less those that this answer replaces. False without memory. */
+static bool common_fields(struct wr_request *r, slice *out)
 {
     const struct wr_app *app = r->app;
+    *out = buffer_slice(&app->headers);
+    if (r->replaced == 0) return true;
+    struct writer w = writer_of(arena_take(&r->arena, app->headers.len), app->headers.len);
+    if (!w.ptr) return false;
     for (size_t i = 0; i < app->header_count; i++) {
-        if (!has_field(r, slice_text(app->header_names[i]))) buffer_text(out, app->header_lines[i]);
+        if (!(r->replaced & 1u << i)) writer_put(&w, slice_text(app->header_lines[i]));
     }
+    *out = writer_slice(&w);
+    return !w.failed;
 }
 
 /* --- sending --- */
@@ -95,9 +94,11 @@ static void send_answer(struct wr_request *r, int status, slice content_type, sl
     struct connection *conn = r->conn;
     const struct http_head *head = &r->parser.head;
     bool close = !head->keep_alive || wr_stopping(r->app);
-    struct buffer common;
-    buffer_init(&common, &allocator_libc, APP_HEADER_BYTES_MAX);
-    if (r->fields.len > 0) put_common_fields(r, &common);
+    slice common;
+    if (!common_fields(r, &common)) {
+        connection_cut(conn);
+        return;
+    }
     struct http_response response = {
         .status = status,
         .date = app_date(r->app),
@@ -105,12 +106,11 @@ static void send_answer(struct wr_request *r, int status, slice content_type, sl
         .content_length = may_have_body(status) ? body.len : HTTP_NO_LENGTH,
         .close = close,
         .keep_alive = head->minor == 0,
-        .fields = r->fields.len > 0 ? buffer_slice(&common) : buffer_slice(&r->app->headers),
+        .fields = common,
         .more_fields = buffer_slice(&r->fields),
     };
-    int rc = common.failed ? ERR_MEMORY : put_head(r, &response);
+    int rc = put_head(r, &response);
     if (rc == OK && may_have_body(status) && !r->head_only) rc = put_body(r, body, constant);
-    buffer_reset(&common);
     if (rc < 0)
         connection_cut(conn);
     else
@@ -124,6 +124,7 @@ void respond_raw(struct wr_request *r, int status, slice content_type, slice bod
                 r->path ? r->path : "a request");
         r->fields.len = 0;
         r->fields.failed = r->bad_fields = false;
+        r->replaced = 0;
         status = 500;
         content_type = SLICE("application/json");
         body = SLICE("{\"status\":\"error\",\"message\":\"Internal Server Error\"}");

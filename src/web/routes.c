@@ -67,7 +67,7 @@ static char *line_of(const char *name, const char *value)
     return line;
 }
 
-static size_t header_index(const struct wr_app *app, slice name)
+size_t app_header_index(const struct wr_app *app, slice name)
 {
     size_t i = 0;
     while (i < app->header_count && !slice_equal_nocase(slice_text(app->header_names[i]), name))
@@ -86,7 +86,7 @@ static int join_headers(struct wr_app *app)
 int wr_header_for_all(struct wr_app *app, const char *name, const char *value)
 {
     if (!token_valid(slice_text(name)) || !field_value_valid(slice_text(value))) return WR_INVALID;
-    size_t i = header_index(app, slice_text(name));
+    size_t i = app_header_index(app, slice_text(name));
     if (i == APP_HEADERS_MAX) return WR_FULL;
     char *line = line_of(name, value), *name_copy = i == app->header_count ? strdup(name) : NULL;
     if (!line || (i == app->header_count && !name_copy)) {

@@ -25,10 +25,10 @@ function within(promise, what, ms = PATIENCE_MS) {
 }
 
 /** Starts a server on a free port. */
-async function start() {
+async function start(command = program, words = ["127.0.0.1", "0"]) {
   // The sanitizer would keep freed memory, which is measured here.
   const env = { ...process.env, ASAN_OPTIONS: "quarantine_size_mb=1" };
-  const child = spawn(program, ["127.0.0.1", "0"], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(command, words, { env, stdio: ["ignore", "pipe", "inherit"] });
   child.on("error", () => {});
   const ended = new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })));
   const [line] = await within(Promise.race([once(child.stdout, "data"), ended.then(() => ["it ended"])]), "the server");
@@ -452,6 +452,12 @@ test("a client that does not read stops being read, and loses nothing", async ()
 
 // --- starting and stopping ---
 
+/** Hundredths of a second that a process has used. */
+function cpuTicks(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/.*\) /, "").split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
 test("SIGTERM drains: answers under way go out, sockets close with 1001, then it ends with 0", async () => {
   const other = await start();
   const socket = new WebSocket(`ws://127.0.0.1:${other.port}/socket`);
@@ -473,6 +479,35 @@ test("SIGTERM drains: answers under way go out, sockets close with 1001, then it
   assert.equal(answer.text, "late\n");
   assert.equal(answer.headers.connection, "close");
   assert.deepEqual(await within(other.ended, "the end of the server", 4000), { code: 0, signal: null });
+});
+
+test("out of descriptors, others wait and are served when there is room, and the server sleeps meanwhile", async () => {
+  const few = await start("sh", ["-c", 'ulimit -n 90; exec "$0" 127.0.0.1 0', program]);
+  const sockets = await Promise.all(
+    Array.from({ length: 150 }, async () => {
+      const socket = net.connect(few.port, "127.0.0.1");
+      socket.got = "";
+      socket.on("error", () => {});
+      socket.on("data", (part) => (socket.got += part));
+      await once(socket, "connect");
+      socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      return socket;
+    }),
+  );
+  const served = () => sockets.filter(({ got }) => got.includes("Hello")).length;
+  await pause(500);
+  const first = served();
+  assert.ok(first >= 20 && first < 90, `${first} were served at once`);
+  const before = cpuTicks(few.child.pid);
+  await pause(1000);
+  assert.ok(cpuTicks(few.child.pid) - before < 20, "the server spins");
+  for (let round = 0; round < 20 && served() < 150; round++) {
+    for (const socket of sockets) if (socket.got) socket.destroy();
+    await pause(100);
+  }
+  assert.equal(served(), 150);
+  few.child.kill("SIGTERM");
+  assert.equal((await within(few.ended, "the end of the server")).code, 0);
 });
 
 test("a port in use is one clear sentence and exit code 1", async () => {
