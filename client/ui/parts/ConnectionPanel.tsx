@@ -75,7 +75,7 @@ function PeerTable(): JSX.Element {
             <li key={peer.device} class="peer-row">
               <Avatar name={peer.account} size="small" />
               <span class="grow">
-                <bdi class="name">{peer.account}</bdi>
+                <bdi class="name clip">{peer.account}</bdi>
                 <span class="faint clip">{peer.label}</span>
               </span>
               <span class="path">

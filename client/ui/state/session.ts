@@ -25,8 +25,15 @@ function request(path: string, init: RequestInit): Promise<Response> {
   );
 }
 
+/** The tracker sets this cookie beside the session's; without it there is nobody to ask about. */
+const hinted = (): boolean => /(?:^|; )auth=true/.test(document.cookie);
+
 /** Asks the tracker who we are; sets `session`. */
 export async function askSession(): Promise<void> {
+  if (!hinted()) {
+    session.value = { state: "out" };
+    return;
+  }
   try {
     const response = await request("/session", {});
     if (response.ok) session.value = inside(await bodyOf(response));
