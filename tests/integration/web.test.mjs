@@ -450,6 +450,54 @@ test("a client that does not read stops being read, and loses nothing", async ()
   await close(socket);
 });
 
+/** Numbers that are the same for the same seed. */
+function dice(seed) {
+  let state = seed >>> 0 || 1;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+test("clients that send nonsense, cut it anywhere and hang up harm nobody", async () => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+  console.log(`# SEED=${seed}`);
+  const roll = dice(seed);
+  const handshake = `GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`;
+  const starts = [
+    Buffer.from("GET /later?ms=5 HTTP/1.1\r\nHost: a\r\n\r\n".repeat(5)),
+    Buffer.from("POST /echo/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=1\r\n0\r\n\r\nGET /json HTTP/1.1\r\nHost: a\r\n\r\n"),
+    Buffer.from("POST /bytes HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 20\r\n\r\n01234567890123456789"),
+    Buffer.concat([Buffer.from(handshake), frame(1, Buffer.from("hello"), { fin: false }), frame(9, Buffer.from("p")), frame(0, Buffer.alloc(300, 97)), frame(8, Buffer.from([3, 0xe8]))]),
+    Buffer.concat([Buffer.from(handshake.replace("/socket", "/careful")), ...Array.from({ length: 20 }, () => frame(2, Buffer.alloc(4000)))]),
+  ];
+  const one = async () => {
+    const bytes = Buffer.from(starts[roll(starts.length)]);
+    for (let n = roll(3); n > 0; n--) bytes[roll(bytes.length)] = roll(256);
+    const socket = net.connect({ host: "127.0.0.1", port: server.port, allowHalfOpen: true });
+    socket.on("error", () => {});
+    if (roll(2)) socket.resume();
+    await once(socket, "connect");
+    const end = roll(3) ? bytes.length : roll(bytes.length);
+    for (let at = 0; at < end; ) {
+      const n = 1 + roll(roll(2) ? 10 : 2000);
+      socket.write(bytes.subarray(at, Math.min(at + n, end)));
+      at += n;
+      if (roll(4) === 0) await pause(roll(4));
+    }
+    if (roll(3) === 0) socket.end();
+    await pause(roll(30));
+    if (roll(2) && socket.resetAndDestroy) socket.resetAndDestroy();
+    else socket.destroy();
+  };
+  for (let round = 0; round < 20; round++) await within(Promise.all(Array.from({ length: 50 }, one)), "a round");
+  assert.equal((await ask("/")).status, 200);
+  const socket = await connect();
+  await close(socket);
+});
+
 // --- starting and stopping ---
 
 /** Hundredths of a second that a process has used. */
