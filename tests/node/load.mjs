@@ -1,10 +1,10 @@
 // Loads the browser shell into Node: TypeScript bundled by esbuild in memory, the wasm core as it is built, the
 // same libsodium that the worker uses.
+import { webcrypto } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import sodium from "libsodium-wrappers";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -25,7 +25,10 @@ export function wasmModule() {
   return module;
 }
 
+globalThis.crypto ??= webcrypto; // Node 18 has it under another name only; browsers have it everywhere
+
 export async function loadSodium() {
+  const { default: sodium } = await import("libsodium-wrappers");
   await sodium.ready;
   return sodium;
 }

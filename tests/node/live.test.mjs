@@ -1,0 +1,228 @@
+// The shell's tracker socket and links against the real `weaprous up`: what a browser's worker does, without the
+// browser. Runs the program that WEAPROUS names, else the release build.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import WebSocket from "ws";
+import { instantiateWorld } from "./instances.mjs";
+import { loadModules, root } from "./load.mjs";
+import { createMemoryStore } from "./world.mjs";
+
+const { createTracker, createLinks, createShell, systemClock, toHex, fromHex, concat, toUtf8, cborEncode, cborDecode } =
+  await loadModules("tracker", "links", "shell", "clock", "bytes", "cbor");
+const program = process.env.WEAPROUS ?? join(root, "build/release/weaprous");
+const PASSWORD = "correct horse battery staple";
+const folder = mkdtempSync(join(tmpdir(), "weaprous-node-"));
+const server = { port: 0, child: undefined };
+const devices = [];
+
+async function startServer() {
+  const child = spawn(program, ["up", "--server-port", String(server.port), "--data", folder], { stdio: ["ignore", "pipe", "pipe"] });
+  server.child = child;
+  server.port = await new Promise((resolve, reject) => {
+    let printed = "";
+    const deadline = setTimeout(() => reject(new Error(`no address within 20 s:\n${printed}`)), 20_000);
+    const read = (bytes) => {
+      printed += bytes;
+      const found = /http:\/\/[\d.]+:(\d+)/.exec(printed);
+      if (found) resolve(Number(found[1])), clearTimeout(deadline);
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`the tracker ended with ${code}:\n${printed}`)));
+  });
+}
+
+function killServer() {
+  const gone = new Promise((resolve) => server.child.once("exit", resolve));
+  server.child.kill("SIGKILL");
+  return gone;
+}
+
+before(startServer);
+after(async () => {
+  for (const device of devices) device.stop();
+  await killServer();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A browser's socket has no error event that must be listened to. */
+const openSocket = (options) => Object.assign(new WebSocket(address("/ws", "ws"), options), { onerror() {} });
+const address = (path, scheme = "http") => `${scheme}://127.0.0.1:${server.port}${path}`;
+
+async function register(username) {
+  const answer = await fetch(address("/register"), {
+    method: "POST",
+    headers: { accept: "application/json", "content-type": "application/json" },
+    body: JSON.stringify({ username, password: PASSWORD }),
+    redirect: "manual",
+  });
+  const cookie = /session=[^;]+/.exec(answer.headers.get("set-cookie") ?? "")?.[0];
+  assert.ok(cookie, `no session for ${username}: ${answer.status}`);
+  return cookie;
+}
+
+/** What device.ts does, with a store in memory and no tabs. */
+async function device(cookie, { replica = true } = {}) {
+  const { tools } = await instantiateWorld();
+  const seed = crypto.getRandomValues(new Uint8Array(32));
+  const clock = systemClock();
+  const options = { identitySeed: seed, randomSeed: crypto.getRandomValues(new Uint8Array(32)), directPatienceMs: 50 };
+  const core = tools.create(options, clock.now());
+  const log = { texts: [], delivered: [], peers: [], states: [], online: [] };
+  const listeners = new Set();
+  const told = () => listeners.forEach((look) => look());
+  let welcome;
+  const shell = createShell(core, createMemoryStore(), clock, {
+    action(action) {
+      if (action.kind === "connect") links.connect(action.device, action.path);
+      if (action.kind === "delivered") log.delivered.push(action);
+      if (action.kind === "peer") log.peers.push(action);
+      if (action.kind === "deliver" && action.entry.kind === 3) {
+        log.texts.push({ ...action.entry, text: new TextDecoder().decode(cborDecode(action.entry.body)[0]) });
+      }
+      told();
+    },
+    crashed(error) {
+      throw error;
+    },
+  });
+  const tracker = createTracker({
+    open: () => openSocket({ headers: { cookie } }),
+    session: async () => (await fetch(address("/ws"), { headers: { cookie } })).status !== 401,
+    clock,
+    random: Math.random,
+    hooks: {
+      welcome(next) {
+        welcome = next;
+        const proof = tools.sign(seed, "weaprous.hello.1", concat(fromHex(next.nonce), toUtf8(next.account)));
+        tracker.greet(core.device, toHex(proof), "node:test");
+      },
+      online(certificate) {
+        log.certificate = tools.certificateParse(certificate);
+        shell.command({ kind: "certificate", bytes: certificate });
+        for (const { id, name } of welcome.channels) {
+          assert.equal(tools.channelId(welcome.tracker, name), id);
+          shell.command({ kind: "join", channel: id, authority: welcome.tracker, name });
+        }
+        links.trackerUp(welcome.tracker);
+      },
+      presence(full, list) {
+        log.online.push(...list);
+        for (const { device: id, status } of list) {
+          if (id !== core.device) shell.command({ kind: "peer", device: id, online: status === "online" });
+        }
+      },
+      signal: (from, signal) => links.signal(from, signal),
+      relayOpened: (from, relay) => links.relayOpened(from, relay),
+      relayClosed: (relay) => links.relayClosed(relay),
+      bytes: (relay, bytes) => links.trackerBytes(relay, bytes),
+      down: () => links.trackerDown(),
+      changed() {
+        log.states.push(tracker.state());
+        told();
+      },
+    },
+  });
+  const links = createLinks({
+    shell, tracker, clock,
+    tab: () => undefined,
+    switches: () => ({ direct: true, relay: true, replica, avoid: [] }),
+    accountOf: () => undefined,
+    connecting() {},
+    ice: () => [],
+  });
+  const made = {
+    core, log, tracker, welcome: () => welcome,
+    say: (text) => shell.command({ kind: "send", channel: welcome.channels[0].id, entryKind: 3, body: cborEncode([toUtf8(text)]) }),
+    stop() {
+      shell.stop("done");
+      tracker.stop("idle");
+    },
+    /** Waits until `look` gives something. */
+    until: (look, what) =>
+      new Promise((resolve, reject) => {
+        const deadline = setTimeout(() => reject(new Error(`waited too long: ${what}\n${JSON.stringify(log).slice(0, 2000)}`)), 15_000);
+        const check = () => {
+          const found = look(log);
+          if (!found) return;
+          clearTimeout(deadline);
+          listeners.delete(check);
+          resolve(found);
+        };
+        listeners.add(check);
+        check();
+      }),
+  };
+  devices.push(made);
+  tracker.start();
+  await made.until(() => tracker.state() === "online", "online");
+  return made;
+}
+const text = (wanted) => (log) => log.texts.find((entry) => entry.text === wanted);
+
+test("a device is certified under its account's name", async () => {
+  const an = await device(await register("an"));
+  assert.equal(an.log.certificate.account, "an");
+  assert.equal(an.log.certificate.device, an.core.device);
+  assert.equal(an.log.certificate.authority, an.welcome().tracker);
+});
+
+test("the replica takes messages and hands them to somebody who comes later", async () => {
+  const binh = await device(await register("binh"));
+  binh.say("for whoever comes");
+  const handed = await binh.until((log) => log.delivered.find(({ replica, seq }) => replica && seq >= 2), "handed to the replica");
+  assert.equal(handed.device, binh.welcome().tracker);
+  binh.stop();
+  const chi = await device(await register("chi"));
+  const came = await chi.until(text("for whoever comes"), "the history");
+  assert.equal(came.account, "binh");
+  assert.equal(came.path, "tracker");
+});
+
+test("two devices that cannot link directly talk through the relay, and it closes when one leaves", async () => {
+  const [dung, em] = [await device(await register("dung"), { replica: false }), await device(await register("em"), { replica: false })];
+  await dung.until((log) => log.peers.find(({ device: id, path }) => id === em.core.device && path === "relay"), "a relayed link");
+  dung.say("through the relay");
+  const came = await em.until(text("through the relay"), "the message");
+  assert.equal(came.path, "relay");
+  assert.equal(came.from, dung.core.device);
+  for (let i = 0; i < 100; i++) em.say(`${i} ${"x".repeat(8000)}`); // more than one socket buffer
+  await dung.until((log) => log.texts.some((entry) => entry.text.startsWith("99 ")), "a lot of messages");
+  em.stop();
+  await dung.until((log) => log.peers.at(-1).device === em.core.device && log.peers.at(-1).path === "none", "the link is gone");
+});
+
+test("a tracker that is killed and started again is found, and everything written meanwhile reaches it", async () => {
+  const giang = await device(await register("giang"));
+  giang.say("before");
+  await giang.until((log) => log.delivered.some(({ replica, seq }) => replica && seq >= 2), "handed");
+  await killServer();
+  await giang.until(() => giang.tracker.state() === "waiting", "the loss is noticed");
+  giang.say("meanwhile");
+  await startServer();
+  await giang.until(() => giang.tracker.state() === "online", "online again");
+  await giang.until((log) => log.delivered.some(({ replica, seq }) => replica && seq >= 3), "handed after the restart");
+  const late = await device(await register("hoa"));
+  await late.until(text("meanwhile"), "the message of the outage");
+  assert.deepEqual(late.log.texts.filter((entry) => entry.account === "giang").map((entry) => entry.text), ["before", "meanwhile"]);
+});
+
+test("without a session there is no socket, and the state says so", async () => {
+  const clock = systemClock();
+  let told;
+  const loggedOut = new Promise((resolve) => (told = resolve));
+  const hooks = { changed: () => tracker.state() === "logged-out" && told(true), down() {} };
+  const tracker = createTracker({
+    open: () => openSocket(),
+    session: async () => (await fetch(address("/ws"))).status !== 401,
+    clock, random: Math.random, hooks,
+  });
+  tracker.start();
+  assert.equal(await loggedOut, true);
+  tracker.stop("idle");
+});
