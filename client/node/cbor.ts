@@ -5,7 +5,7 @@ import type { Bytes } from "./bytes";
 
 export type Cbor = number | Bytes | Cbor[];
 
-const DEPTH_MAX = 8;
+const DEPTH_MAX = 8; // a value inside seven arrays is 8 deep
 const MAJOR_UINT = 0;
 const MAJOR_BYTES = 2;
 const MAJOR_ARRAY = 4;
@@ -105,7 +105,7 @@ function take(reader: Reader, depth: number): Cbor {
 /** One whole value; byte strings are copies. Throws SyntaxError for anything else. */
 export function cborDecode(bytes: Uint8Array): Cbor {
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), at: 0 };
-  const value = take(reader, 0);
+  const value = take(reader, 1);
   if (reader.at !== bytes.length) malformed("bytes are left over");
   return value;
 }
