@@ -175,7 +175,9 @@ export function createRtc(post: Post): Rtc {
   return {
     handle(message) {
       const failed = (error: unknown): void => {
-        if ("attempt" in message) close(message.attempt, String(error));
+        if (!("attempt" in message)) return;
+        if (attempts.has(message.attempt)) close(message.attempt, String(error));
+        else post({ t: "rtc-closed", attempt: message.attempt, reason: String(error) }); // it never began
       };
       switch (message.t) {
         case "rtc-dial": return void dial(message.attempt, message.ice).catch(failed);

@@ -9,6 +9,8 @@ import type { Socket } from "./tracker";
 declare const __WASM_URL__: string;
 declare const __VERSION__: string;
 
+const SESSION_WITHIN_MS = 5000;
+
 /** What is used of both kinds of worker scope; TypeScript cannot load their library beside the DOM's. */
 interface WorkerScope {
   onconnect?: ((event: MessageEvent) => void) | null;
@@ -44,7 +46,7 @@ async function loadTools(): Promise<CoreTools> {
 /** The socket's path answers a plain request with 401 when there is no session. */
 async function session(): Promise<boolean | undefined> {
   try {
-    const response = await fetch("/ws", { cache: "no-store" });
+    const response = await fetch("/ws", { cache: "no-store", signal: AbortSignal.timeout(SESSION_WITHIN_MS) });
     return response.status === 401 ? false : true;
   } catch {
     return undefined;
