@@ -238,10 +238,30 @@ static void set_clock(struct sim *sim, struct device *d)
     d->last_local = d->base_local;
 }
 
+static void start_again_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t unused)
+{
+    (void)unused;
+    if (sim->devices[device].life == life) device_start(sim, &sim->devices[device]);
+}
+
+/* A node with what the disk has, or NULL when an allocation failed: as if the program had not started. */
+static struct node *boot(struct sim *sim, struct device *d)
+{
+    struct node_config config = {.role = d->kind == DEVICE_TRACKER ? ROLE_REPLICA : ROLE_PERSON};
+    memcpy(config.identity_seed, d->seed, KEY_BYTES);
+    dice_bytes(&sim->dice, config.random_seed, KEY_BYTES);
+    d->node = NULL;
+    int rc = node_create(&config, &d->memory.allocator, sim->crypto, device_clock(sim, d), &d->node);
+    if (rc == OK && disk_restore(sim, d)) return d->node;
+    if (!sim->options.fail_at) sim_fail(sim, "device %u does not start", d->index);
+    node_destroy(d->node);
+    disk_crash(sim, d);
+    return NULL;
+}
+
 void device_start(struct sim *sim, struct device *d)
 {
     if (d->up) return;
-    d->up = true;
     d->socket_wanted = false;
     d->life++;
     d->tick_deadline = 0;
@@ -250,20 +270,17 @@ void device_start(struct sim *sim, struct device *d)
     d->connects_since = sim->now;
     sim_tell(sim, "device %u starts", d->index);
     if (d->kind == DEVICE_HOSTILE) {
+        d->up = true;
         tracker_dial(sim, d);
         return;
     }
     set_clock(sim, d);
-    struct node_config config = {.role = d->kind == DEVICE_TRACKER ? ROLE_REPLICA : ROLE_PERSON};
-    memcpy(config.identity_seed, d->seed, KEY_BYTES);
-    dice_bytes(&sim->dice, config.random_seed, KEY_BYTES);
-    usec clock = device_clock(sim, d);
-    if (node_create(&config, &d->memory.allocator, sim->crypto, clock, &d->node) != OK) {
-        if (!d->memory.fail_at) sim_fail(sim, "device %u: node_create failed", d->index);
-        d->up = false;
+    d->node = boot(sim, d);
+    if (!d->node) {
+        schedule_at(sim, sim->now + SECONDS, start_again_event, d->index, d->life, 0);
         return;
     }
-    disk_restore(sim, d);
+    d->up = true;
     check_restored(sim, d);
     if (d->certificate_len > 0) {
         struct command command = {.kind = COMMAND_CERTIFICATE,

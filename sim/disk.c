@@ -196,14 +196,14 @@ void disk_wipe(struct sim *sim, struct device *d)
     }
 }
 
-void disk_restore(struct sim *sim, struct device *d)
+bool disk_restore(struct sim *sim, struct device *d)
 {
     for (uint32_t c = 0; c < sim->channels_len; c++) {
         if (!d->channel_records[c]) continue;
         slice record = slice_of(d->channel_records[c], d->channel_record_len[c]);
         int rc = node_restore(d->node, record, device_clock(sim, d));
-        if (rc != OK && rc != ERR_MEMORY)
-            sim_fail(sim, "device %u: restoring a channel: %s", d->index, err_name(rc));
+        if (rc == ERR_MEMORY) return false;
+        if (rc != OK) sim_fail(sim, "device %u: restoring a channel: %s", d->index, err_name(rc));
     }
     for (uint32_t c = 0; c < sim->channels_len; c++) {
         for (uint32_t a = 0; a < sim->devices_len; a++) {
@@ -213,17 +213,19 @@ void disk_restore(struct sim *sim, struct device *d)
                 if (!held->durable) continue;
                 int rc =
                     node_restore(d->node, slice_of(held->record, held->record_len), device_clock(sim, d));
+                if (rc == ERR_MEMORY) return false;
                 if (rc == OK && shelf->shown == i) {
                     shelf->shown = i + 1;
                 } else if (rc == OK) {
                     sim_fail(sim, "device %u: restored seq %zu of author %u after a gap", d->index, i + 1, a);
                 } else if (rc == ERR_CORRUPT && i >= shelf->deepest) {
                     held_free(held); /* left over from a failed store */
-                } else if (rc != ERR_MEMORY) {
+                } else {
                     sim_fail(sim, "device %u: restoring seq %zu of author %u: %s", d->index, i + 1, a,
                              err_name(rc));
                 }
             }
         }
     }
+    return true;
 }

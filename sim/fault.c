@@ -188,6 +188,11 @@ void fault_plan(struct sim *sim)
             usec pause = dice_between(&sim->dice, 200 * MILLISECONDS, 20 * SECONDS);
             schedule_at(sim, sim->now + start + dice_below(&sim->dice, pause), send_event, i, 0, pause);
         }
+        for (uint32_t c = 1; c < sim->channels_len && d->kind == DEVICE_PERSON; c++) {
+            if (!dice_chance(&sim->dice, 500)) continue;
+            d->joins_at[c] = sim->now + dice_below(&sim->dice, fault_time);
+            schedule_at(sim, d->joins_at[c], join_event, i, 0, 0);
+        }
         if (d->kind == DEVICE_HOSTILE) schedule_at(sim, sim->now + start + SECONDS, hostile_act, i, 0, 0);
         for (uint32_t other = 0; other < i; other++) {
             if (sim_has(sim, FAULT_NO_DIRECT) && dice_chance(&sim->dice, 400)) continue;

@@ -19,6 +19,7 @@ static const char usage[] =
     "  --crypto KIND  sham (default): fast, no cryptography; real: libsodium and OpenSSL\n"
     "  --faults SET   which kinds of faults there may be, bits of enum fault in sim.h; with --seed: all of "
     "them at once\n"
+    "  --fail D:N     the Nth allocation of device D fails (0 is the tracker)\n"
     "  --verbose      the whole story\n";
 
 struct arguments {
@@ -61,6 +62,13 @@ static bool parse_option(const char *name, const char *value, struct arguments *
     } else if (strcmp(name, "--seconds") == 0) {
         if (!number(value, 100000, &n) || n < 1) return false;
         a->options.seconds = (uint32_t)n;
+    } else if (strcmp(name, "--fail") == 0) {
+        slice rest = slice_text(value), device;
+        uint64_t index;
+        if (!slice_split(&rest, ':', &device) || !slice_to_u64(device, SIM_DEVICES_MAX - 1, &index))
+            return false;
+        a->options.fail_device = (uint32_t)index;
+        return slice_to_u64(rest, UINT64_MAX - 1, &a->options.fail_at);
     } else if (strcmp(name, "--world") == 0) {
         return strcmp(value, "skeleton") == 0;
     } else if (strcmp(name, "--crypto") == 0) {
@@ -103,6 +111,7 @@ static void print_failure(const char *program, const struct arguments *a, const 
     if (o->nodes) printf(" --nodes %u", o->nodes);
     if (o->seconds) printf(" --seconds %u", o->seconds);
     if (o->force) printf(" --faults %x", o->faults);
+    if (o->fail_at) printf(" --fail %u:%llu", o->fail_device, (unsigned long long)o->fail_at);
     printf("%s --verbose\n", a->real ? " --crypto real" : "");
 }
 

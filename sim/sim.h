@@ -184,8 +184,9 @@ struct device {
     uint32_t index;
     uint8_t seed[KEY_BYTES], id[ID_BYTES];
     char account[16];
-    uint32_t channels; /* bits: member of */
-    bool up, started_once;
+    uint32_t channels;               /* bits: member of */
+    usec joins_at[SIM_CHANNELS_MAX]; /* not before */
+    bool up;
     uint32_t life; /* counts starts; events of earlier lives are dropped */
     usec down_until;
     struct node *node;
@@ -280,8 +281,8 @@ void disk_store(struct sim *sim, struct device *d, const struct action *action);
 void disk_read(struct sim *sim, struct device *d, const struct action *action);
 void disk_crash(struct sim *sim, struct device *d);
 void disk_wipe(struct sim *sim, struct device *d);
-/* Gives everything durable to node_restore. */
-void disk_restore(struct sim *sim, struct device *d);
+/* Gives everything durable to node_restore. False when there was no memory: the start has to be repeated. */
+bool disk_restore(struct sim *sim, struct device *d);
 
 /* device.c */
 void device_start(struct sim *sim, struct device *d);
@@ -297,6 +298,8 @@ struct port *device_port(struct device *d, uint32_t number);
 
 /* tracker.c */
 void tracker_dial(struct sim *sim, struct device *d);
+/* Joins what the device is a member of and may join by now. */
+void join_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unused2);
 void tracker_started(struct sim *sim, struct device *tracker);
 void tracker_socket_lost(struct sim *sim, struct device *d);
 void tracker_connect(struct sim *sim, struct device *d, uint32_t other, enum path path);

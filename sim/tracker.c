@@ -58,15 +58,24 @@ static void join_channels(struct sim *sim, struct device *d)
 {
     static const char *const names[SIM_CHANNELS_MAX] = {"general", "random", "quiet"};
     for (uint32_t c = 0; c < sim->channels_len && d->up && d->kind != DEVICE_HOSTILE; c++) {
-        if (!(d->channels >> c & 1)) continue;
+        if (!(d->channels >> c & 1) || sim->now < d->joins_at[c]) continue;
         struct command command = {.kind = COMMAND_JOIN,
                                   .channel = sim->channels[c],
                                   .device = tracker_of(sim)->id,
                                   .bytes = slice_text(names[c])};
         int64_t rc = device_command(sim, d, &command);
-        if (rc < 0 && rc != ERR_EXISTS && rc != ERR_BUSY && rc != ERR_MEMORY)
+        if (rc == ERR_BUSY || (rc == ERR_MEMORY && sim->options.fail_at))
+            schedule_at(sim, sim->now + SECONDS, join_event, d->index, 0, 0);
+        else if (rc < 0)
             sim_fail(sim, "device %u: COMMAND_JOIN: %s", d->index, err_name((int)rc));
     }
+}
+
+void join_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unused2)
+{
+    struct device *d = &sim->devices[device];
+    (void)unused, (void)unused2;
+    if (d->up && (d->certificate_len > 0 || d->kind == DEVICE_TRACKER)) join_channels(sim, d);
 }
 
 static void certify(struct sim *sim, struct device *d)
@@ -110,7 +119,12 @@ static void dial_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t
     /* The accepting side first: bytes that come at once find somebody there. */
     pipe->end[0].attached = true;
     (void)device_attach(sim, tracker, pipe, 1);
-    (void)device_attach(sim, d, pipe, 0);
+    bool attached = pipe->end[1].attached && device_attach(sim, d, pipe, 0) != 0;
+    if (!attached) { /* no memory for it, on one side or the other */
+        pipe_leave(sim, pipe, 0, false);
+        tracker_socket_lost(sim, d);
+        return;
+    }
     if (!joins_first) join_channels(sim, d);
     for (uint32_t i = 1; i < sim->devices_len; i++) {
         struct device *other = &sim->devices[i];
@@ -187,7 +201,7 @@ static void connect_event(struct sim *sim, uint32_t device, uint32_t life, uint6
     if (sim_has(sim, FAULT_TAMPER) && !sim->calm && dice_chance(&sim->dice, 100)) pipe->tampered = true;
     pipe->end[0].attached = true;
     (void)device_attach(sim, other, pipe, 1);
-    (void)device_attach(sim, d, pipe, 0);
+    if (device_attach(sim, d, pipe, 0) == 0) fail_connect(sim, d, index, path, 1);
 }
 
 void tracker_connect(struct sim *sim, struct device *d, uint32_t other, enum path path)
