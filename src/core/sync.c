@@ -255,12 +255,14 @@ static int on_carry(struct node *n, struct pipe *p, const struct message *m)
     if (!channel_find(n, m->channel, &channel)) return OK; /* not one of ours (yet) */
     int rc = share_get(n, p, channel, &s);
     if (rc < 0) return rc;
+    bool news = m->on && !s->theirs;
     s->theirs = m->on;
     if (!m->on) {
         deactivate(n, p, channel);
         return OK;
     }
-    if (!s->ours && n->channels[channel]->carried) return sync_carry(n, p, channel, true);
+    /* Ours is said again: the first may have come before the channel was one of theirs. */
+    if (news && n->channels[channel]->carried) return sync_carry(n, p, channel, true);
     return activate(n, p, channel);
 }
 
