@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { dirname, join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
@@ -37,13 +37,11 @@ async function start(command = program, words = ["127.0.0.1", "0"]) {
   return { child, port, ended };
 }
 
-let server;
-before(async () => (server = await start()));
-after(async () => {
-  server.child.kill("SIGTERM");
-  const { code } = await within(server.ended, "the end of the server");
-  assert.equal(code, 0);
-});
+// One server for all tests; the last test ends it. It does not keep this process alive.
+const server = await start();
+server.child.unref();
+server.child.stdout.unref();
+process.on("exit", () => server.child.kill("SIGKILL"));
 
 /** One request by Node's client. */
 function ask(path, { method = "GET", headers = {}, body, agent, port = server.port } = {}) {
@@ -565,4 +563,10 @@ test("a port in use is one clear sentence and exit code 1", async () => {
   const [code] = await within(once(child, "close"), "the end of the second server");
   assert.equal(code, 1);
   assert.equal(words, `cannot listen on 127.0.0.1 port ${server.port}: another program uses this port\n`);
+});
+
+test("after all this the server ends with 0", async () => {
+  server.child.ref();
+  server.child.kill("SIGTERM");
+  assert.deepEqual(await within(server.ended, "the end of the server"), { code: 0, signal: null });
 });
