@@ -95,13 +95,13 @@ static bool is_any(const char *ip)
 }
 
 /* The addresses of this computer that others in its networks can use, IPv4 first. */
-static size_t lan_addresses(char out[ADDRESSES_MAX][INET6_ADDRSTRLEN])
+static size_t lan_addresses(bool with_v6, char out[ADDRESSES_MAX][INET6_ADDRSTRLEN])
 {
     uv_interface_address_t *all;
     int count;
     size_t found = 0;
     if (uv_interface_addresses(&all, &count)) return 0;
-    for (int family = 0; family < 2; family++) {
+    for (int family = 0; family < (with_v6 ? 2 : 1); family++) {
         for (int i = 0; i < count && found < ADDRESSES_MAX; i++) {
             const uv_interface_address_t *a = &all[i];
             bool v6 = a->address.address4.sin_family == AF_INET6;
@@ -120,7 +120,9 @@ static void print_welcome(const struct up_options *options, uint16_t port)
 {
     char addresses[ADDRESSES_MAX][INET6_ADDRSTRLEN], url[128], best[128];
     bool all = options->lan || is_any(options->server_ip) || (options->host && is_any(options->host));
-    size_t count = all ? lan_addresses(addresses) : 0;
+    bool with_v6 =
+        strcmp(options->server_ip, "::") == 0 || (options->host && strcmp(options->host, "::") == 0);
+    size_t count = all ? lan_addresses(with_v6, addresses) : 0;
     const char *own = is_any(options->server_ip) || options->lan ? "127.0.0.1" : options->server_ip;
     bool others = count > 0 || (options->host && !is_any(options->host)) || strncmp(own, "127.", 4) != 0;
 

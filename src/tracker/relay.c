@@ -127,7 +127,7 @@ static void relay_end(struct client *client, struct relay *relay, const char *te
 void relay_close_message(struct client *client, uint32_t number, const char *text)
 {
     struct relay *relay = relay_of(client, number);
-    if (relay) relay_end(client, relay, text); /* else both sides closed it at the same time */
+    if (relay) relay_end(client, relay, text ? text : ""); /* else both sides closed it at the same time */
 }
 
 void relay_forget(struct client *client)

@@ -11,6 +11,7 @@
 #define PING_INTERVAL_MS 30000
 #define SILENCE_MS 60000
 #define LABEL_LETTERS_MAX 64
+#define REASON_BYTES_MAX 512 /* why a relay was closed, in words; a longer text is left out */
 
 /* --- what the other files use --- */
 
@@ -264,14 +265,15 @@ static void relay_end_message(struct client *client, const json_t *message, json
 {
     (void)id;
     json_t *relay = json_object_get(message, "relay");
-    const char *text = json_string_value(json_object_get(message, "message"));
+    const json_t *text = json_object_get(message, "message");
     if (!json_is_integer(relay) || json_integer_value(relay) < 0 || json_integer_value(relay) > UINT32_MAX) {
         client_fail(client, "relay-close needs the number of a relay");
         return;
     }
     uint32_t number = (uint32_t)json_integer_value(relay);
     if (number)
-        relay_close_message(client, number, text ? text : "");
+        relay_close_message(client, number,
+                            json_string_length(text) <= REASON_BYTES_MAX ? json_string_value(text) : NULL);
     else
         replica_closed_by_client(client);
 }

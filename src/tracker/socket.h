@@ -100,6 +100,7 @@ void signal_forget(struct client *client);
 /* --- relay.c --- */
 
 void relay_open_message(struct client *client, const json_t *message, json_int_t id);
+/* text: why, or NULL. */
 void relay_close_message(struct client *client, uint32_t number, const char *text);
 void relay_bytes(struct client *client, uint32_t number, slice frame);
 /* Ends all relays of a client that leaves; lets go who waited for it. */

@@ -120,6 +120,7 @@ static int open_loop(struct tracker *tracker)
     struct wr_config config;
     wr_config_init(&config);
     config.body_bytes_max = 64 * 1024;
+    config.connections_per_address_max = 4096; /* a school or an office can be one address */
     config.log = tracker->config.log;
     config.log_context = tracker->config.log_context;
     tracker->app = wr_app_new(&config);

@@ -12,7 +12,7 @@ import WebSocket from "ws";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const program = process.env.WEAPROUS ?? join(root, "build/release/weaprous");
-export const PATIENCE_MS = 15_000;
+export const PATIENCE_MS = 30_000;
 
 /** Rejects with `what` when the promise takes too long. */
 export function within(promise, what, ms = PATIENCE_MS) {
