@@ -3,9 +3,8 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { shortCode } from "../format";
 import { t } from "../i18n";
-import { account, commands, device } from "../state/chat";
+import { account, device, logOut } from "../state/chat";
 import { notifications, switchNotifications } from "../state/attention";
-import { leave } from "../state/session";
 import { shortcutsOpen } from "../state/view";
 import { Avatar } from "./Avatar";
 import { LanguageChoice, ThemeChoice } from "./choices";
@@ -35,10 +34,9 @@ export function AccountButton(): JSX.Element {
 
 function AccountMenu({ onDone }: { onDone: () => void }): JSX.Element {
   const [fault, setFault] = useState(false);
-  const logOut = async (): Promise<void> => {
+  const onLogOut = async (): Promise<void> => {
     setFault(false);
-    await commands().logout().catch(() => undefined);
-    if (await leave()) location.replace("/");
+    if (await logOut()) location.replace("/");
     else setFault(true);
   };
   return (
@@ -77,7 +75,7 @@ function AccountMenu({ onDone }: { onDone: () => void }): JSX.Element {
           {t("account.logout.failed")}
         </p>
       )}
-      <button class="button danger" type="button" data-testid="logout" onClick={() => void logOut()}>
+      <button class="button danger" type="button" data-testid="logout" onClick={() => void onLogOut()}>
         {t("account.logout")}
       </button>
     </div>

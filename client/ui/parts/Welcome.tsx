@@ -51,9 +51,16 @@ function check({ username, password }: Typed, way: Way): Fault | null {
   return short ? { field: "password", text: t("login.error.short", { n: PASSWORD_MIN }) } : null;
 }
 
+/** The static form was sent before this script had come, and the tracker refused it. */
+function faultOfStaticForm(): Fault | null {
+  const [navigation] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+  const refused = location.pathname.startsWith("/login") && navigation?.responseStatus === 401;
+  return refused ? words({ reason: "wrong" }) : null;
+}
+
 export function Welcome({ typed }: { typed: Typed }): JSX.Element {
   const [fields, setFields] = useState<Typed>({ ...typed, username: typed.username || readSetting("name") || "" });
-  const [fault, setFault] = useState<Fault | null>(null);
+  const [fault, setFault] = useState<Fault | null>(faultOfStaticForm);
   const [busy, setBusy] = useState<Way | null>(null);
   const username = useRef<HTMLInputElement>(null);
   const password = useRef<HTMLInputElement>(null);

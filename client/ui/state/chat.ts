@@ -5,7 +5,7 @@ import type { Channel, Commands, Connection, Holder, Id, Message, Node, Peer } f
 import { announce, notify } from "./attention";
 import { logEvent } from "./log";
 import { readSetting, writeSetting } from "./settings";
-import { session } from "./session";
+import { leave, session } from "./session";
 import { type Outgoing, Timeline } from "./timeline";
 
 const PAGE = 60;
@@ -28,6 +28,8 @@ const timelines = new Map<Id, Timeline>();
 const readPlaces = new Map<Id, number>();
 let node: Node | null = null;
 let memberSince = 0;
+/** This tab is logging out and loads the first screen itself when that is done. */
+let leaving = false;
 
 export const unreadTotal = computed(() => channels.value.reduce((sum, channel) => sum + channel.unread, 0));
 
@@ -98,7 +100,7 @@ function logPathChange(before: Peer | undefined, now: Peer): void {
 function takeConnection(next: Connection): void {
   if (next.reason !== connection.value.reason) logEvent({ kind: "connection", connection: next });
   connection.value = next;
-  if (next.reason === "logged-out") session.value = { state: "out" };
+  if (next.reason === "logged-out" && !leaving) session.value = { state: "out" };
 }
 
 function takeChannel(channel: Channel): void {
@@ -227,6 +229,18 @@ export async function markRead(channel: Id, place: number): Promise<void> {
 
 export function holdersOf(message: Message): Promise<Holder[]> {
   return commands().holders({ channel: message.channel, seq: message.seq });
+}
+
+/** Logs out everywhere in this browser. false: the tracker could not be asked, so nothing has changed. */
+export async function logOut(): Promise<boolean> {
+  leaving = true;
+  await commands()
+    .logout()
+    .catch((error) => logEvent({ kind: "warning", text: reasonOf(error) }));
+  if (await leave()) return true;
+  leaving = false;
+  await retryNow();
+  return false;
 }
 
 export async function retryNow(): Promise<void> {
