@@ -223,6 +223,7 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     a->have = a->tip;
     memcpy(a->have_id, id, ID_BYTES);
     take_account(n, c, a, &e);
+    if (author == c->self) c->carried = e.kind != ENTRY_LEAVE; /* until it is joined again */
     author_touch(c, author);
     if (arrival->place_ms > n->clock_ms) n->clock_ms = arrival->place_ms;
     return OK;
