@@ -111,6 +111,8 @@ static void check_deliver(struct sim *sim, struct device *d, const struct action
     sim->report.deliveries++;
 
     bool own = author == d->index;
+    if (!own && d->left_at[channel] && sim->now > d->left_at[channel] + 10 * SECONDS)
+        sim_fail(sim, "device %u: DELIVER in a channel that it has left", d->index);
     struct truth *truth = publish(sim, d, channel, author, entry);
     if (own) truth->acknowledged = true;
     if (own != (entry->path == PATH_NONE)) sim_fail(sim, "device %u: DELIVER with a false path", d->index);

@@ -175,6 +175,23 @@ static void send_event(struct sim *sim, uint32_t device, uint32_t unused, uint64
     schedule_at(sim, sim->now + 1 + dice_below(&sim->dice, 2 * pause_us), send_event, device, 0, pause_us);
 }
 
+/* For good: what it wrote there before is no longer promised to the others. */
+static void leave_event(struct sim *sim, uint32_t device, uint32_t channel, uint64_t unused)
+{
+    struct device *d = &sim->devices[device];
+    (void)unused;
+    if (!d->up) return;
+    struct command command = {.kind = COMMAND_LEAVE, .channel = sim->channels[channel]};
+    int64_t rc = device_command(sim, d, &command);
+    if (rc > 0) {
+        sim_tell(sim, "device %u leaves channel %u", device, channel);
+        d->channels &= ~(1u << channel);
+        d->left_at[channel] = sim->now;
+    } else if (rc != ERR_NOT_FOUND && rc != ERR_BUSY && rc != ERR_MEMORY) {
+        sim_fail(sim, "device %u: COMMAND_LEAVE: %s", device, err_name((int)rc));
+    }
+}
+
 void fault_plan(struct sim *sim)
 {
     usec fault_time = sim->faults_end - sim->now;
@@ -189,6 +206,8 @@ void fault_plan(struct sim *sim)
             schedule_at(sim, sim->now + start + dice_below(&sim->dice, pause), send_event, i, 0, pause);
         }
         for (uint32_t c = 1; c < sim->channels_len && d->kind == DEVICE_PERSON; c++) {
+            usec leaves_at = sim->now + dice_below(&sim->dice, fault_time);
+            if (dice_chance(&sim->dice, 150)) schedule_at(sim, leaves_at, leave_event, i, c, 0);
             if (!dice_chance(&sim->dice, 500)) continue;
             d->joins_at[c] = sim->now + dice_below(&sim->dice, fault_time);
             schedule_at(sim, d->joins_at[c], join_event, i, 0, 0);

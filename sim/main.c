@@ -133,7 +133,7 @@ int main(int argc, char **argv)
     a.options.crypto = a.real ? crypto_native() : &crypto_sham;
     if (a.verbose) a.options.tell = tell, a.options.tell_context = stdout;
 
-    uint64_t passed = 0, failed = 0, digest = 0, entries = 0, deliveries = 0, events = 0;
+    uint64_t passed = 0, failed = 0, digest = 0, entries = 0, deliveries = 0, events = 0, peak = 0;
     for (uint64_t seed = a.first; seed <= a.last; seed++) {
         struct sim_report report;
         a.options.seed = seed;
@@ -149,11 +149,13 @@ int main(int argc, char **argv)
             printf("%s\n", line);
         }
         digest = dice_mix(digest ^ report.digest);
+        if (report.memory_peak > peak) peak = report.memory_peak;
         entries += report.entries, deliveries += report.deliveries, events += report.events;
         fflush(stdout);
     }
-    printf("%llu entries, %llu deliveries, %llu events, digest %016llx\n", (unsigned long long)entries,
-           (unsigned long long)deliveries, (unsigned long long)events, (unsigned long long)digest);
+    printf("%llu entries, %llu deliveries, %llu events, at most %llu KB in one core, digest %016llx\n",
+           (unsigned long long)entries, (unsigned long long)deliveries, (unsigned long long)events,
+           (unsigned long long)(peak / 1024), (unsigned long long)digest);
     printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
     return failed ? 1 : 0;
 }

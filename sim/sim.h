@@ -186,6 +186,7 @@ struct device {
     char account[16];
     uint32_t channels;               /* bits: member of */
     usec joins_at[SIM_CHANNELS_MAX]; /* not before */
+    usec left_at[SIM_CHANNELS_MAX];  /* 0: not */
     bool up;
     uint32_t life; /* counts starts; events of earlier lives are dropped */
     usec down_until;
