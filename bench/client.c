@@ -32,8 +32,8 @@ static int dial(uint16_t port)
     return fd;
 }
 
-/* Sends a request and reads until the end of the answer's head. */
-static int ask(int fd, const char *request, char *answer, size_t room)
+/* Sends a request and reads until the end of the answer's head: how many bytes came, or -1. */
+static ssize_t ask(int fd, const char *request, char *answer, size_t room)
 {
     size_t len = strlen(request), got = 0;
     if (send(fd, request, len, MSG_NOSIGNAL) != (ssize_t)len) return complain("send");
@@ -44,7 +44,7 @@ static int ask(int fd, const char *request, char *answer, size_t room)
         got += (size_t)n;
         answer[got] = 0;
     }
-    return 0;
+    return (ssize_t)got;
 }
 
 int account_register(uint16_t port, const char *name, const char *password, char out_cookie[COOKIE_BYTES_MAX])
@@ -57,9 +57,9 @@ int account_register(uint16_t port, const char *name, const char *password, char
              "POST /register HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAccept: application/json\r\n"
              "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n\r\n%s",
              port, strlen(body), body);
-    int rc = ask(fd, request, answer, sizeof answer);
+    ssize_t got = ask(fd, request, answer, sizeof answer);
     close(fd);
-    if (rc) return rc;
+    if (got < 0) return -1;
     const char *cookie = strstr(answer, "session=");
     size_t len = cookie ? strcspn(cookie, ";\r\n") : 0;
     errno = 0;
@@ -79,7 +79,8 @@ int ws_open(struct ws *ws, uint16_t port, const char *cookie)
              "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
              "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
              port, port, cookie);
-    if (ask(fd, request, answer, sizeof answer) || strncmp(answer, "HTTP/1.1 101", 12) != 0) {
+    ssize_t got = ask(fd, request, answer, sizeof answer);
+    if (got < 0 || strncmp(answer, "HTTP/1.1 101", 12) != 0) {
         close(fd);
         errno = 0;
         return complain(answer);
@@ -88,7 +89,7 @@ int ws_open(struct ws *ws, uint16_t port, const char *cookie)
     buffer_init(&ws->in, &allocator_libc, WS_QUEUE_MAX);
     buffer_init(&ws->out, &allocator_libc, WS_QUEUE_MAX);
     const char *rest = strstr(answer, "\r\n\r\n") + 4; /* frames that came with the answer */
-    buffer_put(&ws->in, slice_of(rest, strlen(answer) - (size_t)(rest - answer)));
+    buffer_put(&ws->in, slice_of(rest, (size_t)(got - (rest - answer))));
     return fcntl(fd, F_SETFL, O_NONBLOCK) ? complain("fcntl") : 0;
 }
 

@@ -32,6 +32,13 @@ struct device {
     bool joined, writable, failed;
     uint64_t first_seq, written, acknowledged; /* of the measured entries; first_seq: the one before them */
     uint64_t *sent_us;                         /* for each measured entry */
+    struct record *records;                    /* own entries, by seq - 1: the disk of this device */
+    size_t records_len;
+};
+
+struct record {
+    uint8_t *ptr;
+    size_t len;
 };
 
 struct bench {
@@ -154,13 +161,40 @@ static void on_acknowledged(struct bench *b, struct device *d, uint64_t seq)
         b->waits_ms[b->waits++] = (double)(at - d->sent_us[d->acknowledged++]) / 1000;
 }
 
+/* Keeps own entries, which the core may ask for again; those of others come from the replica. */
+static int store(struct device *d, const struct action *action)
+{
+    const struct entry_view *entry = &action->entry;
+    if (!entry->author || memcmp(entry->author, node_device(d->node), ID_BYTES) != 0) return OK;
+    if (entry->seq != d->records_len + 1) return ERR_INVALID;
+    struct record *grown = realloc(d->records, (d->records_len + 1) * sizeof *grown);
+    if (grown) d->records = grown;
+    uint8_t *copy = grown ? malloc(action->record.len) : NULL;
+    if (!copy) return ERR_MEMORY;
+    memcpy(copy, action->record.ptr, action->record.len);
+    d->records[d->records_len++] = (struct record){copy, action->record.len};
+    return OK;
+}
+
+static void read_back(struct device *d, const struct action *action)
+{
+    const struct entry_view *entry = &action->entry;
+    bool own = memcmp(entry->author, node_device(d->node), ID_BYTES) == 0;
+    if (!own || entry->seq > d->records_len) {
+        node_done(d->node, action->token, ERR_NOT_FOUND, SLICE_EMPTY, now());
+        return;
+    }
+    const struct record *record = &d->records[entry->seq - 1];
+    node_done(d->node, action->token, OK, slice_of(record->ptr, record->len), now());
+}
+
 static void carry_out(struct bench *b, struct device *d)
 {
     struct action action;
     while (node_next(d->node, &action)) {
         switch (action.kind) {
-        case ACTION_STORE: node_done(d->node, action.token, OK, SLICE_EMPTY, now()); break;
-        case ACTION_READ: node_done(d->node, action.token, ERR_NOT_FOUND, SLICE_EMPTY, now()); break;
+        case ACTION_STORE: node_done(d->node, action.token, store(d, &action), SLICE_EMPTY, now()); break;
+        case ACTION_READ: read_back(d, &action); break;
         case ACTION_WRITABLE: d->writable = true; break;
         case ACTION_DELIVERED:
             if (action.role != ROLE_REPLICA) break;
