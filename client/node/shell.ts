@@ -137,7 +137,7 @@ export function createShell(core: Core, store: ShellStore, clock: Clock, hooks: 
       link.inboxBytes -= used;
       if (used < bytes.length) link.inbox[0] = bytes.subarray(used);
       else link.inbox.shift();
-      if (state === "busy") break;
+      if (state === "busy" || used === 0) break;
     }
     return progress;
   }
