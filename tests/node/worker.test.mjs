@@ -65,14 +65,25 @@ test("when somebody else logs in, the other tabs begin anew as that account", as
 
 test("a browser that clears its storage is noticed, and the device is made again", async () => {
   const page = await open("an");
-  await send(page, "before");
+  const { seq } = await send(page, "before");
+  const handed = (seq) => window.events.some(({ name, value }) => name === "delivered" && value.seq >= seq);
+  await until(page, handed, seq, "handed to the replica");
   const cdp = await page.context().newCDPSession(page);
   const reloaded = page.waitForEvent("load");
   await cdp.send("Storage.clearDataForOrigin", { origin: world.front.url, storageTypes: "indexeddb" });
   await reloaded;
   await start(page);
   await until(page, async () => (await window.node.commands.status()).connection.state === "online", null, "online");
-  await sees(page, "before"); // from the replica
+  await until(
+    page,
+    async () => {
+      const { channels } = await window.node.commands.status();
+      const { messages } = await window.node.commands.history({ channel: channels[0].id, limit: 100 });
+      return messages.some(({ text }) => text === "before");
+    },
+    null,
+    "the message, from the replica",
+  );
   assert.equal((await send(page, "after")).mark, "queued");
 });
 
