@@ -26,7 +26,10 @@ export const lateArrivals = signal<Message[]>([]);
 const timelines = new Map<Id, Timeline>();
 /** Up to which place each channel was read on this page. */
 const readPlaces = new Map<Id, number>();
+const loaded = new Set<Id>();
 let node: Node | null = null;
+/** The first list of channels is there; later ones come as events. */
+let listed = false;
 let memberSince = 0;
 /** This tab is logging out and loads the first screen itself when that is done. */
 let leaving = false;
@@ -65,7 +68,8 @@ export async function openChat(open: () => Promise<Node>): Promise<void> {
       takeConnection(status.connection);
     });
     memberSince = rememberStart(status.account);
-    await Promise.all(status.channels.map(loadFirst));
+    listed = true;
+    await Promise.all(channels.value.map(loadFirst));
     ready.value = true;
   } catch (error) {
     failure.value = reasonOf(error);
@@ -108,10 +112,13 @@ function takeChannel(channel: Channel): void {
   channels.value = known
     ? channels.value.map((other) => (other.id === channel.id ? channel : other))
     : [...channels.value, channel];
-  if (!known && ready.value) void loadFirst(channel);
+  if (listed) void loadFirst(channel);
 }
 
+/** The newest page of a channel, once. */
 async function loadFirst(channel: Channel): Promise<void> {
+  if (loaded.has(channel.id)) return;
+  loaded.add(channel.id);
   const timeline = timelineOf(channel.id);
   const limit = Math.min(UNREAD_PAGE_MAX, Math.max(PAGE, channel.unread + PAGE / 2));
   const { messages, more } = await commands().history({ channel: channel.id, limit });
