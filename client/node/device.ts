@@ -57,6 +57,7 @@ export interface Device {
   presence(full: boolean, devices: PresenceDevice[]): void;
   trackerDown(): void;
   networkChanged(): void;
+  /** Resolves when everything is written and the lease is free. */
   close(text: string): Promise<void>;
 }
 
@@ -299,6 +300,7 @@ export function createDevice(options: DeviceOptions): Device {
   let store: Store | undefined;
   let welcomed: Welcome | undefined;
   let cancelRenewal = (): void => {};
+  let closing: Promise<void> | undefined;
 
   const closed = (): boolean => state === "closed"; // a function, because awaiting changes it
 
@@ -341,6 +343,16 @@ export function createDevice(options: DeviceOptions): Device {
     }
     enter("ready");
     return open;
+  }
+
+  async function shut(text: string): Promise<void> {
+    state = "closed";
+    open?.shell.stop(text);
+    rejectSends(nodeError("CLOSED", text));
+    cancelRenewal();
+    await open?.flush();
+    await lease?.release().catch(() => {});
+    store?.close();
   }
 
   const opened = start();
@@ -415,15 +427,6 @@ export function createDevice(options: DeviceOptions): Device {
     networkChanged() {
       if (state === "ready") open?.shell.command({ kind: "network" });
     },
-    async close(text) {
-      if (state === "closed") return;
-      state = "closed";
-      open?.shell.stop(text);
-      rejectSends(nodeError("CLOSED", text));
-      cancelRenewal();
-      await open?.flush();
-      await lease?.release().catch(() => {});
-      store?.close();
-    },
+    close: (text) => (closing ??= shut(text)),
   };
 }

@@ -43,6 +43,7 @@ const PING_MS = 3000;
 const SILENT_MS = 8000;
 const LAST_ACCOUNT_AFTER_MS = 2000;
 const SETTLE_MS = 3000;
+const SETTLE_STEP_MS = 250;
 const REOPEN_MS = 500;
 const REOPEN_MAX_MS = 30_000;
 
@@ -195,10 +196,12 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
   // --- commands ---
 
   async function status(): Promise<Status> {
-    if (!settled()) {
+    // A long history takes its time to open; the tracker is waited for only so long.
+    const patience = clock.now() + SETTLE_MS;
+    while (!settled() && (clock.now() < patience || device?.state() === "opening")) {
       await new Promise<void>((resolve) => {
         settling.push(resolve);
-        clock.after(SETTLE_MS, resolve);
+        clock.after(SETTLE_STEP_MS, resolve);
       });
     }
     return {
@@ -254,15 +257,9 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
   function hello(tab: Tab, message: Extract<ToWorker, { t: "hello" }>): void {
     tab.alive = true;
     tabs.add(tab);
+    if (message.version !== version && aliveTabs() === 1) return makeRoom(tab);
     Object.assign(tab, { rtc: message.rtc, visible: message.visible, seenAt: clock.now() });
     tab.post({ t: "hello", version, protocol: PROTOCOL });
-    if (message.version !== version && aliveTabs() === 1) {
-      void commands.logout().then(() => {
-        tab.post({ t: "restart" });
-        options.exit();
-      });
-      return;
-    }
     if (message.version !== version) {
       tab.post({
         t: "event",
@@ -278,6 +275,16 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
     else if (device?.state() !== "other-tab") tracker.start();
     clock.after(LAST_ACCOUNT_AFTER_MS, useLastAccount);
     changed();
+  }
+
+  /** The only tab is of another version: it starts a worker of its own when this one is gone. */
+  function makeRoom(tab: Tab): void {
+    const old = device;
+    bye(tab);
+    void (old?.close("another version takes over") ?? Promise.resolve()).then(() => {
+      tab.post({ t: "restart" });
+      options.exit();
+    });
   }
 
   /** Without the tracker nobody says who is logged in; what was here last can still be read and written. */

@@ -47,6 +47,8 @@ test("a worker of another version warns while other tabs use it, and makes room 
   await again(tab);
   const now = await status(tab);
   assert.deepEqual([now.version, now.device], ["2", device]);
+  const said = await tab.evaluate(() => window.events.filter(({ name, value }) => name === "connection" && value.state === "offline"));
+  assert.deepEqual(said, [], "the page is not told that anybody logged out");
 });
 
 test("when somebody else logs in, the other tabs begin anew as that account", async () => {
