@@ -485,9 +485,11 @@ test("clients that send nonsense, cut it anywhere and hang up harm nobody", asyn
       at += n;
       if (roll(4) === 0) await pause(roll(4));
     }
-    if (roll(3) === 0) socket.end();
+    const half = roll(3) === 0;
+    if (half) socket.end();
     await pause(roll(30));
-    if (roll(2) && socket.resetAndDestroy) socket.resetAndDestroy();
+    // Node would never end after a reset of a socket that is shutting down.
+    if (!half && roll(2) && socket.resetAndDestroy) socket.resetAndDestroy();
     else socket.destroy();
   };
   for (let round = 0; round < 20; round++) await within(Promise.all(Array.from({ length: 50 }, one)), "a round");
