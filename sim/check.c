@@ -111,6 +111,8 @@ static void check_deliver(struct sim *sim, struct device *d, const struct action
     sim->report.deliveries++;
 
     bool own = author == d->index;
+    if (own && entry->kind == ENTRY_LEAVE)
+        d->left_at[channel] = sim->now; /* only now: a crash may have lost it */
     if (!own && d->left_at[channel] && sim->now > d->left_at[channel] + 10 * SECONDS)
         sim_fail(sim, "device %u: DELIVER in a channel that it has left", d->index);
     struct truth *truth = publish(sim, d, channel, author, entry);

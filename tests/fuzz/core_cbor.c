@@ -18,6 +18,7 @@ static void copy(struct cbor_reader *r, struct writer *w, int depth)
     case 2: cbor_put_bytes(w, cbor_bytes(r, SIZE_MAX)); break;
     case 4: {
         uint64_t count = cbor_array(r, UINT64_MAX);
+        if (depth >= CBOR_DEPTH_MAX) r->failed = true; /* no array at the deepest, not even an empty one */
         if (!r->failed) cbor_put_array(w, count);
         for (uint64_t i = 0; i < count && !r->failed; i++)
             copy(r, w, depth + 1);
