@@ -41,19 +41,19 @@ static int check_certificate(const struct node *n, const struct channel *c, cons
     return OK;
 }
 
-static int check_kind(const struct node *n, const struct channel *c, const struct entry *e)
+/* Also gives the account name of a JOIN or PROFILE, else an empty slice; it borrows the entry. */
+static int check_kind(const struct node *n, const struct channel *c, const struct entry *e,
+                      slice *out_account)
 {
-    slice account;
+    *out_account = SLICE_EMPTY;
     if ((e->seq == 1) != (e->kind == ENTRY_JOIN)) return ERR_PROTOCOL;
-    if (e->kind == ENTRY_JOIN || e->kind == ENTRY_PROFILE) return check_certificate(n, c, e, &account);
-    return OK;
+    if (e->kind != ENTRY_JOIN && e->kind != ENTRY_PROFILE) return OK;
+    return check_certificate(n, c, e, out_account);
 }
 
-static void take_account(struct node *n, const struct channel *c, struct author *a, const struct entry *e)
+static void set_account(struct node *n, struct author *a, slice account)
 {
-    slice account;
-    if (e->kind != ENTRY_JOIN && e->kind != ENTRY_PROFILE) return;
-    if (check_certificate(n, c, e, &account) < 0) return;
+    if (account.len == 0) return;
     uint8_t *copy = alloc_new(n->allocator, account.len);
     if (!copy) return; /* shown without a name until the next start */
     memcpy(copy, account.ptr, account.len);
@@ -145,7 +145,8 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
         fork_found(n, &c->authors[author]);
         return OK;
     }
-    rc = check_kind(n, c, &e);
+    slice account;
+    rc = check_kind(n, c, &e, &account);
     if (rc < 0) return rc;
     if (author == NONE) {
         rc = author_add(n, c, e.author, &author);
@@ -161,6 +162,7 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
     struct blob *blob = blob_new(n->allocator, n->crypto, wire, &arrival);
     if (!blob) return ERR_MEMORY;
     rc = accept(n, channel, author, blob, false, 0);
+    if (rc == OK) set_account(n, &c->authors[author], account);
     blob_release(n->allocator, blob);
     return rc;
 }
@@ -191,7 +193,10 @@ int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body, uin
     struct blob *blob = blob_new(n->allocator, n->crypto, writer_slice(&w), &arrival);
     if (!blob) return ERR_MEMORY;
     uint64_t token = ++n->tokens;
-    rc = accept(n, channel, c->self, blob, true, token);
+    slice account;
+    rc = check_kind(n, c, &blob->entry, &account);
+    if (rc == OK) rc = accept(n, channel, c->self, blob, true, token);
+    if (rc == OK) set_account(n, a, account);
     blob_release(n->allocator, blob);
     if (rc < 0) return rc;
     n->clock_ms = e.time_ms;
@@ -222,7 +227,8 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     if (rc < 0) return rc;
     a->have = a->tip;
     memcpy(a->have_id, id, ID_BYTES);
-    take_account(n, c, a, &e);
+    slice account;
+    if (check_kind(n, c, &e, &account) == OK) set_account(n, a, account);
     if (author == c->self) c->carried = e.kind != ENTRY_LEAVE; /* until it is joined again */
     author_touch(c, author);
     if (arrival->place_ms > n->clock_ms) n->clock_ms = arrival->place_ms;
@@ -241,7 +247,6 @@ static void release(struct node *n, uint32_t channel, uint32_t author)
         if (a->ops_head == NONE) a->ops_tail = NONE;
         a->have = op->seq;
         memcpy(a->have_id, op->blob->id, ID_BYTES);
-        take_account(n, c, a, &op->blob->entry);
         cache_put(n, channel, author, op->seq, op->blob);
         op_enqueue(n, op, OP_DELIVER);
         grew = true;
@@ -290,7 +295,7 @@ void feed_done(struct node *n, struct op *op, int result)
         op_free(n, op);
         n->channels[channel]->stored = true;
         for (uint32_t i = 0; i < n->channels[channel]->authors_len; i++)
-            release(n, channel, i);
+            if (n->channels[channel]->authors[i].used) release(n, channel, i);
         return;
     }
     if (result == OK) {
