@@ -206,9 +206,11 @@ static void tell_action(struct sim *sim, struct device *d, const struct action *
     uint32_t other = a->device         ? device_of_id(sim, a->device)
                      : a->entry.author ? device_of_id(sim, a->entry.author)
                                        : UINT32_MAX;
-    sim_tell(sim, "device %u: %s of %d seq %llu link %u path %d token %llu %s %.*s", d->index, names[a->kind],
-             (int)other, (unsigned long long)(a->seq ^ a->entry.seq), a->link, a->path,
-             (unsigned long long)a->token, a->result ? err_name(a->result) : "", (int)a->text.len,
+    const uint8_t *channel = a->channel ? a->channel : a->entry.channel;
+    sim_tell(sim, "device %u: %s of %d in %d seq %llu link %u path %d token %llu %s %.*s", d->index,
+             names[a->kind], (int)other, channel ? (int)channel_of_id(sim, channel) : -1,
+             (unsigned long long)(a->seq ^ a->entry.seq), a->link, a->path, (unsigned long long)a->token,
+             a->result ? err_name(a->result) : "", (int)a->text.len,
              a->text.len ? (const char *)a->text.ptr : "");
 }
 
