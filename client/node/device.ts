@@ -10,7 +10,7 @@ import type { MarkRow } from "./idb";
 import { acquireLease, isLeaseLost, type Lease } from "./lease";
 import { createLinks, type Links, type RtcTab } from "./links";
 import { createMarks } from "./marks";
-import { firstBytes, messageOf, rowOf, textBody } from "./messages";
+import { messageOf, rowOf, textBody } from "./messages";
 import { createPeers } from "./peers";
 import type { Switches } from "./protocol";
 import { createShell, type NodeAction, type Shell, type StoreRequest } from "./shell";
@@ -167,15 +167,10 @@ async function openParts(options: DeviceOptions, store: Store) {
     emit("warning", { code: "STORAGE", text: `The browser could not save messages: ${String(error)}` });
   }
 
-  /** The core knows an author's name only after the JOIN entry, which brings it, is on disk. */
-  const named = (entry: Entry): Entry => {
-    const certificate = entry.account === "" && entry.kind === ENTRY.join ? firstBytes(entry.body) : undefined;
-    return certificate ? { ...entry, account: tools.certificateParse(certificate).account } : entry;
-  };
   const commitRows = (rows: StoreRequest[]): Promise<void> =>
     store.commit(
       rows.map(({ channel, record, entry }) =>
-        entry ? { entry: rowOf(named(entry), record, nameOf(entry.from)) } : { channel: { channel, record } },
+        entry ? { entry: rowOf(entry, record, nameOf(entry.from)) } : { channel: { channel, record } },
       ),
     );
   const shell: Shell = createShell(core, { commit: commitRows, read: store.read }, clock, {

@@ -18,7 +18,7 @@ export function textBody(text: string): Bytes {
 }
 
 /** The first element of a body; undefined for anything that is not of that form (peers may send what they like). */
-export function firstBytes(body: Uint8Array): Bytes | undefined {
+function firstBytes(body: Uint8Array): Bytes | undefined {
   try {
     const value = cborDecode(body);
     return Array.isArray(value) && value[0] instanceof Uint8Array ? value[0] : undefined;

@@ -128,6 +128,7 @@ static void store(struct world *w, struct place *p, const struct action *a)
 {
     assert_true(p->records < RECORDS);
     struct stored *s = &p->disk[p->records++];
+    if (a->entry.author) assert_true(a->entry.account.len > 0); /* whoever is stored has a name */
     memcpy(s->bytes, a->record.ptr, a->record.len);
     s->len = a->record.len;
     memcpy(s->channel, a->entry.channel, 32);
