@@ -186,7 +186,7 @@ static void leave_event(struct sim *sim, uint32_t device, uint32_t channel, uint
     if (rc > 0) {
         sim_tell(sim, "device %u leaves channel %u", device, channel);
         d->channels &= ~(1u << channel);
-    } else if (rc != ERR_NOT_FOUND && rc != ERR_BUSY && rc != ERR_MEMORY) {
+    } else if (rc != ERR_NOT_FOUND && rc != ERR_WRONG_STATE && rc != ERR_BUSY && rc != ERR_MEMORY) {
         sim_fail(sim, "device %u: COMMAND_LEAVE: %s", device, err_name((int)rc));
     }
 }

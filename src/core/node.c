@@ -433,6 +433,9 @@ static int command_leave(struct node *n, const struct command *c, uint64_t *out_
     uint32_t index;
     struct channel *channel = channel_find(n, c->channel, &index);
     if (!channel || !channel->carried) return ERR_NOT_FOUND;
+    /* A crash may have kept the channel and lost the JOIN: there is nothing to leave before it is joined
+     * again. */
+    if (channel->self != NONE && channel->authors[channel->self].tip == 0) return ERR_WRONG_STATE;
     const uint8_t empty = 0x80; /* the empty array */
     int rc = n->config.role == ROLE_PERSON
                  ? feed_append(n, index, ENTRY_LEAVE, slice_of(&empty, 1), out_token)
