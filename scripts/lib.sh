@@ -80,7 +80,7 @@ npm_packages() {
     touch "$stamp"
 }
 
-# build_preset PRESET [TARGET...]: configures when there is nothing yet or the presets changed, then builds.
+# build_preset PRESET [NINJA-ARGUMENT...]: configures when there is nothing yet or the presets changed, then builds.
 build_preset() {
     preset=$1
     shift
@@ -88,8 +88,20 @@ build_preset() {
     if [ ! -f "$folder/build.ninja" ] || [ -n "$(find "$root/CMakePresets.json" -newer "$folder/build.ninja")" ]; then
         say "Building $preset; the first time takes about a minute."
         (cd "$root" && cmake --preset "$preset" --log-level=WARNING >/dev/null) || return 1
+        [ ! -t 1 ] || {
+            (cd "$folder" && ninja -j "$jobs" "$@")
+            return
+        }
     fi
-    quiet=--quiet
-    [ ! -t 1 ] || quiet=
-    (cd "$folder" && ninja -j "$jobs" $quiet "$@")
+    # When nothing changed, nothing is said; when it takes a while, something is.
+    words=$(mktemp)
+    (sleep 2 >/dev/null 2>&1 && say "Building what changed in $preset.") &
+    hint=$!
+    built=0
+    (cd "$folder" && ninja -j "$jobs" --quiet "$@") >"$words" 2>&1 || built=$?
+    kill "$hint" 2>/dev/null || true
+    wait "$hint" 2>/dev/null || true
+    grep -vE '^(ninja: no work to do\.|-- (Configuring|Generating) done|-- Build files have been written.*|page: .*KB.*)$' "$words" || true
+    rm -f "$words"
+    return "$built"
 }
