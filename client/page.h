@@ -1,4 +1,5 @@
-/* page.h - the browser client, compiled in: every file of the page as an asset, and the policy it is sent with.
+/* page.h - the browser client, compiled in: every file of the page as an asset, and the policy it is sent
+ * with.
  *
  * Written at build time by client/build.mjs. The table holds "/index.html" (chat page and login page in one:
  * the tracker sends it with 200 or 401), "/worker.js" (a constant address: all tabs share one worker), the
