@@ -314,7 +314,7 @@ static void check_same_places(struct sim *sim, const struct device *d, uint32_t 
         const struct chronicle *chronicle = &sim->chronicles[channel][a];
         const struct shelf *shelf = &d->shelves[channel][a];
         if (!honest(&sim->devices[a])) continue;
-        for (size_t i = 0; i < chronicle->len && i < shelf->len; i++) {
+        for (size_t i = 0; i < chronicle->len && i < shelf->shown; i++) {
             if (memcmp(shelf->held[i].id, chronicle->truth[i].id, ID_BYTES) != 0)
                 sim_fail(sim, "device %u holds another entry %zu of author %u", d->index, i + 1, a);
             if (!sim_has(sim, FAULT_CLOCK) && shelf->held[i].place_ms != chronicle->truth[i].time_ms)
