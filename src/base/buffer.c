@@ -17,6 +17,24 @@ void writer_byte(struct writer *w, uint8_t byte)
     writer_put(w, slice_of(&byte, 1));
 }
 
+/* Decimal digits at the end of `digits`; how many. */
+static size_t decimal(uint64_t value, uint8_t digits[20])
+{
+    size_t n = 20;
+    do {
+        digits[--n] = (uint8_t)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    return 20 - n;
+}
+
+void writer_u64(struct writer *w, uint64_t value)
+{
+    uint8_t digits[20];
+    size_t n = decimal(value, digits);
+    writer_put(w, slice_of(digits + 20 - n, n));
+}
+
 void buffer_init(struct buffer *b, const struct allocator *allocator, size_t max)
 {
     *b = (struct buffer){.allocator = allocator, .max = max};
@@ -70,12 +88,8 @@ void buffer_text(struct buffer *b, const char *text)
 void buffer_u64(struct buffer *b, uint64_t value)
 {
     uint8_t digits[20];
-    size_t n = sizeof digits;
-    do {
-        digits[--n] = (uint8_t)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    buffer_put(b, slice_of(digits + n, sizeof digits - n));
+    size_t n = decimal(value, digits);
+    buffer_put(b, slice_of(digits + 20 - n, n));
 }
 
 void buffer_consume(struct buffer *b, size_t n)

@@ -23,6 +23,8 @@ static inline struct writer writer_of(void *memory, size_t cap)
 }
 void writer_put(struct writer *w, slice bytes);
 void writer_byte(struct writer *w, uint8_t byte);
+/* In decimal. */
+void writer_u64(struct writer *w, uint64_t value);
 static inline slice writer_slice(const struct writer *w)
 {
     return slice_of(w->ptr, w->len);

@@ -2,24 +2,13 @@
 #include "http/date.h"
 #include "http/status.h"
 
-static void put_number(struct writer *w, uint64_t value)
-{
-    uint8_t digits[20];
-    size_t n = sizeof digits;
-    do {
-        digits[--n] = (uint8_t)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    writer_put(w, slice_of(digits + n, sizeof digits - n));
-}
-
 void http_response_write(struct writer *w, const struct http_response *r)
 {
     if (r->status == 200) {
         writer_put(w, SLICE("HTTP/1.1 200 OK\r\nDate: "));
     } else {
         writer_put(w, SLICE("HTTP/1.1 "));
-        put_number(w, (uint64_t)r->status);
+        writer_u64(w, (uint64_t)r->status);
         writer_byte(w, ' ');
         writer_put(w, slice_text(http_status_text(r->status)));
         writer_put(w, SLICE("\r\nDate: "));
@@ -31,7 +20,7 @@ void http_response_write(struct writer *w, const struct http_response *r)
     }
     if (r->content_length != HTTP_NO_LENGTH) {
         writer_put(w, SLICE("\r\nContent-Length: "));
-        put_number(w, r->content_length);
+        writer_u64(w, r->content_length);
     }
     if (r->close)
         writer_put(w, SLICE("\r\nConnection: close"));

@@ -219,18 +219,10 @@ static void a_fork_is_told(void **state)
     assert_int_equal(forks, 1);
 }
 
-static int close_vectors(void **state)
-{
-    (void)state;
-    vectors_close();
-    return 0;
-}
-
 int main(void)
 {
     if (crypto_native_start() != OK) return 1;
     crypto = crypto_native();
-#define GOLDEN(test) cmocka_unit_test_teardown(test, close_vectors)
     const struct CMUnitTest tests[] = {
         GOLDEN(the_core_writes_the_feed),   GOLDEN(entries_are_written_to_the_byte),
         GOLDEN(a_replica_takes_the_feed),   GOLDEN(entries_of_later_versions_are_taken),

@@ -185,18 +185,10 @@ static void hostile_signatures_get_the_written_verdict(void **state)
     }
 }
 
-static int close_vectors(void **state)
-{
-    (void)state;
-    vectors_close();
-    return 0;
-}
-
 int main(void)
 {
     if (crypto_native_start() != OK) return 1;
     crypto = crypto_native();
-#define GOLDEN(test) cmocka_unit_test_teardown(test, close_vectors)
     const struct CMUnitTest tests[] = {
         GOLDEN(cbor_is_read_strictly),
         GOLDEN(noise_speaks_as_published),

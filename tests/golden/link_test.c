@@ -205,18 +205,10 @@ static void messages_are_read_and_written_alike(void **state)
     }
 }
 
-static int close_vectors(void **state)
-{
-    (void)state;
-    vectors_close();
-    return 0;
-}
-
 int main(void)
 {
     if (crypto_native_start() != OK) return 1;
     crypto = crypto_native();
-#define GOLDEN(test) cmocka_unit_test_teardown(test, close_vectors)
     const struct CMUnitTest tests[] = {
         GOLDEN(a_link_speaks_as_written),
         GOLDEN(other_prefaces_are_refused),

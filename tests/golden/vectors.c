@@ -31,12 +31,14 @@ json_t *vectors_open(const char *name)
     return document;
 }
 
-void vectors_close(void)
+int vectors_close(void **state)
 {
+    (void)state;
     while (document_count > 0)
         json_decref(documents[--document_count]);
     while (kept_count > 0)
         free(kept[--kept_count]);
+    return 0;
 }
 
 json_t *vector_get(const json_t *object, const char *key)

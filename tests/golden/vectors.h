@@ -9,8 +9,10 @@
 
 /* `name` of the vectors folder, for instance "cbor.json". */
 json_t *vectors_open(const char *name);
-/* Drops the documents and every slice that was given out. */
-void vectors_close(void);
+/* A cmocka teardown: drops the documents and every slice that was given out. */
+int vectors_close(void **state);
+/* A test that reads vectors; <cmocka.h> must be included. */
+#define GOLDEN(test) cmocka_unit_test_teardown(test, vectors_close)
 
 json_t *vector_get(const json_t *object, const char *key);
 const char *vector_text(const json_t *object, const char *key);
