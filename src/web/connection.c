@@ -34,10 +34,17 @@ static bool has_gone(const struct connection *conn)
     return conn->state == CONNECTION_CLOSED;
 }
 
+/* A pipelining client that takes no answers must not fill the memory with them. */
+static bool is_behind(const struct connection *conn)
+{
+    return conn->state == CONNECTION_HEAD && !conn->request &&
+           stream_queued(&conn->stream) >= CONNECTION_BEHIND_BYTES;
+}
+
 /* Whether bytes that come must wait. */
 static bool is_busy(const struct connection *conn)
 {
-    return conn->state == CONNECTION_ANSWER ||
+    return conn->state == CONNECTION_ANSWER || is_behind(conn) ||
            (conn->state == CONNECTION_SOCKET && socket_paused(conn->socket));
 }
 
@@ -352,6 +359,7 @@ static void pump(struct connection *conn)
 static void end_if_done(struct connection *conn)
 {
     if (!conn->ended || conn->state >= CONNECTION_LINGER || conn->state == CONNECTION_ANSWER) return;
+    if (conn->state == CONNECTION_HEAD && !conn->request && conn->in.len > 0) return; /* kept requests */
     if (conn->state == CONNECTION_SOCKET || conn->request || stream_queued(&conn->stream) == 0)
         connection_cut(conn);
     else
@@ -361,6 +369,7 @@ static void end_if_done(struct connection *conn)
 static void after_input(struct connection *conn)
 {
     if (conn->state < CONNECTION_LINGER && !is_busy(conn)) stream_read(&conn->stream, !conn->ended);
+    conn->behind = is_behind(conn);
     end_if_done(conn);
     if (conn->state <= CONNECTION_ANSWER) connection_arm(conn);
 }
@@ -420,6 +429,10 @@ static void on_flushed(struct stream *stream)
         connection_arm(conn);
     }
     if (queued == 0) conn->stalled = false;
+    if (conn->behind && !is_behind(conn)) {
+        conn->behind = false;
+        connection_resume(conn);
+    }
     if (conn->state == CONNECTION_SOCKET)
         socket_flushed(conn->socket);
     else if (queued == 0 && conn->close_flushed)

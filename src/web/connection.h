@@ -1,7 +1,8 @@
 /* connection.h - one client: bytes in, requests one after the other, answers out in the same order.
  *
  * A request is read whole, then handed to its handler; while it waits for its answer, further (pipelined)
- * bytes are kept, at most a read buffer's worth, then reading stops. So answers cannot get out of order. */
+ * bytes are kept, at most a read buffer's worth, then reading stops. So answers cannot get out of order. The
+ * same happens to a client that asks on and on and does not take the answers. */
 #ifndef WEB_CONNECTION_H
 #define WEB_CONNECTION_H
 
@@ -11,6 +12,7 @@
 enum {
     CONNECTION_LINGER_MS = 2000,        /* how long the client's last bytes are taken after the last answer */
     CONNECTION_AHEAD_BYTES = 64 * 1024, /* pipelined bytes that are kept before reading stops */
+    CONNECTION_BEHIND_BYTES = 256 * 1024,  /* answers not taken from which on further requests wait */
     CONNECTION_KEPT_BYTES_MAX = 256 * 1024 /* never reached: ahead + one read + head */
 };
 
@@ -40,6 +42,7 @@ struct connection {
     bool ended;         /* the client sends no more */
     bool close_flushed; /* close when everything is sent */
     bool stalled;       /* bytes wait for the client to take them */
+    bool behind;        /* so many that its next request waits */
     bool counted;       /* in app->addresses */
 };
 

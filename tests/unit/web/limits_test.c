@@ -9,7 +9,7 @@
 enum { SHORT_MS = 400, SLACK_MS = 2000, BIG_BYTES = 16 * 1024 * 1024 };
 
 static unsigned char *big;
-static int calls;
+static int calls, answers;
 
 static void hello(struct wr_request *request, void *context)
 {
@@ -20,6 +20,7 @@ static void hello(struct wr_request *request, void *context)
 static void much(struct wr_request *request, void *context)
 {
     (void)context;
+    __atomic_add_fetch(&answers, 1, __ATOMIC_RELEASE);
     wr_respond_bytes(request, 200, "text/plain", big, BIG_BYTES);
 }
 
@@ -55,7 +56,7 @@ static void on_close_it(uv_async_t *async)
 
 static void begin(struct world *w, struct wr_config *config)
 {
-    calls = 0;
+    calls = answers = 0;
     world_init(w, config);
     assert_int_equal(wr_route(w->app, "GET POST", "/", hello, NULL), WR_OK);
     assert_int_equal(wr_route(w->app, "GET", "/much", much, NULL), WR_OK);
@@ -316,6 +317,30 @@ static void a_client_that_sends_ahead_without_end_is_not_kept_in_memory(void **s
     end(&w);
 }
 
+/* One answer may wait for the client; the requests behind it wait too, and are answered when it reads. */
+static void a_client_that_asks_on_and_takes_no_answer_is_not_answered_into_memory(void **state)
+{
+    (void)state;
+    struct world w;
+    enum { REQUESTS = 8 };
+    begin(&w, NULL);
+    int fd = client_connect(&w);
+    for (int i = 0; i < REQUESTS; i++)
+        client_send(fd, "GET /much HTTP/1.1\r\nHost: a\r\n\r\n");
+    shutdown(fd, SHUT_WR);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    assert_int_equal(__atomic_load_n(&answers, __ATOMIC_ACQUIRE), 1);
+    size_t total = 0;
+    static char piece[1 << 20];
+    ssize_t n;
+    while ((n = recv(fd, piece, sizeof piece, 0)) > 0)
+        total += (size_t)n;
+    assert_true(total > (size_t)REQUESTS * BIG_BYTES);
+    assert_int_equal(__atomic_load_n(&answers, __ATOMIC_ACQUIRE), REQUESTS);
+    close(fd);
+    end(&w);
+}
+
 static void stopping_cuts_what_does_not_end_and_freeing_releases_what_is_kept(void **state)
 {
     (void)state;
@@ -354,6 +379,7 @@ int main(void)
         cmocka_unit_test(one_address_has_only_so_many_connections),
         cmocka_unit_test(a_silent_connection_costs_nothing_until_it_speaks),
         cmocka_unit_test(a_client_that_sends_ahead_without_end_is_not_kept_in_memory),
+        cmocka_unit_test(a_client_that_asks_on_and_takes_no_answer_is_not_answered_into_memory),
         cmocka_unit_test(stopping_cuts_what_does_not_end_and_freeing_releases_what_is_kept),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
