@@ -336,6 +336,15 @@ static void send_ping(struct node *n, struct pipe *p)
     (void)pipe_control(n, p, writer_slice(&w));
 }
 
+/* Anybody can sign a certificate with a key of its own: only the authorities of our channels give names. */
+static bool gives_names(const struct node *n, const uint8_t authority[ID_BYTES])
+{
+    for (uint32_t i = 0; i < n->channels_len; i++) {
+        if (memcmp(n->channels[i]->authority, authority, ID_BYTES) == 0) return true;
+    }
+    return false;
+}
+
 static void take_certificate(struct node *n, struct pipe *p, struct peer *peer)
 {
     struct certificate c;
@@ -344,6 +353,7 @@ static void take_certificate(struct node *n, struct pipe *p, struct peer *peer)
     if (memcmp(c.device, p->link.device, ID_BYTES) != 0 || !certificate_current(&c, n->now)) return;
     p->certified = true;
     memcpy(p->authority, c.authority, ID_BYTES);
+    if (!gives_names(n, c.authority)) return;
     memcpy(peer->account, c.account.ptr, c.account.len);
     peer->account_len = c.account.len;
 }

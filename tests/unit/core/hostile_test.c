@@ -76,7 +76,8 @@ static void send_have(struct attacker *a, const uint8_t *author, uint32_t seq)
     send(a, writer_slice(&w));
 }
 
-static struct attacker *attack(struct world *w, bool certified)
+/* authority: the seed that signs the attacker's certificate, NULL for none. */
+static struct attacker *attack_as(struct world *w, const uint8_t *authority, const char *account)
 {
     struct attacker *a = calloc(1, sizeof *a);
     const struct crypto *c = crypto_native();
@@ -86,7 +87,13 @@ static struct attacker *attack(struct world *w, bool certified)
     memset(ephemeral, 0x55, 32);
     c->sign_public(NULL, a->device, a->seed);
     identity_noise_secret(c, a->seed, secret);
-    if (certified) a->certificate_len = (size_t)world_certificate(w, a->device, "mallory", a->certificate);
+    struct certificate names = {.account = slice_text(account),
+                                .device = a->device,
+                                .issued_s = w->now / SECONDS - 10,
+                                .expires_s = w->now / SECONDS + 86400};
+    int len = authority ? certificate_write(c, &names, authority, a->certificate, sizeof a->certificate) : 0;
+    assert_true(len >= 0);
+    a->certificate_len = (size_t)len;
     a->self =
         (struct link_self){a->device, a->seed, ROLE_PERSON, slice_of(a->certificate, a->certificate_len)};
     assert_int_equal(link_init(&a->link, &allocator_libc, c, true, SLICE_EMPTY, secret, ephemeral), OK);
@@ -100,6 +107,11 @@ static struct attacker *attack(struct world *w, bool certified)
     send(a, writer_slice(&carry));
     take(a);
     return a;
+}
+
+static struct attacker *attack(struct world *w, bool certified)
+{
+    return attack_as(w, certified ? w->authority_seed : NULL, "mallory");
 }
 
 static void end(struct attacker *a)
@@ -273,6 +285,20 @@ static void lies_about_what_is_held_stall_nobody(void **state)
     end(a);
 }
 
+/* A certificate that the attacker has signed itself says nothing about who it is. */
+static void nobody_is_shown_under_a_name_it_gave_itself(void **state)
+{
+    (void)state;
+    static const uint8_t own_authority[32] = {0x13};
+    struct attacker *a = attack_as(victim(), own_authority, "binh");
+    assert_string_equal(a->w->places[1].stranger, "");
+    still_works(a->w);
+    end(a);
+    a = attack(victim(), true);
+    assert_string_equal(a->w->places[1].stranger, "mallory");
+    end(a);
+}
+
 static void an_uncertified_device_gets_nothing(void **state)
 {
     (void)state;
@@ -345,6 +371,7 @@ int main(void)
         cmocka_unit_test(a_fork_is_seen_kept_out_and_told),
         cmocka_unit_test(a_replay_is_taken_once),
         cmocka_unit_test(lies_about_what_is_held_stall_nobody),
+        cmocka_unit_test(nobody_is_shown_under_a_name_it_gave_itself),
         cmocka_unit_test(an_uncertified_device_gets_nothing),
         cmocka_unit_test(a_flood_of_oddities_closes_the_link),
         cmocka_unit_test(the_reason_is_told_in_words),

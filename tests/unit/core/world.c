@@ -223,7 +223,11 @@ static bool act(struct world *w, int place)
         }
         case ACTION_PEER: {
             int who = place_of(w, a.device);
-            if (who >= 0) p->peer_path[who] = a.path;
+            if (who >= 0)
+                p->peer_path[who] = a.path;
+            else
+                snprintf(p->stranger, sizeof p->stranger, "%.*s", (int)a.account.len,
+                         (const char *)a.account.ptr);
             break;
         }
         case ACTION_WRITABLE:

@@ -46,8 +46,9 @@ struct place {
     int closes, last_close, warnings, connects;
     char last_text[256];
     enum path peer_path[PLACES], connect_path;
-    int store_result; /* what STOREs end with */
-    bool hold_stores; /* STOREs stay open */
+    char stranger[64]; /* account in the last PEER of a device that is no place */
+    int store_result;  /* what STOREs end with */
+    bool hold_stores;  /* STOREs stay open */
     uint64_t held[64];
     size_t held_len;
 };
