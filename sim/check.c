@@ -280,9 +280,13 @@ static bool member_holds_all(struct sim *sim, const struct device *d, uint32_t c
 {
     for (uint32_t a = 1; a < sim->devices_len; a++) {
         const struct device *author = &sim->devices[a];
-        if (!honest(author) || !(author->channels >> channel & 1)) continue;
         const struct chronicle *chronicle = &sim->chronicles[channel][a];
         const struct shelf *shelf = &d->shelves[channel][a];
+        /* Who has left still owes what was written, until somebody else says to hold it; where that somebody
+         * may lie or lose it again, it cannot be owed any more. */
+        bool member = author->channels >> channel & 1;
+        bool owes = chronicle->len > 0 && !sim_has(sim, FAULT_AMNESIA) && !sim_has(sim, FAULT_HOSTILE);
+        if (!honest(author) || (!member && !owes)) continue;
         if (chronicle->len == 0 || shelf->shown < chronicle->len) {
             if (why)
                 snprintf(why, room, "device %u shows %llu of %zu entries of author %u in channel %u",

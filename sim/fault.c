@@ -175,7 +175,7 @@ static void send_event(struct sim *sim, uint32_t device, uint32_t unused, uint64
     schedule_at(sim, sim->now + 1 + dice_below(&sim->dice, 2 * pause_us), send_event, device, 0, pause_us);
 }
 
-/* For good: what it wrote there before is no longer promised to the others. */
+/* For good; what it wrote there before, LEAVE included, is still owed to the others. */
 static void leave_event(struct sim *sim, uint32_t device, uint32_t channel, uint64_t unused)
 {
     struct device *d = &sim->devices[device];

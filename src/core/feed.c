@@ -229,7 +229,7 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     memcpy(a->have_id, id, ID_BYTES);
     slice account;
     if (check_kind(n, c, &e, &account) == OK) set_account(n, a, account);
-    if (author == c->self) c->carried = e.kind != ENTRY_LEAVE; /* until it is joined again */
+    if (author == c->self) c->leaving = e.kind == ENTRY_LEAVE; /* until it is joined again */
     author_touch(c, author);
     if (arrival->place_ms > n->clock_ms) n->clock_ms = arrival->place_ms;
     return OK;

@@ -414,6 +414,7 @@ static int command_join(struct node *n, const struct command *c, uint64_t *out_t
         op_enqueue(n, op, OP_STORE);
     }
     channel->carried = true;
+    channel->leaving = false;
     for (uint32_t i = 0; i < n->pipes_cap; i++) {
         struct pipe *p = n->pipes[i];
         if (p && p->open_done && !p->closing && sync_carry(n, p, index, true) < 0) {
@@ -432,7 +433,7 @@ static int command_leave(struct node *n, const struct command *c, uint64_t *out_
 {
     uint32_t index;
     struct channel *channel = channel_find(n, c->channel, &index);
-    if (!channel || !channel->carried) return ERR_NOT_FOUND;
+    if (!channel || channel->leaving || !channel->carried) return ERR_NOT_FOUND;
     /* A crash may have kept the channel and lost the JOIN: there is nothing to leave before it is joined
      * again. */
     if (channel->self != NONE && channel->authors[channel->self].tip == 0) return ERR_WRONG_STATE;
@@ -441,13 +442,8 @@ static int command_leave(struct node *n, const struct command *c, uint64_t *out_
                  ? feed_append(n, index, ENTRY_LEAVE, slice_of(&empty, 1), out_token)
                  : OK;
     if (rc < 0) return rc;
-    channel->carried = false;
-    for (uint32_t i = 0; i < n->pipes_cap; i++) {
-        struct pipe *p = n->pipes[i];
-        if (p && p->open_done && !p->closing && share_of(p, index)) {
-            if (sync_carry(n, p, index, false) < 0) pipe_close(n, p, ERR_FULL, err_text(ERR_FULL));
-        }
-    }
+    channel->leaving = true;
+    sync_leave(n, index);
     return OK;
 }
 
@@ -455,7 +451,7 @@ static int command_send(struct node *n, const struct command *c, uint64_t *out_t
 {
     uint32_t index;
     struct channel *channel = channel_find(n, c->channel, &index);
-    if (!channel || !channel->carried) return ERR_NOT_FOUND;
+    if (!channel || channel->leaving || !channel->carried) return ERR_NOT_FOUND;
     if (c->entry_kind == ENTRY_JOIN || c->bytes.len == 0) return ERR_INVALID;
     if (channel->self == NONE) return ERR_DENIED;
     if (channel->authors[channel->self].tip == 0) return ERR_WRONG_STATE;

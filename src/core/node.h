@@ -130,7 +130,8 @@ enum command_kind {
     COMMAND_CERTIFICATE = 1, /* bytes: this device's certificate, now in force */
     COMMAND_JOIN = 2,        /* channel, device (the authority that certifies its members), bytes (name):
                                 carry this channel; a person also writes a JOIN entry when its feed is empty */
-    COMMAND_LEAVE = 3,       /* channel: write a LEAVE entry, stop carrying the channel */
+    COMMAND_LEAVE = 3,       /* channel: write a LEAVE entry and take nothing more; the channel is carried
+                                   until another device says to have every entry that is held here */
     COMMAND_SEND = 4,        /* channel, entry_kind, bytes (body): write an entry */
     COMMAND_PEER = 5, /* device, online: somebody says that this device can be reached, or not any more */
     COMMAND_CONNECT_FAILED = 6, /* device, path: an ACTION_CONNECT came to nothing */
@@ -217,7 +218,8 @@ struct certificate {
 /* Writes a certificate signed by the authority whose seed is given: length, or ERR_FULL / ERR_INVALID. */
 int certificate_write(const struct crypto *crypto, const struct certificate *fields,
                       const uint8_t authority_seed[KEY_BYTES], uint8_t *out, size_t room) BASE_CHECKED;
-/* Checks form and signature, not the dates; the slices borrow `bytes`. ERR_MALFORMED, ERR_SIGNATURE. */
+/* Checks form and signature, not the dates; the slices borrow `bytes`. ERR_MALFORMED, ERR_TOO_LARGE,
+ * ERR_SIGNATURE. */
 int certificate_parse(const struct crypto *crypto, slice bytes, struct certificate *out) BASE_CHECKED;
 
 /* The id of a public channel hosted by a tracker: BLAKE2b-256("weaprous.channel.1" | authority | name). */

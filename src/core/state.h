@@ -75,7 +75,8 @@ struct channel {
     uint8_t id[ID_BYTES], authority[ID_BYTES];
     uint8_t *name;
     size_t name_len;
-    bool carried; /* false after LEAVE */
+    bool carried; /* false when it was left and somebody else holds all that was written here */
+    bool leaving; /* LEAVE was written: nothing more is taken, but what was written is still handed on */
     bool stored; /* its record is durable; before that no entry counts, for a restart would not find its place
                   */
     struct author *authors;
@@ -282,6 +283,8 @@ void sync_read_done(struct node *n, struct op *op, int result, slice record);
 /* The next message for the link in n->plain, or empty. */
 slice sync_next(struct node *n, struct pipe *p);
 bool sync_has_output(const struct node *n, const struct pipe *p);
+/* After LEAVE: lets go of the channel once another device has everything. */
+void sync_leave(struct node *n, uint32_t channel);
 void sync_pipe_gone(struct node *n, struct pipe *p);
 void sync_tick(struct node *n);
 struct share *share_of(const struct pipe *p, uint32_t channel);

@@ -126,6 +126,7 @@ static void claims_more(struct node *n, uint32_t channel, uint32_t author)
 {
     struct channel *c = n->channels[channel];
     struct author *a = &c->authors[author];
+    if (c->leaving) return;
     if (a->behind_at == NONE) {
         channel_set_behind(n, c, author, true);
         a->want_failures = 0;
@@ -229,6 +230,37 @@ int sync_carry_all(struct node *n, struct pipe *p)
         if (rc < 0) return rc;
     }
     return OK;
+}
+
+/* Some other device acknowledges each entry that is held here: the own ones, and those that perhaps only this
+ * device has from somebody who left before. */
+static bool all_kept(const struct node *n, uint32_t channel)
+{
+    const struct channel *c = n->channels[channel];
+    for (uint32_t i = 0; i < c->authors_len; i++) {
+        const struct author *a = &c->authors[i];
+        bool kept = a->have == 0;
+        for (uint32_t k = 0; k < c->members_len && !kept; k++) {
+            const struct share *s = share_of(n->pipes[c->members[k]], channel);
+            kept = i < s->have_cap && s->have[i] >= a->have;
+        }
+        if (!kept || (i == c->self && a->have < a->tip)) return false;
+    }
+    return true;
+}
+
+void sync_leave(struct node *n, uint32_t channel)
+{
+    struct channel *c = n->channels[channel];
+    while (c->behind_len > 0)
+        channel_set_behind(n, c, c->behind[0], false);
+    if (!all_kept(n, channel)) return;
+    c->carried = false;
+    for (uint32_t i = 0; i < n->pipes_cap; i++) {
+        struct pipe *p = n->pipes[i];
+        if (!p || !p->open_done || p->closing || !share_of(p, channel)) continue;
+        if (sync_carry(n, p, channel, false) < 0) pipe_close(n, p, ERR_FULL, err_text(ERR_FULL));
+    }
 }
 
 void sync_pipe_gone(struct node *n, struct pipe *p)
@@ -338,6 +370,7 @@ static int on_have(struct node *n, struct pipe *p, struct message *m)
         if (author == c->self && more && seq > 0) own_acknowledged(n, p, s, &c->authors[author], seq);
         if (claim(s, author) > c->authors[author].tip) claims_more(n, channel, author);
     }
+    if (c->leaving) node_timer(n, n->now); /* perhaps that was all */
     if ((m->flags & HAVE_LAST) && c->self != NONE && c->authors[c->self].have == 0 && s->push == 0)
         s->push = 1;
     return OK;
@@ -379,6 +412,7 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
         pipe_glitch(n, p);
         return OK;
     }
+    if (c->leaving) return OK;
     rc = feed_receive(n, channel, m->wire, p);
     if (rc < 0) return rc;
     author = author_find(c, e.author);
@@ -437,6 +471,7 @@ void sync_tick(struct node *n)
 {
     for (uint32_t i = 0; i < n->channels_len; i++) {
         struct channel *c = n->channels[i];
+        if (c->leaving && c->carried) sync_leave(n, i);
         if (c->have_at <= n->now) {
             c->have_at = NEVER;
             for (uint32_t k = 0; k < c->members_len; k++)

@@ -288,6 +288,27 @@ static void commands_are_checked(void **state)
     world_free(w);
 }
 
+static void who_leaves_still_hands_on_what_was_written(void **state)
+{
+    (void)state;
+    struct world *w = two();
+    assert_true(world_say(w, 1, "last words") > 0); /* nobody is linked */
+    struct command leave = {.kind = COMMAND_LEAVE, .channel = w->channel};
+    assert_true(node_command(w->places[1].node, &leave, w->now) > 0);
+    assert_int_equal(node_command(w->places[1].node, &leave, w->now), ERR_NOT_FOUND);
+    world_run(w, 5 * SECONDS);
+    world_restart(w, 1);
+    world_link(w, 1, 2, PATH_DIRECT);
+    world_run(w, 5 * SECONDS);
+    assert_int_equal(world_heard(w, 2, "last words"), 1);
+    assert_int_equal(w->places[2].delivered[w->places[2].deliveries - 1].kind, ENTRY_LEAVE);
+    assert_true(world_say(w, 2, "good-bye") > 0);
+    world_run(w, 5 * SECONDS);
+    assert_int_equal(world_heard(w, 1, "good-bye"), 0);
+    assert_int_equal(world_say(w, 1, "more"), ERR_NOT_FOUND);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +325,7 @@ int main(void)
         cmocka_unit_test(failing_at_once_asks_for_the_relay_at_once),
         cmocka_unit_test(silence_ends_a_link),
         cmocka_unit_test(commands_are_checked),
+        cmocka_unit_test(who_leaves_still_hands_on_what_was_written),
     };
     return cmocka_run_group_tests_name("core/node", tests, NULL, NULL);
 }
