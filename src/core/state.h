@@ -89,7 +89,8 @@ struct channel {
     uint32_t behind_len, behind_cap;
     uint32_t *members; /* link slots whose share is active */
     uint32_t members_len, members_cap;
-    usec have_at; /* when changed HAVEs are due, NEVER when nothing changed */
+    usec have_at;   /* when changed HAVEs are due, NEVER when nothing changed */
+    usec have_last; /* when they were last due */
 };
 
 struct request {

@@ -443,12 +443,24 @@ int sync_message(struct node *n, struct pipe *p, struct message *m)
 
 /* --- changes on this side --- */
 
+/* The pause is over: what changed goes to every member. */
+static void have_changed(struct node *n, struct channel *c)
+{
+    c->have_at = NEVER;
+    c->have_last = n->now;
+    for (uint32_t i = 0; i < c->members_len; i++)
+        pipe_wake(n, n->pipes[c->members[i]]);
+}
+
 void sync_grew(struct node *n, uint32_t channel, uint32_t author)
 {
     struct channel *c = n->channels[channel];
     if (c->have_at == NEVER) {
-        c->have_at = n->now + HAVE_PAUSE_US;
-        node_timer(n, c->have_at);
+        c->have_at = c->have_last + HAVE_PAUSE_US;
+        if (c->have_at <= n->now)
+            have_changed(n, c); /* quiet until now: at once */
+        else
+            node_timer(n, c->have_at);
     }
     if (author != c->self) return;
     for (uint32_t i = 0; i < c->members_len; i++) {
@@ -472,13 +484,10 @@ void sync_tick(struct node *n)
     for (uint32_t i = 0; i < n->channels_len; i++) {
         struct channel *c = n->channels[i];
         if (c->leaving && c->carried) sync_leave(n, i);
-        if (c->have_at <= n->now) {
-            c->have_at = NEVER;
-            for (uint32_t k = 0; k < c->members_len; k++)
-                pipe_wake(n, n->pipes[c->members[k]]);
-        } else {
+        if (c->have_at <= n->now)
+            have_changed(n, c);
+        else
             node_timer(n, c->have_at);
-        }
         for (uint32_t k = c->behind_len; k-- > 0;) {
             if (k >= c->behind_len) continue; /* the list shrank meanwhile */
             struct author *a = &c->authors[c->behind[k]];
