@@ -82,6 +82,10 @@ void relay_open_message(struct client *client, const json_t *message, json_int_t
 {
     struct client *receiver = client_receiver(client, message, "relay-open", id);
     if (!receiver) return;
+    if (client_is_full(receiver)) {
+        client_refuse(client, "relay-open", id, "That device takes no more at this moment: try again later.");
+        return;
+    }
     struct relay *relay;
     int err = relay_new(client, receiver, &relay);
     if (err) {
@@ -179,7 +183,9 @@ void relay_bytes(struct client *client, uint32_t number, slice frame)
     struct relay *relay = relay_of(client, number);
     if (!relay) return; /* sent before it was known that the other side had closed it */
     struct client *peer = other_end(relay, client);
-    int64_t queued = wr_socket_send(peer->socket, WR_BINARY, frame.ptr, frame.len);
+    int64_t queued = WR_FULL;
+    if (wr_socket_queued(peer->socket) + frame.len <= QUEUE_BYTES_RELAY)
+        queued = wr_socket_send(peer->socket, WR_BINARY, frame.ptr, frame.len);
     if (queued == WR_FULL || queued == WR_MEMORY) {
         /* Bytes may not be lost inside a link, so the relay ends. */
         relay_end(client, relay, "The relay ran out of room.");

@@ -30,17 +30,23 @@ bool client_send(struct client *client, json_t *json)
     return queued >= 0;
 }
 
+/* Who asks on and on and does not take the answers is not read from until it does. */
+static void send_answer(struct client *client, json_t *answer)
+{
+    if (client_send(client, answer) && client_is_full(client)) client_pause(client, PAUSE_ANSWERS);
+}
+
 void client_answer(struct client *client, const char *type, json_int_t id, json_t *more)
 {
     json_t *answer = json_pack("{s:s,s:I,s:s}", "type", type, "id", id, "status", "success");
     if (answer && more) json_object_update(answer, more);
     json_decref(more);
-    client_send(client, answer);
+    send_answer(client, answer);
 }
 
 void client_refuse(struct client *client, const char *type, json_int_t id, const char *message)
 {
-    client_send(client, json_pack("{s:s,s:I,s:s,s:s}", "type", type, "id", id, "status", "error", "message",
+    send_answer(client, json_pack("{s:s,s:I,s:s,s:s}", "type", type, "id", id, "status", "error", "message",
                                   message));
 }
 
@@ -356,6 +362,7 @@ static void on_drain(struct wr_socket *socket, void *context)
 {
     (void)context;
     struct client *client = wr_socket_user(socket);
+    client_resume(client, PAUSE_ANSWERS);
     if (client->phase != CLIENT_ONLINE) return;
     if (client->presence_stale) presence_send_all(client);
     relay_drained(client);

@@ -21,6 +21,7 @@ enum client_pause {
     PAUSE_QUOTA = 1,   /* its account has used up the relay's quota */
     PAUSE_SLOW = 2,    /* whom it sends to takes no more: slow_peer */
     PAUSE_REPLICA = 4, /* the node is busy; `held` waits for it */
+    PAUSE_ANSWERS = 8, /* it does not take the answers it has asked for */
 };
 
 struct signal_attempt;

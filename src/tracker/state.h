@@ -21,6 +21,8 @@ enum {
     /* A socket whose queue holds this much gets no more until it has drained; who sends to it is paused. */
     QUEUE_BYTES_HIGH = 256 * 1024,
     QUEUE_BYTES_MAX = 4 * 1024 * 1024,
+    /* Relayed bytes may fill this much of it, however many send at once: so nobody pushes another one out. */
+    QUEUE_BYTES_RELAY = 2 * 1024 * 1024,
     TEXT_BYTES_MAX = 64 * 1024,
     BINARY_BYTES_MAX = 64 * 1024 + 4,
     LOG_KINDS = 8,

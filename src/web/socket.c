@@ -231,7 +231,7 @@ static void pong(struct wr_socket *s, slice payload)
 {
     uint8_t head[WS_FRAME_HEAD_MAX];
     /* A client that pings and does not read fills its own queue: it is owed the latest pong only (5.5.3). */
-    if (s->closing_ms || stream_queued(&s->conn->stream) > handlers_of(s)->queue_bytes_max) return;
+    if (s->closing_ms || stream_queued(&s->conn->stream) > handlers_of(s)->queue_bytes_high) return;
     size_t n = ws_frame_write(&(struct ws_frame){.fin = true, .opcode = WS_PONG, .len = payload.len}, head);
     if (stream_put(&s->conn->stream, slice_of(head, n)) == OK) (void)!stream_put(&s->conn->stream, payload);
 }

@@ -325,6 +325,49 @@ test("a slow receiver that leaves lets the sender go on", async (t) => {
   assert.equal((await alice.socket.ask("ping")).status, "success");
 });
 
+test("nobody is pushed out by what others do to it while it does not read", async (t) => {
+  const { tracker, alice, bob } = await people(t, ["alice", "bob"], { args: ["--relay-rate", "1000000000"] });
+  const relay = await openRelay(alice, bob);
+  bob.socket.ws.pause();
+  for (let i = 0; i < 400; i++) alice.socket.sendBytes(relay, Buffer.alloc(60_000)); // fills the kernel, and bob's queue
+  await sleep(300);
+
+  // Sixty more devices send one large frame each, over a relay of their own.
+  const cookie = await register(tracker, "mallory");
+  const crowd = await Promise.all(Array.from({ length: 60 }, () => online(t, tracker, cookie)));
+  for (const { socket } of crowd) {
+    const opened = await socket.ask("relay-open", { to: bob.device.id });
+    if (opened.status === "success") socket.sendBytes(opened.relay, Buffer.alloc(65_000));
+  }
+  // And one opens relays and closes them with a long text, again and again.
+  for (let i = 0; i < 2000; i++) {
+    const opened = await crowd[0].socket.ask("relay-open", { to: bob.device.id });
+    if (opened.status !== "success") break;
+    crowd[0].socket.send({ type: "relay-close", relay: opened.relay, message: "x".repeat(500) });
+  }
+
+  let ended;
+  void bob.socket.closed.then((end) => (ended = end));
+  bob.socket.ws.resume();
+  assert.equal((await bob.socket.ask("ping")).status, "success", JSON.stringify(ended));
+});
+
+test("who does not take its answers is asked no more questions, and gets them all when it reads", async (t) => {
+  const { alice } = await people(t, ["alice"]);
+  const { ws } = alice.socket;
+  const PINGS = 400_000;
+  let answers = 0;
+  ws.removeAllListeners("message");
+  ws.on("message", () => answers++);
+  ws.pause();
+  for (let id = 1; id <= PINGS; id++) ws.send(`{"type":"ping","id":${id}}`);
+  for (let held = 0, now = 1; now > 0 && held !== now; await sleep(500)) [held, now] = [now, ws.bufferedAmount];
+  assert.ok(ws.bufferedAmount > 1_000_000, `the sender still holds ${ws.bufferedAmount} bytes`);
+  ws.resume();
+  for (let waited = 0; answers < PINGS && waited < PATIENCE_MS && ws.readyState === ws.OPEN; waited += 50) await sleep(50);
+  assert.equal(answers, PINGS);
+});
+
 test("an account that has used up its relay quota is slowed to its rate, without loss; others are not", async (t) => {
   const { alice, bob, carol } = await people(t, ["alice", "bob", "carol"], { args: ["--relay-rate", "200000"] });
   const relay = await openRelay(alice, bob);
