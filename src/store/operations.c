@@ -24,6 +24,8 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
                               " ON CONFLICT (channel) DO UPDATE SET record = excluded.record",
     [STATEMENT_ENTRY_PUT] = "INSERT INTO entries (channel, author, seq, kind, place_ms, record)"
                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+    [STATEMENT_ENTRY_REPLACE] = "REPLACE INTO entries (channel, author, seq, kind, place_ms, record)"
+                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [STATEMENT_ENTRY_GET] = "SELECT record FROM entries WHERE channel = ?1 AND author = ?2 AND seq = ?3",
 };
 
@@ -255,21 +257,31 @@ static struct query entry_query(struct sqlite_engine *engine, const struct store
     return q;
 }
 
-static int entry_put(struct sqlite_engine *engine, struct store_op *op)
+static int entry_write(struct sqlite_engine *engine, struct store_op *op, enum sqlite_statement how)
 {
-    struct query q = query_of(engine, STATEMENT_ENTRY_PUT);
+    struct query q = query_of(engine, how);
     bind_bytes(&q, op->row.channel, STORE_ID_BYTES);
     bind_bytes(&q, op->row.author, STORE_ID_BYTES);
     bind_number(&q, op->row.seq);
     bind_number(&q, op->row.entry_kind);
     bind_number(&q, op->row.place_ms);
     bind_bytes(&q, op->row.record.ptr, op->row.record.len);
-    int err = query_run(&q);
+    return query_run(&q);
+}
+
+static int entry_put(struct sqlite_engine *engine, struct store_op *op)
+{
+    int err = entry_write(engine, op, STATEMENT_ENTRY_PUT);
     if (err || sqlite3_changes(engine->db) == 1) return err;
     struct query old = entry_query(engine, op);
     bool same = query_row(&old) && slice_equal(column_bytes(&old, 0), op->row.record);
     err = query_end(&old);
     return err ? err : same ? OK : ERR_EXISTS;
+}
+
+static int entry_replace(struct sqlite_engine *engine, struct store_op *op)
+{
+    return entry_write(engine, op, STATEMENT_ENTRY_REPLACE);
 }
 
 static int entry_get(struct sqlite_engine *engine, struct store_op *op)
@@ -299,7 +311,7 @@ void sqlite_run(struct sqlite_engine *engine, struct store_op *op)
         [STORE_SESSION_EXTEND] = session_extend, [STORE_SESSION_REMOVE] = session_remove,
         [STORE_SESSION_PURGE] = session_purge,   [STORE_DEVICE_CLAIM] = device_claim,
         [STORE_CHANNEL_PUT] = channel_put,       [STORE_ENTRY_PUT] = entry_put,
-        [STORE_ENTRY_GET] = entry_get,
+        [STORE_ENTRY_REPLACE] = entry_replace,   [STORE_ENTRY_GET] = entry_get,
     };
     op->result = runs[op->kind](engine, op);
 }

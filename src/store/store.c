@@ -186,6 +186,7 @@ static bool row_is_valid(enum store_kind kind, const struct store_row *row)
     case STORE_DEVICE_CLAIM: return row->device && row->account > 0;
     case STORE_CHANNEL_PUT: return row->channel != NULL;
     case STORE_ENTRY_PUT:
+    case STORE_ENTRY_REPLACE:
     case STORE_ENTRY_GET: return row->channel && row->author;
     default: return false;
     }

@@ -76,14 +76,15 @@ enum store_kind {
     STORE_SESSION_EXTEND,  /* token, expires_ms; fine when it is gone */
     STORE_SESSION_REMOVE,  /* token; fine when it is gone */
     STORE_SESSION_PURGE,   /* time_ms: removes what has expired */
-    STORE_DEVICE_CLAIM, /* device, account, record (a certificate), time_ms, expires_ms, renew_ms -> record,
-                           expires_ms. Binds the device to the account. A certificate that is kept already
-                           and expires after renew_ms stays and comes back; else the given one is kept.
-                           ERR_DENIED: the device is another account's; ERR_FULL: STORE_DEVICES_MAX */
-    STORE_CHANNEL_PUT,  /* channel, record: keeps the newest */
-    STORE_ENTRY_PUT,    /* channel, author, seq, entry_kind, place_ms, record. The same record again is OK;
-                           ERR_EXISTS: another one stands there */
-    STORE_ENTRY_GET,    /* channel, author, seq -> record. ERR_NOT_FOUND */
+    STORE_DEVICE_CLAIM,  /* device, account, record (a certificate), time_ms, expires_ms, renew_ms -> record,
+                            expires_ms. Binds the device to the account. A certificate that is kept already
+                            and expires after renew_ms stays and comes back; else the given one is kept.
+                            ERR_DENIED: the device is another account's; ERR_FULL: STORE_DEVICES_MAX */
+    STORE_CHANNEL_PUT,   /* channel, record: keeps the newest */
+    STORE_ENTRY_PUT,     /* channel, author, seq, entry_kind, place_ms, record. The same record again is OK;
+                            ERR_EXISTS: another one stands there */
+    STORE_ENTRY_REPLACE, /* the same, in place of what stands there */
+    STORE_ENTRY_GET,     /* channel, author, seq -> record. ERR_NOT_FOUND */
     STORE_KIND_COUNT,
 };
 

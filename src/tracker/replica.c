@@ -21,9 +21,14 @@ struct pending {
 
 static void stored(void *context, int result, const struct store_row *row)
 {
-    (void)row;
     struct pending *pending = context;
     struct tracker *tracker = pending->tracker;
+    /* The node says which entry stands there, for it has checked the chain. What is in its place was damaged,
+     * or came with a batch of which an earlier entry was lost, so the node took it back. */
+    if (result == ERR_EXISTS) {
+        result = store_submit(tracker->store, STORE_ENTRY_REPLACE, row, stored, pending);
+        if (!result) return;
+    }
     if (result) tracker_log_some(tracker, LOG_STORE, "a message was not kept: %s", err_text(result));
     node_done(tracker->node, pending->token, result, SLICE_EMPTY, tracker_now_us(tracker));
     free(pending);

@@ -1,7 +1,7 @@
 // The shell's tracker socket and links against the real `weaprous up`: what a browser's worker does, without the
 // browser. Runs the program that WEAPROUS names, else the release build.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -210,6 +210,20 @@ test("a tracker that is killed and started again is found, and everything writte
   const late = await device(await register("hoa"));
   await late.until(text("meanwhile"), "the message of the outage");
   assert.deepEqual(late.log.texts.filter((entry) => entry.account === "giang").map((entry) => entry.text), ["before", "meanwhile"]);
+});
+
+test("a message that was damaged on the tracker's disk comes back, and all that followed it", async () => {
+  const kim = await device(await register("kim"));
+  for (const words of ["one", "two", "three"]) kim.say(`kim ${words}`);
+  await kim.until((log) => log.delivered.some(({ replica, seq }) => replica && seq >= 4), "handed");
+  await killServer();
+  execFileSync("sqlite3", [join(folder, "weaprous.db"), `UPDATE entries SET record = x'00' WHERE author = x'${kim.core.device}' AND seq = 3`]);
+  kim.log.delivered.length = 0;
+  await startServer();
+  await kim.until((log) => log.delivered.some(({ replica, seq }) => replica && seq >= 4), "handed again");
+  const late = await device(await register("lan"));
+  await late.until(text("kim three"), "the last message");
+  assert.deepEqual(late.log.texts.filter((entry) => entry.account === "kim").map((entry) => entry.text), ["kim one", "kim two", "kim three"]);
 });
 
 test("without a session there is no socket, and the state says so", async () => {

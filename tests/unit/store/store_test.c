@@ -170,6 +170,9 @@ static void an_entry_is_kept_once_and_the_first_of_two_stays(void **state)
     look(w, STORE_ENTRY_GET, &row, &seen);
     assert_int_equal(seen.record_len, 3);
     assert_memory_equal(seen.record, "one", 3);
+    assert_int_equal(world_run(w, STORE_ENTRY_REPLACE, &row, NULL), OK);
+    look(w, STORE_ENTRY_GET, &row, &seen);
+    assert_memory_equal(seen.record, "two", 3);
     row.seq = 8;
     assert_int_equal(world_run(w, STORE_ENTRY_GET, &row, NULL), ERR_NOT_FOUND);
 }
