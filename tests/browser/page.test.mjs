@@ -59,6 +59,7 @@ for (const colorScheme of ["light", "dark"])
         const binh = await world.register("Binh", options);
         await an.say("A message with a long-word-" + "x".repeat(200));
         await binh.sees("A message with a long-word-" + "x".repeat(200));
+        await an.say(`and \`code\` with a block\n\`\`\`c\n${"wide ".repeat(60)}\n\`\`\``);
         await an.say("and a short one");
         await binh.sees("and a short one");
         for (const tab of [an, binh]) {
@@ -116,4 +117,28 @@ test("the login works by keyboard alone, and Shift+Enter makes a line", (t) =>
     await tab.page.keyboard.type("lines");
     await tab.page.keyboard.press("Enter");
     await tab.sees("two\nlines");
+  }));
+
+test("code keeps its lines and spaces, is copied whole, and Enter inside an open block makes a line", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An");
+    const binh = await world.register("Binh", { base: `http://lan.test:${world.tracker.port}` });
+    const code = 'if (a < b)  {\n\treturn "<b>x</b>";   // **so**\n\n}';
+    await an.composer.fill("see `a  <i>b</i>` **now**\n```c");
+    await an.composer.press("Enter");
+    assert.equal(await an.composer.inputValue(), "see `a  <i>b</i>` **now**\n```c\n");
+    await an.say(`see \`a  <i>b</i>\` **now**\n\`\`\`c\n${code}\n\`\`\``);
+    const text = binh.messages.locator(".text");
+    await text.locator("pre").waitFor();
+    assert.equal(await text.locator("pre").textContent(), code);
+    assert.equal(await text.locator("pre").innerText(), code, "the lines are drawn as lines");
+    assert.equal(await text.locator("code").first().textContent(), "a  <i>b</i>");
+    assert.equal(await text.locator("strong").textContent(), "now");
+    assert.equal(await text.locator("i, b").count(), 0);
+    await text.locator("pre").hover();
+    await text.getByRole("button", { name: "Copy code" }).click();
+    await text.getByRole("button", { name: "Copied" }).waitFor();
+    await binh.composer.focus();
+    await binh.page.keyboard.press("Control+v");
+    assert.equal(await binh.composer.inputValue(), code);
   }));

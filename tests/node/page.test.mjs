@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const SEED = Number(process.env.SEED ?? 20261120);
 
 async function load() {
-  const modules = ["state/timeline", "state/window", "parts/links"];
+  const modules = ["state/timeline", "state/window", "parts/links", "parts/markup"];
   const { outputFiles } = await build({
     stdin: { contents: modules.map((name) => `export * from "./${name}";`).join("\n"), resolveDir: join(root, "client/ui") },
     bundle: true,
@@ -26,7 +26,7 @@ async function load() {
   return import(pathToFileURL(file).href);
 }
 
-const { Timeline, RowWindow, partsOf } = await load();
+const { Timeline, RowWindow, partsOf, blocksOf, spansOf, inOpenBlock } = await load();
 
 function random(seed) {
   let state = seed >>> 0;
@@ -179,4 +179,39 @@ test("addresses become links, nothing else does", () => {
   assert.deepEqual(links('https://a.example/"onmouseover="x'), ["https://a.example/"]);
   for (const text of ["a https://b.example c", "", "https://b.example", "x\nhttp://c.example/?q=1#f\ny"])
     assert.equal(partsOf(text).map((part) => (typeof part === "string" ? part : part.text)).join(""), text, "no character is lost");
+});
+
+test("code, stress and addresses are found; what is not whole stays as it was typed", () => {
+  const code = (text) => ({ kind: "code", text });
+  const in_ = (kind, ...spans) => ({ kind, spans });
+  const link = (href) => ({ kind: "link", href, text: href });
+  assert.deepEqual(spansOf("run `a  b` and ``c ` d``"), ["run ", code("a  b"), " and ", code("c ` d")]);
+  assert.deepEqual(spansOf("**so** *it* _is_ ~~not~~"), [in_("strong", "so"), " ", in_("em", "it"), " ", in_("em", "is"), " ", in_("s", "not")]);
+  assert.deepEqual(spansOf("**a *b* c**"), [in_("strong", "a ", in_("em", "b"), " c")]);
+  assert.deepEqual(spansOf("see **https://a.example/x_y_z** or"), ["see ", in_("strong", link("https://a.example/x_y_z")), " or"]);
+  assert.deepEqual(spansOf("https://a.example/_x_ *https://a.example/*y"), [link("https://a.example/_x_"), " *", link("https://a.example/*y")]);
+  assert.deepEqual(spansOf("`**not** https://a.example`"), [code("**not** https://a.example")]);
+  const plain = ["2*3*4", "snake_case_name", "* a list *", "a ** b ** c", "*a\nb*", "`a\nb`", "`", "``", "****", "~~ ~~", "5 * 3 * 2", "__init__", "x_*_x", "*", ""];
+  for (const text of plain) assert.deepEqual(spansOf(text).join("|"), text, JSON.stringify(text));
+});
+
+test("a block of code keeps every space and line, also when it is not closed", () => {
+  const code = (language, text) => ({ kind: "code", language, text });
+  const text = (...spans) => ({ kind: "text", spans });
+  assert.deepEqual(blocksOf("before\n```c\n  a   b\n\n\t`c` **d**\n```\nafter"), [text("before"), code("c", "  a   b\n\n\t`c` **d**"), text("after")]);
+  assert.deepEqual(blocksOf("```\nopen\n  end"), [code("", "open\n  end")]);
+  assert.deepEqual(blocksOf("```not a language\nx\n```"), [code("", "not a language\nx")], "no word is lost");
+  assert.deepEqual(blocksOf("a\n\n  b  c "), [text("a\n\n  b  c ")]);
+  assert.deepEqual(blocksOf("```\n```"), [code("", "")]);
+  assert.deepEqual(["```", "```js\nx", "```\nx\n```", "a ``` b", ""].map(inOpenBlock), [true, true, false, false, false]);
+});
+
+test("the longest and worst messages are read in a moment", () => {
+  for (const unit of ["*a ", "**a ", "`a ", "``a` ", "_*~~", "a*b_", "~~a**", "```\n", "https://a.", "*a* ", " *", "*a_b "]) {
+    const hostile = unit.repeat(Math.ceil(16_384 / unit.length));
+    const start = performance.now();
+    blocksOf(hostile);
+    const took = performance.now() - start;
+    assert.ok(took < 1000, `${JSON.stringify(unit)} took ${Math.round(took)} ms`);
+  }
 });

@@ -6,6 +6,7 @@ import { t } from "../i18n";
 import { readDraft, sendText, writeDraft } from "../state/chat";
 import { linkedPeople, shownConnection } from "../state/shown";
 import { Icon } from "./icons";
+import { inOpenBlock } from "./markup";
 
 /** An entry's body is 16 KiB; the list and text heads of CBOR take up to four bytes of it. */
 const BODY_BYTES_MAX = 16 * 1024 - 4;
@@ -56,6 +57,8 @@ export function Composer({ channel }: { channel: Channel }): JSX.Element {
   const onKeyDown = (event: KeyboardEvent): void => {
     // While an input method composes (Vietnamese, for one), Enter belongs to it.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    const { value, selectionStart } = event.currentTarget as HTMLTextAreaElement;
+    if (!event.ctrlKey && !event.metaKey && inOpenBlock(value.slice(0, selectionStart))) return; // a line of code
     event.preventDefault();
     send();
   };

@@ -1,6 +1,6 @@
 // Finds web addresses in plain text: http and https only, and without the punctuation that follows them.
 const ADDRESS = /https?:\/\/[^\s<>"'`]+/giu;
-const TRAILING = /[.,;:!?)\]}»”’]+$/u;
+const TRAILING = /[.,;:!?)\]}»”’*]+$/u;
 
 export type Part = string | { href: string; text: string };
 
