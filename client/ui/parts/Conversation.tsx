@@ -8,12 +8,14 @@ import { Banner } from "./Banner";
 import { Composer } from "./Composer";
 import { Icon } from "./icons";
 import { MessageList } from "./MessageList";
+import { NotificationOffer } from "./NotificationOffer";
 
 export function Conversation({ channel }: { channel: Channel }): JSX.Element {
   return (
     <main class="conversation">
       <ConversationHead channel={channel} />
       <Banner channel={channel.id} />
+      <NotificationOffer />
       <MessageList key={channel.id} channel={channel} />
       <Composer key={`composer-${channel.id}`} channel={channel} />
     </main>

@@ -10,7 +10,6 @@ import type { Row, Timeline } from "../state/timeline";
 import { showMessage } from "../state/view";
 import { EmptyRoom } from "./EmptyRoom";
 import { Icon } from "./icons";
-import { NotificationOffer } from "./NotificationOffer";
 import { RowView } from "./rows";
 import { useRowWindow, type Windowed } from "./useRowWindow";
 
@@ -34,7 +33,6 @@ export function MessageList({ channel }: { channel: Channel }): JSX.Element {
     <section class="messages" aria-label={t("messages.label", { name: channel.name })} data-testid="messages">
       <div class="floats">
         <LateLine channel={channel.id} list={list} timeline={timeline} />
-        <NotificationOffer />
       </div>
       <div class="scroller" ref={list.scroller} tabIndex={-1} onKeyDown={keyboard.onKeyDown}>
         <div class="spacer" style={{ height: `${list.before}px` }} />

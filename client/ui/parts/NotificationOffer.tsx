@@ -6,14 +6,16 @@ import { declineNotifications, offerNotifications, switchNotifications } from ".
 export function NotificationOffer(): JSX.Element | null {
   if (!offerNotifications.value) return null;
   return (
-    <div class="floating offer">
-      <span>{t("offer.notifications")}</span>
-      <button class="button small" type="button" onClick={() => void switchNotifications(true)}>
-        {t("offer.yes")}
-      </button>
-      <button class="button small" type="button" onClick={declineNotifications}>
-        {t("offer.no")}
-      </button>
+    <div class="offer" role="group" aria-label={t("settings.notifications")}>
+      <span class="offer-text">{t("offer.notifications")}</span>
+      <span class="offer-answers">
+        <button class="button small" type="button" onClick={() => void switchNotifications(true)}>
+          {t("offer.yes")}
+        </button>
+        <button class="button small" type="button" onClick={declineNotifications}>
+          {t("offer.no")}
+        </button>
+      </span>
     </div>
   );
 }

@@ -5,7 +5,7 @@ import { shortTime } from "../format";
 import { t } from "../i18n";
 import { account, channels, draftVersion, readDraft, timelineOf } from "../state/chat";
 import { channelHash } from "../state/route";
-import { openChannel } from "../state/view";
+import { isNarrow, openChannel } from "../state/view";
 import { AccountButton } from "./AccountMenu";
 import { Icon, Logo } from "./icons";
 import { Pill } from "./Pill";
@@ -23,12 +23,20 @@ export function Sidebar(): JSX.Element {
       <h2 class="section-title">{t("sidebar.channels")}</h2>
       <ul class="plain-list channels">
         {channels.value.map((channel) => (
-          <ChannelRow key={channel.id} channel={channel} current={channel.id === openChannel.value?.id} />
+          <ChannelRow key={channel.id} channel={channel} current={!isNarrow.value && channel.id === openChannel.value?.id} />
         ))}
       </ul>
       <AccountButton />
     </nav>
   );
+}
+
+const NAME_SHOWN = 12;
+
+/** A long name leaves room for what was said. */
+function shortName(name: string): string {
+  const letters = [...name];
+  return letters.length > NAME_SHOWN ? `${letters.slice(0, NAME_SHOWN - 1).join("")}…` : name;
 }
 
 function ChannelRow({ channel, current }: { channel: Channel; current: boolean }): JSX.Element {
@@ -55,7 +63,7 @@ function ChannelRow({ channel, current }: { channel: Channel; current: boolean }
                   <em class="draft">{t("sidebar.draft")}</em> {draft}
                 </>
               ) : last ? (
-                `${last.account === account.value ? t("you") : last.account}: ${last.text}`
+                `${last.account === account.value ? t("you") : shortName(last.account)}: ${last.text}`
               ) : (
                 t("sidebar.quiet")
               )}
