@@ -21,7 +21,12 @@ export const nameList = (names: string[]): string => formats.value.list.format(n
 
 /** The day that it is, so that "Today" becomes "Yesterday" on pages that stay open. */
 const today = signal(dayOf(Date.now()));
-setInterval(() => (today.value = dayOf(Date.now())), 60_000);
+/** Counts up while the page is open: what says "ago" reads it, so that it stays true. */
+const ticks = signal(0);
+setInterval(() => {
+  today.value = dayOf(Date.now());
+  ticks.value++;
+}, 30_000);
 
 export function dayName(ms: number): string {
   const days = Math.round((today.value - dayOf(ms)) / DAY_MS);
@@ -36,8 +41,9 @@ export function shortTime(ms: number): string {
   return dayOf(ms) === today.value ? clock(ms) : formats.value.short.format(ms);
 }
 
-/** "3 minutes ago". */
+/** "3 minutes ago", "this minute". */
 export function ago(ms: number): string {
+  void ticks.value;
   const seconds = Math.round((ms - Date.now()) / 1000);
   const units: [Intl.RelativeTimeFormatUnit, number][] = [
     ["day", 86_400],
@@ -47,7 +53,7 @@ export function ago(ms: number): string {
   for (const [unit, size] of units) {
     if (-seconds >= size) return formats.value.relative.format(Math.round(seconds / size), unit);
   }
-  return formats.value.relative.format(Math.min(0, seconds), "second");
+  return formats.value.relative.format(0, "minute");
 }
 
 /** The first 16 digits of an id in groups: enough for people to tell devices apart. */

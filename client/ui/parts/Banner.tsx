@@ -2,14 +2,14 @@
 import type { JSX } from "preact";
 import type { Id } from "../../node/api";
 import { t } from "../i18n";
-import { timelineOf } from "../state/chat";
-import { linkedPeople, shownConnection } from "../state/shown";
+import { connection, timelineOf } from "../state/chat";
+import { linkedPeople } from "../state/members";
 import { RetryNow } from "./ConnectionPanel";
 import { Icon } from "./icons";
 import { connectionSentence } from "./words";
 
 export function Banner({ channel }: { channel: Id }): JSX.Element {
-  const now = shownConnection.value;
+  const now = connection.value;
   const timeline = timelineOf(channel);
   void timeline.version.value;
   const trouble = now.state === "limited" || now.state === "offline";

@@ -3,8 +3,8 @@ import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Channel } from "../../node/api";
 import { t } from "../i18n";
-import { readDraft, sendText, writeDraft } from "../state/chat";
-import { linkedPeople, shownConnection } from "../state/shown";
+import { connection, readDraft, sendText, writeDraft } from "../state/chat";
+import { linkedPeople } from "../state/members";
 import { Icon } from "./icons";
 import { inOpenBlock } from "./markup";
 
@@ -62,7 +62,7 @@ export function Composer({ channel }: { channel: Channel }): JSX.Element {
     event.preventDefault();
     send();
   };
-  const { state } = shownConnection.value;
+  const { state } = connection.value;
   const hint = state === "offline" || state === "limited" ? t(linkedPeople.value > 0 ? "composer.limited" : "composer.offline") : "";
   return (
     <form

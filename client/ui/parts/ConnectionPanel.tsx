@@ -5,7 +5,7 @@ import { clock } from "../format";
 import { t } from "../i18n";
 import { connection, device, peers, retryNow, version } from "../state/chat";
 import { events, type LogEvent } from "../state/log";
-import { linkedPeople } from "../state/shown";
+import { linkedPeople } from "../state/members";
 import { shortCode } from "../format";
 import { Avatar } from "./Avatar";
 import { Icon } from "./icons";
@@ -27,7 +27,11 @@ export function RetryNow(): JSX.Element {
   const seconds = useCountdown(connection.value.retryAt);
   return (
     <span class="retry">
-      {seconds > 0 && <span class="faint">{t("retry.in", { n: seconds })}</span>}
+      {seconds > 0 && (
+        <span class="faint" aria-live="off">
+          {t("retry.in", { n: seconds })}
+        </span>
+      )}
       <button class="button small" type="button" onClick={() => void retryNow()}>
         <Icon name="retry" />
         {t("retry.now")}

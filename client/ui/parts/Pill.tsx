@@ -2,14 +2,14 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../i18n";
-import { shownConnection } from "../state/shown";
+import { connection } from "../state/chat";
 import { ConnectionPanel } from "./ConnectionPanel";
 import { Dialog } from "./Dialog";
 import { Icon } from "./icons";
 
 export function Pill(): JSX.Element {
   const [open, setOpen] = useState(false);
-  const { state } = shownConnection.value;
+  const { state } = connection.value;
   return (
     <>
       <button

@@ -53,6 +53,15 @@ export const members = computed<Member[]>(() => {
   return all.sort((a, b) => a.account.localeCompare(b.account));
 });
 
+/** People (not devices) with a link that needs no tracker. */
+export const linkedPeople = computed(() => {
+  const names = new Set<string>();
+  for (const peer of peers.value.values()) {
+    if (peer.path === "direct" || peer.path === "lan") names.add(peer.account);
+  }
+  return names.size;
+});
+
 /** Nobody else can be reached now. */
 export const alone = computed(() => !members.value.some((m) => !m.me && m.state !== "offline" && m.state !== "unknown"));
 export const here = computed(() => members.value.filter((m) => m.state !== "offline" && m.state !== "unknown"));
