@@ -142,3 +142,44 @@ test("code keeps its lines and spaces, is copied whole, and Enter inside an open
     await binh.page.keyboard.press("Control+v");
     assert.equal(await binh.composer.inputValue(), code);
   }));
+
+test("on a phone the list of conversations shows the draft that waits, and the members' panel has the invite link", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An", { viewport: { width: 390, height: 844 } });
+    await an.composer.fill("half a sentence");
+    await an.page.locator("a.back").click();
+    const row = an.page.locator(".channel-row");
+    await row.getByText("half a sentence").waitFor();
+    assert.equal(await row.getAttribute("aria-current"), null, "no conversation is open");
+    await row.click();
+    assert.equal(await an.composer.inputValue(), "half a sentence");
+    await an.page.locator(".conversation-head").getByRole("button", { name: "Members" }).click();
+    await an.page.getByRole("button", { name: "Copy invite link" }).click();
+    await an.page.getByRole("button", { name: "Copied" }).waitFor();
+    await an.page.keyboard.press("Escape");
+    await an.composer.fill("");
+    await an.composer.focus();
+    await an.page.keyboard.press("Control+v");
+    assert.equal(await an.composer.inputValue(), `${world.tracker.url}/#/c/general`);
+  }));
+
+test("an empty room says who is here, who is awaited, and does not guess when there is no tracker to ask", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An");
+    const empty = an.page.locator(".empty h2");
+    const head = an.page.locator(".conversation-head .faint");
+    const says = async (locator, words) => locator.filter({ hasText: words }).waitFor();
+    await says(empty, "Nobody else is here yet");
+    const binh = await world.register("Binh");
+    await says(empty, "Binh is here");
+    await says(head, "1 other person here");
+    await binh.page.close();
+    await says(empty, "Nobody else is here yet");
+    await says(head, "Nobody else is here");
+    await world.tracker.kill();
+    await an.connection("Offline", 30_000);
+    await says(empty, "Nobody is connected to you");
+    await says(head, "Nobody is connected to you");
+    await an.say("first");
+    await empty.waitFor({ state: "detached" });
+  }));

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import type { Channel } from "../../node/api";
 import { t } from "../i18n";
-import { here } from "../state/members";
+import { here, unsure } from "../state/members";
 import { sidePanel, toggleMembers } from "../state/view";
 import { Banner } from "./Banner";
 import { Composer } from "./Composer";
@@ -35,7 +35,7 @@ function ConversationHead({ channel }: { channel: Channel }): JSX.Element {
       </span>
       <span class="grow">
         <h1 class="name clip">{channel.name}</h1>
-        <span class="faint clip">{others === 0 ? t("head.alone") : t("head.others", { n: others })}</span>
+        <span class="faint clip">{others > 0 ? t("head.others", { n: others }) : t(unsure.value ? "head.unlinked" : "head.alone")}</span>
       </span>
       <button
         class="icon-button"

@@ -5,8 +5,11 @@ import { ago } from "../format";
 import { t } from "../i18n";
 import { account } from "../state/chat";
 import { away, here, type Member } from "../state/members";
+import { openChannel } from "../state/view";
 import { Avatar } from "./Avatar";
+import { CopyButton } from "./CopyButton";
 import { Icon } from "./icons";
+import { inviteLink, inviteWords } from "./invite";
 import { linkWords, pathIcon } from "./words";
 
 const ROW_REM = 3.25;
@@ -28,6 +31,20 @@ function lines(): Line[] {
 }
 
 export function Members(): JSX.Element {
+  return (
+    <>
+      <MemberList />
+      {openChannel.value && (
+        <footer class="invite">
+          <CopyButton text={inviteLink(openChannel.value)} label={t("members.invite")} />
+          <span class="faint small-print">{inviteWords()}</span>
+        </footer>
+      )}
+    </>
+  );
+}
+
+function MemberList(): JSX.Element {
   const scroller = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(800);

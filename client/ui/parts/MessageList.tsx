@@ -5,7 +5,6 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import type { Channel } from "../../node/api";
 import { t } from "../i18n";
 import { lateArrivals, loadOlder, markRead, timelineOf } from "../state/chat";
-import { alone } from "../state/members";
 import type { Row, Timeline } from "../state/timeline";
 import { showMessage } from "../state/view";
 import { EmptyRoom } from "./EmptyRoom";
@@ -27,7 +26,7 @@ export function MessageList({ channel }: { channel: Channel }): JSX.Element {
   usePaging(rows, list, timeline, channel.id);
   useReading(rows, list, channel.id);
   const below = useArrivalsBelow(timeline, list.atBottom);
-  const empty = alone.value && timeline.lastText === undefined && timeline.outgoing.length === 0;
+  const empty = !timeline.more && timeline.lastText === undefined && timeline.outgoing.length === 0;
 
   return (
     <section class="messages" aria-label={t("messages.label", { name: channel.name })} data-testid="messages">

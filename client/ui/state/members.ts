@@ -62,7 +62,8 @@ export const linkedPeople = computed(() => {
   return names.size;
 });
 
-/** Nobody else can be reached now. */
-export const alone = computed(() => !members.value.some((m) => !m.me && m.state !== "offline" && m.state !== "unknown"));
+/** With no tracker to ask, "nobody is here" would be a guess. */
+export const unsure = computed(() => members.value.some((m) => !m.me && m.state === "unknown"));
+
 export const here = computed(() => members.value.filter((m) => m.state !== "offline" && m.state !== "unknown"));
 export const away = computed(() => members.value.filter((m) => m.state === "offline" || m.state === "unknown"));
