@@ -106,7 +106,9 @@ void author_drop_phantom(struct node *n, struct channel *c, uint32_t author)
         struct pipe *p = n->pipes[c->members[i]];
         for (uint32_t k = 0; p && k < p->shares_len; k++) {
             struct share *s = p->shares[k];
-            if (s && n->channels[k] == c && author < s->have_cap && s->have[author] > 0) return;
+            if (!s || n->channels[k] != c || author >= s->have_cap) continue;
+            if (s->have[author] > 0) return;
+            if (s->doubt) s->doubt[author] = 0; /* the index may become another author's */
         }
     }
     channel_set_behind(n, c, author, false);

@@ -150,6 +150,7 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
     if (rc < 0) return rc;
     if (author == NONE) {
         rc = author_add(n, c, e.author, &author);
+        if (rc == ERR_FULL && sync_make_room(n, c)) rc = author_add(n, c, e.author, &author);
         if (rc < 0) return rc;
     }
     uint64_t now_ms = n->now / MILLISECONDS;

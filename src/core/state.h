@@ -281,6 +281,9 @@ void sync_grew(struct node *n, uint32_t channel, uint32_t author);
 /* Received entries were lost again: ask for them anew after a pause. */
 void sync_lost(struct node *n, uint32_t channel, uint32_t author);
 void sync_read_done(struct node *n, struct op *op, int result, slice record);
+/* Makes room for an author who is there: forgets one of whom there are claims only and who is not being asked
+ * for. False when there is none. */
+bool sync_make_room(struct node *n, struct channel *c);
 /* The next message for the link in n->plain, or empty. */
 slice sync_next(struct node *n, struct pipe *p);
 bool sync_has_output(const struct node *n, const struct pipe *p);

@@ -316,6 +316,34 @@ static int share_room(struct node *n, struct share *s, uint32_t authors)
     return OK;
 }
 
+/* The other side begins anew: what it said before does not count, nor do the authors whom only it has named.
+ */
+static void forget_claims(struct node *n, struct channel *c, struct share *s)
+{
+    for (uint32_t i = 0; i < s->have_cap && i < c->authors_len; i++) {
+        if (s->have[i] == 0) continue;
+        s->have[i] = 0;
+        author_drop_phantom(n, c, i);
+    }
+}
+
+bool sync_make_room(struct node *n, struct channel *c)
+{
+    uint32_t channel;
+    if (channel_find(n, c->id, &channel) != c) return false;
+    for (uint32_t i = 0; i < c->authors_len; i++) {
+        struct author *a = &c->authors[i];
+        if (!a->used || a->tip > 0 || a->ops_head != NONE || a->want_link != NONE || i == c->self) continue;
+        for (uint32_t k = 0; k < c->members_len; k++) {
+            struct share *s = share_of(n->pipes[c->members[k]], channel);
+            if (i < s->have_cap) s->have[i] = 0;
+        }
+        author_drop_phantom(n, c, i);
+        return true;
+    }
+    return false;
+}
+
 /* The index of an author whom a HAVE names; a new one within the limits, else NONE. */
 static uint32_t named_author(struct node *n, struct pipe *p, struct share *s, struct channel *c,
                              const uint8_t *device)
@@ -328,10 +356,14 @@ static uint32_t named_author(struct node *n, struct pipe *p, struct share *s, st
             s->phantoms += c->authors[i].used && c->authors[i].tip == 0 && s->have[i] > 0;
         }
     }
-    if (s->phantoms >= PHANTOMS_MAX || author_add(n, c, device, &author) < 0) {
+    if (s->phantoms >= PHANTOMS_MAX) {
         pipe_glitch(n, p);
         return NONE;
     }
+    int rc = author_add(n, c, device, &author);
+    bool itself = memcmp(device, p->link.device, ID_BYTES) == 0;
+    if (rc == ERR_FULL && itself && sync_make_room(n, c)) rc = author_add(n, c, device, &author);
+    if (rc < 0) return NONE; /* a table that others have filled is not this link's fault */
     s->phantoms++;
     return author;
 }
@@ -356,9 +388,7 @@ static int on_have(struct node *n, struct pipe *p, struct message *m)
         pipe_glitch(n, p);
         return OK;
     }
-    if (m->flags & HAVE_FIRST) {
-        if (s->have_cap) memset(s->have, 0, s->have_cap * sizeof *s->have);
-    }
+    if (m->flags & HAVE_FIRST) forget_claims(n, c, s);
     while (message_next_pair(m, &device, &seq)) {
         uint32_t author = named_author(n, p, s, c, device);
         if (p->closing) return OK; /* one oddity too many: the share is gone */
@@ -490,13 +520,14 @@ void sync_tick(struct node *n)
             node_timer(n, c->have_at);
         for (uint32_t k = c->behind_len; k-- > 0;) {
             if (k >= c->behind_len) continue; /* the list shrank meanwhile */
-            struct author *a = &c->authors[c->behind[k]];
+            uint32_t author = c->behind[k];
+            struct author *a = &c->authors[author];
             if (a->want_at > n->now)
                 node_timer(n, a->want_at);
             else if (a->want_link != NONE)
-                want_timed_out(n, i, c->behind[k]);
-            else
-                (void)pursue(n, i, c->behind[k]);
+                want_timed_out(n, i, author);
+            else if (!pursue(n, i, author))
+                author_drop_phantom(n, c, author);
         }
     }
 }

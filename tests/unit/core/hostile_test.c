@@ -6,6 +6,7 @@
 #include "core/identity.h"
 #include "core/link.h"
 #include "core/message.h"
+#include "core/state.h"
 
 #define LINK 77u
 
@@ -286,6 +287,61 @@ static void lies_about_what_is_held_stall_nobody(void **state)
 }
 
 /* A certificate that the attacker has signed itself says nothing about who it is. */
+/* One who names authors without end takes nobody's place. */
+static void claims_about_authors_who_are_none_keep_nobody_out(void **state)
+{
+    (void)state;
+    struct attacker *a = attack(victim(), true);
+    static uint8_t plain[LINK_MESSAGE_BYTES_MAX];
+    uint8_t author[32] = {0};
+    uint32_t index, i = 0;
+    const struct channel *c = channel_find(a->w->places[1].node, a->w->channel, &index);
+    for (int round = 0; round < 100 && c->by_device.len < NODE_AUTHORS_MAX; round++) {
+        size_t left = NODE_AUTHORS_MAX - c->by_device.len;
+        uint32_t pairs = left < MESSAGE_HAVE_PAIRS_MAX ? (uint32_t)left : MESSAGE_HAVE_PAIRS_MAX;
+        struct writer w = writer_of(plain, sizeof plain);
+        message_write_have(&w, a->w->channel, HAVE_FIRST, pairs);
+        for (uint32_t upto = i + pairs; i < upto; i++) {
+            memcpy(author, &i, sizeof i);
+            message_write_pair(&w, author, 1);
+        }
+        send(a, writer_slice(&w));
+    }
+    world_add(a->w, 3, ROLE_PERSON, "chi");
+    world_link(a->w, 3, 2, PATH_DIRECT);
+    world_run(a->w, SECONDS);
+    assert_true(world_say(a->w, 3, "I am new") > 0);
+    world_run(a->w, 2 * SECONDS);
+    assert_int_equal(world_heard(a->w, 1, "I am new"), 1);
+    still_works(a->w);
+    end(a);
+}
+
+/* Several of them fill the table; who has written is taken all the same, and honest links stay. */
+static void an_entry_outranks_a_table_full_of_claims(void **state)
+{
+    (void)state;
+    struct world *w = victim();
+    world_add(w, 3, ROLE_PERSON, "chi");
+    struct node *node = w->places[1].node;
+    uint32_t channel, author;
+    struct channel *c = channel_find(node, w->channel, &channel);
+    uint8_t device[32] = {0};
+    for (uint32_t i = 1; c->by_device.len < NODE_AUTHORS_MAX; i++) {
+        memcpy(device, &i, sizeof i);
+        assert_int_equal(author_add(node, c, device, &author), OK);
+    }
+    world_link(w, 3, 2, PATH_DIRECT);
+    world_link(w, 3, 1, PATH_DIRECT);
+    world_run(w, SECONDS);
+    assert_true(world_say(w, 3, "I am new") > 0);
+    world_run(w, 2 * SECONDS);
+    assert_int_equal(world_heard(w, 1, "I am new"), 1);
+    assert_int_equal(w->places[1].closes, 0);
+    still_works(w);
+    world_free(w);
+}
+
 static void nobody_is_shown_under_a_name_it_gave_itself(void **state)
 {
     (void)state;
@@ -371,6 +427,8 @@ int main(void)
         cmocka_unit_test(a_fork_is_seen_kept_out_and_told),
         cmocka_unit_test(a_replay_is_taken_once),
         cmocka_unit_test(lies_about_what_is_held_stall_nobody),
+        cmocka_unit_test(claims_about_authors_who_are_none_keep_nobody_out),
+        cmocka_unit_test(an_entry_outranks_a_table_full_of_claims),
         cmocka_unit_test(nobody_is_shown_under_a_name_it_gave_itself),
         cmocka_unit_test(an_uncertified_device_gets_nothing),
         cmocka_unit_test(a_flood_of_oddities_closes_the_link),
