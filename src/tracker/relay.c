@@ -161,6 +161,15 @@ static uint64_t quota_key(const struct client *client)
     return rates_key(&client->tracker->relay_quota, slice_of(&client->account, sizeof client->account));
 }
 
+void relay_charge(struct client *client, size_t bytes)
+{
+    struct rates *quota = &client->tracker->relay_quota;
+    uint64_t now_ms = tracker_now_ms(client->tracker), key = quota_key(client);
+    rates_take(quota, key, (double)bytes, now_ms);
+    uint64_t wait_ms = rates_wait_ms(quota, key, now_ms);
+    if (wait_ms) pause_for_quota(client, wait_ms);
+}
+
 void relay_quota_due(uv_timer_t *timer)
 {
     struct tracker *tracker = timer->data;
@@ -179,7 +188,6 @@ void relay_quota_due(uv_timer_t *timer)
 
 void relay_bytes(struct client *client, uint32_t number, slice frame)
 {
-    struct tracker *tracker = client->tracker;
     struct relay *relay = relay_of(client, number);
     if (!relay) return; /* sent before it was known that the other side had closed it */
     struct client *peer = other_end(relay, client);
@@ -196,8 +204,4 @@ void relay_bytes(struct client *client, uint32_t number, slice frame)
         client->slow_peer = peer->number;
         client_pause(client, PAUSE_SLOW);
     }
-    uint64_t now_ms = tracker_now_ms(tracker), key = quota_key(client);
-    rates_take(&tracker->relay_quota, key, (double)frame.len, now_ms);
-    uint64_t wait_ms = rates_wait_ms(&tracker->relay_quota, key, now_ms);
-    if (wait_ms) pause_for_quota(client, wait_ms);
 }

@@ -340,6 +340,8 @@ static void binary_message(struct client *client, slice frame)
         relay_bytes(client, number, frame);
     else
         replica_bytes(client, slice_sub(frame, 4, frame.len));
+    /* Bytes for the replica count too: what nobody slows down fills the disk within the hour. */
+    if (client->phase == CLIENT_ONLINE) relay_charge(client, frame.len);
 }
 
 /* --- callbacks of the library --- */

@@ -108,6 +108,8 @@ void relay_bytes(struct client *client, uint32_t number, slice frame);
 void relay_forget(struct client *client);
 /* The client's queue has drained. */
 void relay_drained(struct client *client);
+/* Takes the bytes from the account's quota; when that is used up, the client is paused. */
+void relay_charge(struct client *client, size_t bytes);
 void relay_quota_due(uv_timer_t *timer);
 
 /* --- replica.c --- */

@@ -383,6 +383,18 @@ test("an account that has used up its relay quota is slowed to its rate, without
   assert.ok(took > 2000 && took < 8000, `${took} ms`);
 });
 
+test("what goes to the replica counts for the quota too", async (t) => {
+  const { alice, bob } = await people(t, ["alice", "bob"], { args: ["--relay-rate", "200000"] });
+  const began = Date.now();
+  for (let i = 0; i < 28; i++) alice.socket.sendBytes(0, Buffer.alloc(50_000));
+  assert.equal((await bob.socket.ask("ping")).status, "success");
+  const bobTook = Date.now() - began;
+  assert.equal((await alice.socket.ask("ping")).status, "success");
+  const took = Date.now() - began;
+  assert.ok(bobTook < 1000, `bob waited ${bobTook} ms`);
+  assert.ok(took > 2000 && took < 8000, `${took} ms`);
+});
+
 // --- the replica ---
 
 test("relay 0 is the replica: what is no link is closed with a reason, and a new one can begin", async (t) => {
