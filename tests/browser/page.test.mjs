@@ -183,3 +183,18 @@ test("an empty room says who is here, who is awaited, and does not guess when th
     await an.say("first");
     await empty.waitFor({ state: "detached" });
   }));
+
+test("writing a long text keeps the end of the messages in view", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An", { viewport: { width: 1280, height: 800 } });
+    for (let i = 1; i <= 25; i++) await an.say(`message ${i}`);
+    const nextFrame = () => an.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    for (let i = 0; i < 9; i++) {
+      await an.composer.press("Shift+Enter");
+      await an.page.keyboard.type("line");
+      await nextFrame();
+    }
+    const bottom = (selector) => an.page.locator(selector).last().evaluate((element) => element.getBoundingClientRect().bottom);
+    assert.ok((await bottom("article.message .bubble")) <= (await bottom(".scroller")), "the last message is above the composer");
+    assert.equal(await an.page.locator(".jump").count(), 0, "nothing to jump to");
+  }));

@@ -22,9 +22,13 @@ function useGrowing(text: string) {
   const field = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => {
     const area = field.current;
-    if (!area) return;
+    const form = area?.form;
+    if (!area || !form) return;
+    // The form holds its height while the text is measured: a list that is grown for a moment loses its end.
+    form.style.height = `${form.getBoundingClientRect().height}px`;
     area.style.height = "auto";
     area.style.height = `${area.scrollHeight}px`; // max-block-size in the styles stops it at 40 %
+    form.style.height = "";
   }, [text]);
   return field;
 }

@@ -19,14 +19,14 @@ function named(names: string[]): string {
   return nameList(few);
 }
 
-function Art({ met }: { met: boolean }): JSX.Element {
+function Art({ met }: { met: number }): JSX.Element {
   return (
     <div class="empty-art" aria-hidden="true">
       <svg viewBox="0 0 120 72">
         <path d="M22 44C38 22 82 22 98 44" />
         <circle cx="22" cy="48" r="11" />
-        <circle cx="98" cy="48" r="11" class={met ? "" : "awaited"} />
-        <circle cx="60" cy="22" r="8" class="awaited" />
+        <circle cx="98" cy="48" r="11" class={met > 0 ? "" : "awaited"} />
+        <circle cx="60" cy="22" r="8" class={met > 1 ? "" : "awaited"} />
       </svg>
     </div>
   );
@@ -37,7 +37,7 @@ export function EmptyRoom({ channel }: { channel: Channel }): JSX.Element {
   if (met.length > 0) {
     return (
       <div class="empty">
-        <Art met />
+        <Art met={met.length} />
         <h2>{t("empty.met", { n: met.length, names: named(met) })}</h2>
         <p>{t("empty.first")}</p>
       </div>
@@ -47,7 +47,7 @@ export function EmptyRoom({ channel }: { channel: Channel }): JSX.Element {
   const link = inviteLink(channel);
   return (
     <div class="empty">
-      <Art met={false} />
+      <Art met={0} />
       <h2>{t(unsure.value ? "head.unlinked" : "empty.title")}</h2>
       <p>{expected.length > 0 ? t("empty.expected", { names: named(expected) }) : t("empty.waiting")}</p>
       <div class="share">
