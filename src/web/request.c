@@ -152,7 +152,7 @@ static void dispatch_unrouted(struct wr_request *r, const struct router_match *m
     else if (asset || match->others)
         respond_wrong_method(r, match->others, asset != NULL);
     else
-        wr_respond_error(r, 404, NULL);
+        wr_respond_error(r, 404, "there is nothing at this address");
 }
 
 void request_dispatch(struct wr_request *r)

@@ -194,5 +194,5 @@ void respond_wrong_method(struct wr_request *r, const struct route *routes, bool
     }
     allow[w.len] = 0;
     wr_response_header(r, "Allow", allow);
-    wr_respond_error(r, 405, NULL);
+    wr_respond_error(r, 405, "this address does not take this method; Allow names those that it takes");
 }

@@ -178,7 +178,7 @@ async function readAll(stream) {
 test("unknown paths get 404, known ones with a wrong method 405 with Allow, as JSON", async () => {
   const unknown = await ask("/nothing/here");
   assert.equal(unknown.status, 404);
-  assert.deepEqual(JSON.parse(unknown.text), { status: "error", message: "Not Found" });
+  assert.deepEqual(JSON.parse(unknown.text), { status: "error", message: "there is nothing at this address" });
   const wrong = await ask("/echo/x", { method: "DELETE" });
   assert.equal(wrong.status, 405);
   assert.equal(wrong.headers.allow, "GET, HEAD, POST, PUT");
