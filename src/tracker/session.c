@@ -13,6 +13,7 @@ struct lookup {
     session_found *found;
     struct session session;
     char name[NODE_NAME_BYTES_MAX];
+    char token[2 * SESSION_TOKEN_BYTES + 1]; /* of a new session */
 };
 
 static void token_hash(const uint8_t token[SESSION_TOKEN_BYTES], uint8_t out_hash[HASH_BYTES])
@@ -88,6 +89,7 @@ static void created(void *context, int result, const struct store_row *row)
 {
     (void)row;
     struct lookup *lookup = context;
+    if (!result) put_cookies(lookup->request, lookup->token, (int64_t)(SESSION_LIFE_MS / 1000));
     lookup->found(lookup->tracker, lookup->request, result, result ? NULL : &lookup->session);
     free(lookup);
 }
@@ -96,7 +98,6 @@ void session_create(struct tracker *tracker, struct wr_request *request, int64_t
                     session_found *found)
 {
     uint8_t token[SESSION_TOKEN_BYTES];
-    char text[2 * SESSION_TOKEN_BYTES + 1];
     struct lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup || name.len > sizeof lookup->name) {
         free(lookup);
@@ -104,7 +105,7 @@ void session_create(struct tracker *tracker, struct wr_request *request, int64_t
         return;
     }
     crypto_native_random(token, sizeof token);
-    hex_encode(slice_of(token, sizeof token), text);
+    hex_encode(slice_of(token, sizeof token), lookup->token);
     lookup->tracker = tracker;
     lookup->request = request;
     lookup->found = found;
@@ -121,9 +122,7 @@ void session_create(struct tracker *tracker, struct wr_request *request, int64_t
     if (err) {
         free(lookup);
         found(tracker, request, err, NULL);
-        return;
     }
-    put_cookies(request, text, (int64_t)(SESSION_LIFE_MS / 1000));
 }
 
 void session_renew(struct tracker *tracker, struct wr_request *request, const struct session *session)

@@ -198,6 +198,10 @@ test("a disk that fills up later: writers are told, nothing acknowledged is lost
   assert.ok(kept.length >= 3, `${kept.length} accounts`);
   assert.equal((await ask(tracker, "GET", "/readyz")).status, 200, "it goes on reading");
   assert.match(tracker.err, /WARN .*disk is full/);
+  let login;
+  for (let i = 0; i < 50 && login?.status !== 507; i++) login = await post(tracker, "/login", { username: kept[0], password: PASSWORD });
+  assert.equal(login.status, 507, login.text);
+  assert.equal(login.headers["set-cookie"], undefined, "no cookie of a session that was not kept, over one that is good");
   assert.ok(tracker.err.trim().split("\n").length <= 3, "without filling the log");
   assert.deepEqual(await tracker.end("SIGTERM"), { code: 0, signal: null });
 
