@@ -198,3 +198,28 @@ test("writing a long text keeps the end of the messages in view", (t) =>
     assert.ok((await bottom("article.message .bubble")) <= (await bottom(".scroller")), "the last message is above the composer");
     assert.equal(await an.page.locator(".jump").count(), 0, "nothing to jump to");
   }));
+
+test("what somebody else writes leaves a reader's place alone, what the reader writes is shown", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An", { viewport: { width: 1280, height: 800 } });
+    const binh = await world.register("Binh");
+    for (let i = 1; i <= 60; i++) await an.say(`message ${i}`);
+    await binh.sees("message 60");
+    await an.sees("message 60");
+    await an.page.locator(".scroller").evaluate((scroller) => (scroller.scrollTop = scroller.scrollHeight / 2));
+    const jump = an.page.locator(".jump");
+    await jump.waitFor();
+    const place = () =>
+      an.messages.evaluateAll((rows) => {
+        const row = rows.find((one) => one.getBoundingClientRect().top > 200);
+        return `${row.querySelector(".text").textContent} at ${Math.round(row.getBoundingClientRect().top)}`;
+      });
+    const before = await place();
+    await binh.say("from below");
+    await jump.filter({ hasText: "1 new message" }).waitFor();
+    assert.equal(await place(), before);
+    await an.say("mine");
+    await an.sees("mine");
+    await jump.waitFor({ state: "detached" });
+    assert.equal((await an.texts()).at(-1), "mine");
+  }));

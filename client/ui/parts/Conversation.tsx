@@ -15,8 +15,8 @@ export function Conversation({ channel }: { channel: Channel }): JSX.Element {
     <main class="conversation">
       <ConversationHead channel={channel} />
       <Banner channel={channel.id} />
-      <NotificationOffer />
       <MessageList key={channel.id} channel={channel} />
+      <NotificationOffer />
       <Composer key={`composer-${channel.id}`} channel={channel} />
     </main>
   );

@@ -25,6 +25,7 @@ export function MessageList({ channel }: { channel: Channel }): JSX.Element {
   const keyboard = useKeyboard(rows, list, channel.id);
   usePaging(rows, list, timeline, channel.id);
   useReading(rows, list, channel.id);
+  useOwnInView(timeline, list);
   const below = useArrivalsBelow(timeline, list.atBottom);
   const empty = !timeline.more && timeline.lastText === undefined && timeline.outgoing.length === 0;
 
@@ -123,6 +124,16 @@ function useReading(rows: Row[], list: Windowed, channel: string): void {
     }, READ_MS);
     return () => clearInterval(timer);
   }, [channel]);
+}
+
+/** Who writes wants to see it stand there, also after reading further up. */
+function useOwnInView(timeline: Timeline, list: Windowed): void {
+  const newest = timeline.outgoing[timeline.outgoing.length - 1]?.key;
+  const before = useRef(newest);
+  useLayoutEffect(() => {
+    if (newest !== undefined && newest !== before.current) list.toBottom();
+    before.current = newest;
+  }, [newest]);
 }
 
 /** How many messages came below while reading further up. */

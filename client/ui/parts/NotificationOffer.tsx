@@ -2,7 +2,8 @@ import type { JSX } from "preact";
 import { t } from "../i18n";
 import { declineNotifications, offerNotifications, switchNotifications } from "../state/attention";
 
-/** After the first message of somebody else, never at load: may the browser tell about new ones? */
+/** After the first message of somebody else, never at load: may the browser tell about new ones? Below the
+ *  messages, so that those that are being read do not move. */
 export function NotificationOffer(): JSX.Element | null {
   if (!offerNotifications.value) return null;
   return (
