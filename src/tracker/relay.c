@@ -54,9 +54,20 @@ static void relay_free(struct relay *relay)
     free(relay);
 }
 
+static unsigned relays_between(const struct client *a, const struct client *b)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < a->relay_count; i++) {
+        const struct relay *relay = handles_get(&a->tracker->relays, a->relays[i]);
+        count += other_end(relay, a) == b;
+    }
+    return count;
+}
+
 static int relay_new(struct client *opener, struct client *receiver, struct relay **out_relay)
 {
     struct tracker *tracker = opener->tracker;
+    if (relays_between(opener, receiver) >= RELAYS_OF_TWO_MAX) return ERR_FULL;
     struct relay *relay = calloc(1, sizeof *relay);
     if (!relay) return ERR_MEMORY;
     relay->ends[0] = opener;

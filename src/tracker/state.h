@@ -18,6 +18,7 @@
 enum {
     ID_TEXT_BYTES = 2 * ID_BYTES + 1, /* an id in hexadecimal, with NUL */
     RELAYS_PER_CLIENT_MAX = 1024,
+    RELAYS_OF_TWO_MAX = 8, /* between the same two sockets, so that nobody takes all of another one's */
     /* A socket whose queue holds this much gets no more until it has drained; who sends to it is paused. */
     QUEUE_BYTES_HIGH = 256 * 1024,
     QUEUE_BYTES_MAX = 4 * 1024 * 1024,

@@ -287,6 +287,17 @@ test("a relay to a device that is not online is refused; one whose other end goe
 
 const rssOf = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
 
+test("one device cannot take all relays of another", async (t) => {
+  const { alice, bob, mallory } = await people(t, ["alice", "bob", "mallory"]);
+  let opened = 0;
+  for (let i = 0; i < 1100; i++) opened += (await mallory.socket.ask("relay-open", { to: bob.device.id })).status === "success";
+  assert.ok(opened >= 2, `${opened} relays`);
+  const answer = await alice.socket.ask("relay-open", { to: bob.device.id });
+  assert.equal(answer.status, "success", answer.message);
+  alice.socket.sendBytes(answer.relay, Buffer.from("hello"));
+  await bob.socket.next(relayIs(answer.relay));
+});
+
 test("a receiver that does not read holds the sender back, costs no memory, and loses nothing", async (t) => {
   const { tracker, alice, bob, carol } = await people(t, ["alice", "bob", "carol"], { args: ["--relay-rate", "1000000000"] });
   const relay = await openRelay(alice, bob);
