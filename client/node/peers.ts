@@ -55,11 +55,12 @@ export function createPeers(options: {
   }
 
   function view(device: Id, peer: Known): Peer {
-    const { account, label, path, connecting, rttMs, seenAt } = peer;
+    const { account, label, path, rttMs, seenAt } = peer;
+    const presence = presenceOf(peer);
     return {
-      device, account, label, path,
-      presence: presenceOf(peer),
-      connecting: connecting && path === "none",
+      device, account, label, path, presence,
+      // An attempt goes on for a while after the other side has left; nobody waits for that.
+      connecting: peer.connecting && path === "none" && presence !== "offline",
       ...(rttMs !== undefined && path !== "none" ? { rttMs } : {}),
       ...(seenAt !== undefined ? { seenAt } : {}),
     };

@@ -100,6 +100,16 @@ test("presence is the tracker's word, unknown without it, and a link is its own 
   assert.equal(told.length, before, "nothing changed, nothing told");
 });
 
+test("nobody is being connected to who has left, though the attempt goes on for a while", () => {
+  const { peers, told, one } = peerScene();
+  peers.presence(true, [online("b", "binh")]);
+  peers.connecting("b", true);
+  assert.equal(one("b").connecting, true);
+  peers.presence(false, [{ ...online("b", "binh"), status: "offline", seen_ms: NOW }]);
+  assert.deepEqual([one("b").presence, one("b").connecting], ["offline", false]);
+  assert.deepEqual([told.at(-1).presence, told.at(-1).connecting], ["offline", false]);
+});
+
 test("the replica and devices without a name are no members; own other devices do not count as others", () => {
   const { peers, one } = peerScene();
   peers.linked("t", "", true, "tracker");
