@@ -1,9 +1,10 @@
 // Who is in the channel, and how they are reached. Only rows in view are drawn when the list is long.
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Channel } from "../../node/api";
 import { ago } from "../format";
 import { t } from "../i18n";
-import { account } from "../state/chat";
+import { account, timelineOf } from "../state/chat";
 import { away, here, type Member } from "../state/members";
 import { openChannel } from "../state/view";
 import { Avatar } from "./Avatar";
@@ -34,13 +35,20 @@ export function Members(): JSX.Element {
   return (
     <>
       <MemberList />
-      {openChannel.value && (
-        <footer class="invite">
-          <CopyButton text={inviteLink(openChannel.value)} label={t("members.invite")} />
-          <span class="faint small-print">{inviteWords()}</span>
-        </footer>
-      )}
+      {openChannel.value && <Invite channel={openChannel.value} />}
     </>
+  );
+}
+
+function Invite({ channel }: { channel: Channel }): JSX.Element {
+  const timeline = timelineOf(channel.id);
+  void timeline.version.value;
+  const inRoom = !here.value.some((member) => !member.me) && timeline.lastText === undefined; // the empty room says it already
+  return (
+    <footer class="invite">
+      <CopyButton text={inviteLink(channel)} label={t("members.invite")} />
+      {!inRoom && <span class="faint small-print">{inviteWords()}</span>}
+    </footer>
   );
 }
 
