@@ -27,6 +27,7 @@ enum {
     WANTS_MAX = 32,            /* own WANTs unanswered; for one link and channel */
     CONTROL_BYTES_MAX = 32768, /* small messages waiting on one link */
     PUSH_LAG = 8,              /* own entries that are pushed to a link that has not acknowledged them yet */
+    DOUBT_PROBES = 8,          /* claims that were set aside and are tried again at one time */
     GLITCHES_MAX = 100,
     PHANTOMS_MAX = 4096, /* authors that one link claims and of whom nothing is held */
     WARNINGS_MAX = 16,
@@ -36,6 +37,10 @@ enum {
 
 #define HAVE_PAUSE_US (50 * MILLISECONDS)
 #define WANT_PATIENCE_US (4 * SECONDS)
+#define WANT_PATIENCE_MAX_US (60 * SECONDS) /* while other entries keep coming over that link */
+#define DOUBT_SOON_US (1 * SECONDS)
+#define DOUBT_US (30 * SECONDS)
+#define DOUBT_MAX_US (600 * SECONDS)
 #define WANT_GRACE_US (500 * MILLISECONDS) /* for an author who will push the entry himself */
 #define STORE_RETRY_US (1 * SECONDS)
 #define PING_US (15 * SECONDS)
@@ -69,6 +74,7 @@ struct author {
     uint32_t want_upto;
     uint8_t want_failures;
     usec want_at; /* when it times out; without a WANT: not before */
+    usec want_since;
 };
 
 struct channel {
@@ -102,7 +108,9 @@ struct share {
     bool ours, theirs; /* CARRY said; the share is active when both are */
     bool active;
     uint32_t *have;  /* by author index: what the other side says it holds */
-    uint32_t *doubt; /* by author index: a claim that is not believed; NULL until somebody lies */
+    uint32_t *doubt; /* by author index: a claim that is set aside; NULL until one was not made good */
+    usec doubt_until, doubt_pause; /* when some of them are tried again; 0: there is none */
+    uint32_t doubt_next;
     uint32_t have_cap;
     uint32_t phantoms;
     uint32_t wants; /* own WANTs unanswered */
@@ -133,6 +141,7 @@ struct pipe {
     bool has_expected, certified, closing, close_said, open_done;
     uint8_t expected[ID_BYTES], authority[ID_BYTES];
     uint32_t peer; /* NONE until the link is open */
+    usec entry_at; /* when the last entry came */
     usec opened_at, heard_at, sent_at, ping_at, closing_at;
     uint64_t ping_stamp;
     uint64_t open_order, heard_order; /* n->opened when the link was opened, and when it was last heard */

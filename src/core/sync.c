@@ -106,6 +106,7 @@ static bool pursue(struct node *n, uint32_t channel, uint32_t author)
     node_timer(n, a->want_at);
     if (!pipe_control(n, p, writer_slice(&w))) return true;
     a->want_link = member;
+    a->want_since = n->now;
     a->want_upto = a->tip + count;
     share_of(p, channel)->wants++;
     return true;
@@ -135,22 +136,43 @@ static void claims_more(struct node *n, uint32_t channel, uint32_t author)
     (void)pursue(n, channel, author);
 }
 
-/* Nothing came: after two silences the claim is not believed until it changes. */
+static void doubts_end_at(struct node *n, struct share *s)
+{
+    s->doubt_pause = s->doubt_pause == 0 ? DOUBT_US : s->doubt_pause * 2;
+    if (s->doubt_pause > DOUBT_MAX_US) s->doubt_pause = DOUBT_MAX_US;
+    s->doubt_until = n->now + s->doubt_pause;
+    node_timer(n, s->doubt_until);
+}
+
+/* The claim is set aside: who cannot make it good must not stop us from asking others. But it may only have
+ * been slow, so a few are tried again later, with growing pauses, and all of them soon once one turns out to
+ * be true. */
+static void doubt(struct node *n, struct share *s, uint32_t author)
+{
+    if (!s->doubt) s->doubt = alloc_array(n->allocator, s->have_cap, sizeof *s->doubt);
+    if (!s->doubt || author >= s->have_cap) return;
+    s->doubt[author] = s->have[author];
+    if (s->doubt_until == 0) doubts_end_at(n, s);
+}
+
+/* Nothing came of what was asked for. A link that is busy with other entries gets more time. */
 static void want_timed_out(struct node *n, uint32_t channel, uint32_t author)
 {
     struct author *a = &n->channels[channel]->authors[author];
     struct pipe *p = n->pipes[a->want_link];
     struct share *s = p ? share_of(p, channel) : NULL;
+    if (s && p->entry_at + WANT_PATIENCE_US > n->now && a->want_since + WANT_PATIENCE_MAX_US > n->now) {
+        a->want_at = p->entry_at + WANT_PATIENCE_US;
+        node_timer(n, a->want_at);
+        return;
+    }
     want_clear(n, channel, a);
-    bool doubted = s && ++a->want_failures >= 2;
-    if (doubted) {
-        if (!s->doubt) s->doubt = alloc_array(n->allocator, s->have_cap, sizeof *s->doubt);
-        if (s->doubt && author < s->have_cap) s->doubt[author] = s->have[author];
+    if (s && ++a->want_failures >= 2) {
+        doubt(n, s, author);
         a->want_failures = 0;
     }
     a->want_at = n->now;
     if (!pursue(n, channel, author)) author_drop_phantom(n, n->channels[channel], author);
-    if (doubted) pipe_glitch(n, p); /* last: it may close the link, and with it the author */
 }
 
 /* --- carrying --- */
@@ -406,6 +428,24 @@ static int on_have(struct node *n, struct pipe *p, struct message *m)
     return OK;
 }
 
+/* Queues entries to be served; what is on its way already is not queued again. ERR_MEMORY, ERR_FULL. */
+static int request_add(struct node *n, struct pipe *p, struct share *s, struct request wanted)
+{
+    if (!s->requests) s->requests = alloc_array(n->allocator, REQUESTS_MAX, sizeof *s->requests);
+    if (!s->requests) return ERR_MEMORY;
+    for (uint32_t i = 0; i < s->requests_len; i++) {
+        const struct request *r = &s->requests[(s->requests_head + i) % REQUESTS_MAX];
+        if (r->author == wanted.author && r->from <= wanted.from && wanted.from <= r->upto) {
+            wanted.from = r->upto + 1;
+        }
+    }
+    if (wanted.from > wanted.upto) return OK;
+    if (s->requests_len == REQUESTS_MAX) return ERR_FULL;
+    s->requests[(s->requests_head + s->requests_len++) % REQUESTS_MAX] = wanted;
+    pipe_wake(n, p);
+    return OK;
+}
+
 static int on_want(struct node *n, struct pipe *p, const struct message *m)
 {
     uint32_t channel;
@@ -416,17 +456,11 @@ static int on_want(struct node *n, struct pipe *p, const struct message *m)
         pipe_glitch(n, p);
         return OK;
     }
-    if (!s->requests) s->requests = alloc_array(n->allocator, REQUESTS_MAX, sizeof *s->requests);
-    if (!s->requests) return ERR_MEMORY;
-    if (s->requests_len == REQUESTS_MAX) {
-        pipe_glitch(n, p);
-        return OK;
-    }
     uint32_t have = c->authors[author].have;
     uint32_t upto = have - m->from < m->count ? have : m->from + m->count - 1;
-    s->requests[(s->requests_head + s->requests_len++) % REQUESTS_MAX] =
-        (struct request){author, m->from, upto};
-    pipe_wake(n, p);
+    int rc = request_add(n, p, s, (struct request){author, m->from, upto});
+    if (rc != ERR_FULL) return rc;
+    pipe_glitch(n, p);
     return OK;
 }
 
@@ -443,10 +477,16 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
         return OK;
     }
     if (c->leaving) return OK;
+    p->entry_at = n->now;
     rc = feed_receive(n, channel, m->wire, p);
     if (rc < 0) return rc;
     author = author_find(c, e.author);
     if (author == NONE) return OK;
+    if (s->doubt_until > n->now + DOUBT_SOON_US) { /* slow, but true */
+        s->doubt_pause = 0;
+        s->doubt_until = n->now + DOUBT_SOON_US;
+        node_timer(n, s->doubt_until);
+    }
     struct author *a = &c->authors[author];
     if (a->want_link != NONE && n->pipes[a->want_link] == p) {
         a->want_at = n->now + WANT_PATIENCE_US;
@@ -509,6 +549,30 @@ void sync_lost(struct node *n, uint32_t channel, uint32_t author)
     node_timer(n, a->want_at);
 }
 
+/* Some of what was set aside is believed again when its time is over. */
+static void end_doubts(struct node *n, uint32_t channel, struct share *s)
+{
+    struct channel *c = n->channels[channel];
+    uint32_t tried = 0;
+    if (s->doubt_until == 0) return;
+    if (s->doubt_until > n->now) {
+        node_timer(n, s->doubt_until);
+        return;
+    }
+    s->doubt_until = 0;
+    for (uint32_t k = 0; s->doubt && k < s->have_cap && tried < DOUBT_PROBES; k++) {
+        uint32_t i = (s->doubt_next + k) % s->have_cap;
+        if (s->doubt[i] == 0 || i >= c->authors_len) continue;
+        if (c->authors[i].forked) continue; /* that link holds the other branch, for ever */
+        s->doubt[i] = 0;
+        if (claim(s, i) <= c->authors[i].tip) continue;
+        claims_more(n, channel, i);
+        s->doubt_next = i + 1;
+        tried++;
+    }
+    if (tried == DOUBT_PROBES) doubts_end_at(n, s); /* there may be more */
+}
+
 void sync_tick(struct node *n)
 {
     for (uint32_t i = 0; i < n->channels_len; i++) {
@@ -518,6 +582,8 @@ void sync_tick(struct node *n)
             have_changed(n, c);
         else
             node_timer(n, c->have_at);
+        for (uint32_t k = 0; k < c->members_len; k++)
+            end_doubts(n, i, share_of(n->pipes[c->members[k]], i));
         for (uint32_t k = c->behind_len; k-- > 0;) {
             if (k >= c->behind_len) continue; /* the list shrank meanwhile */
             uint32_t author = c->behind[k];
@@ -542,13 +608,15 @@ static slice entry_message(struct node *n, const struct blob *blob)
 }
 
 /* Own entries to a link that has all the earlier ones. */
-static slice next_push(struct node *n, uint32_t channel, struct share *s)
+static slice next_push(struct node *n, struct pipe *p, uint32_t channel, struct share *s)
 {
     struct channel *c = n->channels[channel];
     if (c->self == NONE || s->push == 0 || s->push > c->authors[c->self].have) return SLICE_EMPTY;
     struct blob *blob = feed_cached(n, channel, c->self, s->push);
-    if (!blob) { /* too old for memory: the other side will ask */
+    if (!blob) { /* a long burst: the rest comes from the disk; without room the other side will ask for it */
+        struct request rest = {c->self, s->push, c->authors[c->self].have};
         s->push = 0;
+        (void)!request_add(n, p, s, rest);
         return SLICE_EMPTY;
     }
     s->push++;
@@ -676,7 +744,7 @@ slice sync_next(struct node *n, struct pipe *p)
     for (uint32_t i = 0; i < p->shares_len; i++) {
         struct share *s = p->shares[i];
         if (!s || !s->active) continue;
-        slice message = next_push(n, i, s);
+        slice message = next_push(n, p, i, s);
         if (message.len == 0 && have_due(n->channels[i], s)) {
             message = s->whole ? next_whole(n, n->channels[i], s) : next_changes(n, n->channels[i], s);
         }

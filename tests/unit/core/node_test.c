@@ -292,6 +292,23 @@ static void commands_are_checked(void **state)
     world_free(w);
 }
 
+static void a_long_burst_arrives_without_pauses(void **state)
+{
+    (void)state;
+    struct world *w = two();
+    world_link(w, 1, 2, PATH_DIRECT);
+    world_run(w, SECONDS);
+    for (int i = 0; i < 500; i++)
+        assert_true(world_say(w, 1, "one of many") > 0); /* more than stays in memory */
+    world_settle(w);
+    world_run(w, 100 * MILLISECONDS); /* less than the grace of whoever would ask */
+    assert_int_equal(world_heard(w, 2, "one of many"), 500);
+    assert_true(world_say(w, 1, "after it") > 0);
+    world_settle(w);
+    assert_int_equal(world_heard(w, 2, "after it"), 1);
+    world_free(w);
+}
+
 static void who_leaves_still_hands_on_what_was_written(void **state)
 {
     (void)state;
@@ -329,6 +346,7 @@ int main(void)
         cmocka_unit_test(failing_at_once_asks_for_the_relay_at_once),
         cmocka_unit_test(silence_ends_a_link),
         cmocka_unit_test(commands_are_checked),
+        cmocka_unit_test(a_long_burst_arrives_without_pauses),
         cmocka_unit_test(who_leaves_still_hands_on_what_was_written),
     };
     return cmocka_run_group_tests_name("core/node", tests, NULL, NULL);
