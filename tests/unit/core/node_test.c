@@ -292,6 +292,29 @@ static void commands_are_checked(void **state)
     world_free(w);
 }
 
+static void who_failed_once_is_asked_again(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    world_add(w, 0, ROLE_REPLICA, NULL);
+    world_add(w, 1, ROLE_PERSON, "an");
+    int first = world_link(w, 1, 0, PATH_TRACKER);
+    world_run(w, SECONDS);
+    assert_true(world_say(w, 1, "kept") > 0);
+    world_run(w, SECONDS);
+    world_cut(w, first);
+    world_restart(w, 0); /* nothing is in memory: entries are read back */
+    w->places[0].read_result = ERR_IO;
+    world_add(w, 2, ROLE_PERSON, "binh");
+    world_link(w, 2, 0, PATH_TRACKER);
+    world_run(w, 20 * SECONDS);
+    assert_int_equal(world_heard(w, 2, "kept"), 0);
+    w->places[0].read_result = OK;
+    world_run(w, 30 * SECONDS);
+    assert_int_equal(world_heard(w, 2, "kept"), 1);
+    world_free(w);
+}
+
 static void a_long_burst_arrives_without_pauses(void **state)
 {
     (void)state;
@@ -346,6 +369,7 @@ int main(void)
         cmocka_unit_test(failing_at_once_asks_for_the_relay_at_once),
         cmocka_unit_test(silence_ends_a_link),
         cmocka_unit_test(commands_are_checked),
+        cmocka_unit_test(who_failed_once_is_asked_again),
         cmocka_unit_test(a_long_burst_arrives_without_pauses),
         cmocka_unit_test(who_leaves_still_hands_on_what_was_written),
     };

@@ -149,6 +149,10 @@ static void on_store(struct world *w, struct place *p, const struct action *a)
 
 static void on_read(struct world *w, struct place *p, const struct action *a)
 {
+    if (p->read_result != OK) {
+        node_done(p->node, a->token, p->read_result, SLICE_EMPTY, w->now);
+        return;
+    }
     for (size_t i = 0; i < p->records; i++) {
         struct stored *s = &p->disk[i];
         if (s->seq != a->entry.seq || memcmp(s->author, a->entry.author, 32) != 0) continue;

@@ -48,6 +48,7 @@ struct place {
     enum path peer_path[PLACES], connect_path;
     char stranger[64]; /* account in the last PEER of a device that is no place */
     int store_result;  /* what STOREs end with */
+    int read_result;   /* what READs end with */
     bool hold_stores;  /* STOREs stay open */
     uint64_t held[64];
     size_t held_len;
