@@ -105,6 +105,9 @@ static int say_hello(struct bench *b, struct device *d, const json_t *welcome)
     char device[2 * ID_BYTES + 1], proof[2 * SIGNATURE_BYTES + 1];
     size_t len;
     if (hex_member(welcome, "nonce", proved, 64, &len)) return -1;
+    size_t id;
+    if (hex_member(welcome, "tracker", proved + len, ID_BYTES, &id)) return -1;
+    len += id;
     memcpy(proved + len, d->account, strlen(d->account));
     identity_sign(&b->crypto, d->seed, SLICE("weaprous.hello.1"), slice_of(proved, len + strlen(d->account)),
                   signature);

@@ -396,8 +396,9 @@ export function createDevice(options: DeviceOptions): Device {
     async greet(welcome, current) {
       const { core, identity } = await opened;
       const nonce = fromHex(welcome.nonce);
-      if (!nonce || !current()) return;
-      const proof = tools.sign(identity.seed, HELLO_DOMAIN, concat(nonce, toUtf8(account)));
+      const to = fromHex(welcome.tracker);
+      if (!nonce || !to || !current()) return;
+      const proof = tools.sign(identity.seed, HELLO_DOMAIN, concat(nonce, to, toUtf8(account)));
       welcomed = welcome;
       tracker.greet(core.device, toHex(proof), options.label);
     },

@@ -172,9 +172,11 @@ static void claimed(void *context, int result, const struct store_row *row)
 
 static bool proof_is_good(const struct client *client, const uint8_t signature[SIGNATURE_BYTES])
 {
-    uint8_t room[KEY_BYTES + NODE_NAME_BYTES_MAX];
+    uint8_t room[KEY_BYTES + ID_BYTES + NODE_NAME_BYTES_MAX];
     struct writer w = writer_of(room, sizeof room);
     writer_put(&w, slice_of(client->nonce, sizeof client->nonce));
+    /* Names this tracker, so that another one cannot pass the proof on. */
+    writer_put(&w, slice_of(client->tracker->device, ID_BYTES));
     writer_put(&w, slice_text(client->name));
     return identity_verify(crypto_native(), client->device, SLICE("weaprous.hello.1"), writer_slice(&w),
                            signature);

@@ -85,8 +85,8 @@ function identityVectors() {
             name, authority: hex(ids.tracker), id: hex(o.channelId(ids.tracker, name)),
         })),
         hello: [{
-            seed: hex(seeds.alice), nonce: hex(nonce), account: 'alice',
-            proof: hex(o.sign(seeds.alice, o.DOMAIN.hello, concat(nonce, text('alice')))),
+            seed: hex(seeds.alice), nonce: hex(nonce), tracker: hex(ids.tracker), account: 'alice',
+            proof: hex(o.sign(seeds.alice, o.DOMAIN.hello, concat(nonce, ids.tracker, text('alice')))),
         }],
         certificates: [
             certificateVector('alice', certificates.alice, alice),

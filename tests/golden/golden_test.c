@@ -112,9 +112,10 @@ static void devices_channels_and_proofs_are_derived_alike(void **state)
     }
     json_array_foreach(vector_get(document, "hello"), i, item)
     {
-        uint8_t joined[128], proof[SIGNATURE_BYTES];
+        uint8_t joined[192], proof[SIGNATURE_BYTES];
         struct writer w = writer_of(joined, sizeof joined);
         writer_put(&w, vector_bytes(item, "nonce"));
+        writer_put(&w, vector_bytes(item, "tracker"));
         writer_put(&w, slice_text(vector_text(item, "account")));
         identity_sign(crypto, vector_bytes(item, "seed").ptr, SLICE("weaprous.hello.1"), writer_slice(&w),
                       proof);

@@ -147,7 +147,7 @@ export function signatureIsGood(deviceId, domain, bytes, signature) {
 }
 
 export function proofOf(device, welcome) {
-  const bytes = Buffer.concat([Buffer.from(welcome.nonce, "hex"), Buffer.from(welcome.account)]);
+  const bytes = Buffer.concat([Buffer.from(welcome.nonce, "hex"), Buffer.from(welcome.tracker, "hex"), Buffer.from(welcome.account)]);
   return device.sign("weaprous.hello.1", bytes).toString("hex");
 }
 

@@ -79,6 +79,7 @@ test("a false proof is refused, and so is the device of another account; the rig
     "another device's signature": { device: device.id, proof: proofOf(newDevice(), welcome) },
     "another device's id": { device: alice.device.id, proof: good },
     "another nonce": { device: device.id, proof: proofOf(device, { ...welcome, nonce: alice.welcome.nonce }) },
+    "another tracker": { device: device.id, proof: proofOf(device, { ...welcome, tracker: alice.device.id }) },
     "another account": { device: device.id, proof: proofOf(device, { ...welcome, account: "alice" }) },
     "one bit changed": { device: device.id, proof: (good[0] === "0" ? "1" : "0") + good.slice(1) },
     "too short": { device: device.id, proof: good.slice(2) },

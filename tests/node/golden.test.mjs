@@ -23,8 +23,8 @@ test("a seed gives the device that the vectors name", async () => {
 test("channel ids, proofs and certificates are written as the vectors say, and read back", async () => {
   const tools = await fresh();
   for (const { name, authority, id } of identity.channels) assert.equal(tools.channelId(authority, name), id, name);
-  for (const { seed, nonce, account, proof } of identity.hello) {
-    const signed = Buffer.concat([unhex(nonce), Buffer.from(account)]);
+  for (const { seed, nonce, tracker, account, proof } of identity.hello) {
+    const signed = Buffer.concat([unhex(nonce), unhex(tracker), Buffer.from(account)]);
     assert.equal(hex(tools.sign(unhex(seed), "weaprous.hello.1", signed)), proof);
   }
   for (const { name, account, device, authority, issued_s: issued, expires_s: expires, hex: bytes } of identity.certificates) {

@@ -99,7 +99,7 @@ async function device(cookie, { replica = true } = {}) {
     hooks: {
       welcome(next) {
         welcome = next;
-        const proof = tools.sign(seed, "weaprous.hello.1", concat(fromHex(next.nonce), toUtf8(next.account)));
+        const proof = tools.sign(seed, "weaprous.hello.1", concat(fromHex(next.nonce), fromHex(next.tracker), toUtf8(next.account)));
         tracker.greet(core.device, toHex(proof), "node:test");
       },
       online(certificate) {
