@@ -15,12 +15,13 @@ static uint64_t prefix_of(const uint8_t id[ID_BYTES])
     return v;
 }
 
-static int push_tip(struct node *n, struct author *a, const uint8_t id[ID_BYTES])
+static int push_tip(struct node *n, struct author *a, const uint8_t id[ID_BYTES], uint64_t time_ms)
 {
     int rc = grow(n->allocator, (void **)&a->prefixes, &a->prefixes_cap, a->tip + 1, sizeof *a->prefixes);
     if (rc < 0) return rc;
     a->prefixes[a->tip++] = prefix_of(id);
     memcpy(a->tip_id, id, ID_BYTES);
+    a->tip_ms = time_ms;
     return OK;
 }
 
@@ -93,7 +94,7 @@ static int accept(struct node *n, uint32_t channel, uint32_t author, struct blob
     struct author *a = &n->channels[channel]->authors[author];
     struct op *op = op_new(n, own ? OPS_MAX / 4 : OPS_RESERVE);
     if (!op) return ERR_BUSY;
-    int rc = push_tip(n, a, blob->id);
+    int rc = push_tip(n, a, blob->id, blob->entry.time_ms);
     if (rc < 0) {
         op_free(n, op);
         return rc;
@@ -145,6 +146,8 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
         fork_found(n, &c->authors[author]);
         return OK;
     }
+    /* Nobody puts a message before one that he has written already. */
+    if (tip > 0 && e.time_ms <= c->authors[author].tip_ms) return ERR_PROTOCOL;
     slice account;
     rc = check_kind(n, c, &e, &account);
     if (rc < 0) return rc;
@@ -175,6 +178,7 @@ int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body, uin
     if (body.len > NODE_BODY_BYTES_MAX) return ERR_TOO_LARGE;
     struct author *a = &c->authors[c->self];
     if (a->tip >= ENTRY_SEQ_MAX) return ERR_FULL;
+    uint64_t least_ms = n->clock_ms > a->tip_ms ? n->clock_ms : a->tip_ms;
     static const uint8_t zeros[ID_BYTES];
     uint64_t now_ms = n->now / MILLISECONDS;
     struct entry e = {
@@ -183,7 +187,7 @@ int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body, uin
         .author = n->device,
         .prev = a->tip ? a->tip_id : zeros,
         .seq = a->tip + 1,
-        .time_ms = now_ms > n->clock_ms ? now_ms : n->clock_ms + 1,
+        .time_ms = now_ms > least_ms ? now_ms : least_ms + 1,
         .body = body,
     };
     struct writer w = writer_of(n->plain, sizeof n->plain);
@@ -200,7 +204,7 @@ int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body, uin
     if (rc == OK) set_account(n, a, account);
     blob_release(n->allocator, blob);
     if (rc < 0) return rc;
-    n->clock_ms = e.time_ms;
+    if (e.time_ms > n->clock_ms) n->clock_ms = e.time_ms;
     *out_token = token;
     return OK;
 }
@@ -224,9 +228,10 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     uint8_t id[ID_BYTES];
     entry_id(n->crypto, &e, id);
     struct author *a = &c->authors[author];
-    int rc = push_tip(n, a, id);
+    int rc = push_tip(n, a, id, e.time_ms);
     if (rc < 0) return rc;
     a->have = a->tip;
+    a->have_ms = e.time_ms;
     memcpy(a->have_id, id, ID_BYTES);
     slice account;
     if (check_kind(n, c, &e, &account) == OK) set_account(n, a, account);
@@ -248,6 +253,7 @@ static void release(struct node *n, uint32_t channel, uint32_t author)
         if (a->ops_head == NONE) a->ops_tail = NONE;
         a->have = op->seq;
         memcpy(a->have_id, op->blob->id, ID_BYTES);
+        a->have_ms = op->blob->entry.time_ms;
         cache_put(n, channel, author, op->seq, op->blob);
         op_enqueue(n, op, OP_DELIVER);
         grew = true;
@@ -276,9 +282,11 @@ static void take_back(struct node *n, struct op *failed)
     if (before == NONE) {
         a->ops_head = NONE;
         memcpy(a->tip_id, a->have_id, ID_BYTES);
+        a->tip_ms = a->have_ms;
     } else {
         n->ops[before].next_of_author = NONE;
         memcpy(a->tip_id, n->ops[before].blob->id, ID_BYTES);
+        a->tip_ms = n->ops[before].blob->entry.time_ms;
     }
     a->ops_tail = before;
     a->tip = from - 1;

@@ -63,7 +63,8 @@ struct author {
     uint8_t *account;
     uint32_t have, tip;
     uint8_t have_id[ID_BYTES], tip_id[ID_BYTES];
-    uint64_t *prefixes; /* the first 8 bytes of the id of entry i+1; tip of them */
+    uint64_t have_ms, tip_ms; /* time_ms of those entries */
+    uint64_t *prefixes;       /* the first 8 bytes of the id of entry i+1; tip of them */
     uint32_t prefixes_cap;
     uint64_t version;      /* channel version at which `have` last grew */
     uint32_t newer, older; /* neighbours in the list by version */

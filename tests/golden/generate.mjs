@@ -153,6 +153,7 @@ function refusedEntries(list) {
         refused('seq 0', 2, alice({ seq: 0 }).bytes),
         refused('seq 2^64 - 1', 2, alice({ seq: 18446744073709551615n }).bytes),
         refused('a fork of seq 2', 2, alice({ seq: 2, prev: list[0].id, body: cbor([text('another second')]) }).bytes),
+        refused('not later than the one before', 2, alice({ time: TIME_MS + 1000 }).bytes),
         refused('a second JOIN', 2, alice({ kind: 1, body: cbor([certificates.alice]) }).bytes),
         refused('first entry without JOIN', 0, first({ kind: 3, body: cbor([text('hello')]) }).bytes),
         refused('JOIN with a prev', 0, first({ prev: fill(1) }).bytes),

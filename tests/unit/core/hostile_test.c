@@ -16,7 +16,8 @@ struct attacker {
     uint8_t seed[32], device[32], certificate[512];
     size_t certificate_len;
     struct link_self self;
-    int error; /* what the victim's node_receive said last */
+    int error;        /* what the victim's node_receive said last */
+    uint64_t step_ms; /* between one entry and the next */
     uint8_t said[200000];
     size_t said_len;
 };
@@ -84,6 +85,7 @@ static struct attacker *attack_as(struct world *w, const uint8_t *authority, con
     const struct crypto *c = crypto_native();
     uint8_t secret[32], ephemeral[32], plain[64];
     a->w = w;
+    a->step_ms = 1;
     memset(a->seed, 0x66, 32);
     memset(ephemeral, 0x55, 32);
     c->sign_public(NULL, a->device, a->seed);
@@ -149,7 +151,7 @@ static size_t write_entry(struct attacker *a, uint32_t kind, uint32_t seq, const
                       .author = a->device,
                       .prev = prev,
                       .seq = seq,
-                      .time_ms = a->w->now / 1000,
+                      .time_ms = a->w->now / 1000 + seq * a->step_ms,
                       .body = body},
                  back;
     struct writer w = writer_of(out, NODE_RECORD_BYTES_MAX);
@@ -248,6 +250,22 @@ static void a_fork_is_seen_kept_out_and_told(void **state)
     assert_int_equal(world_heard(a->w, 1, "two") + world_heard(a->w, 1, "six"), 0);
     assert_int_equal(a->w->places[1].warnings, 1);
     assert_int_equal(world_heard(a->w, 2, "one"), 1);
+    still_works(a->w);
+    end(a);
+}
+
+static void nobody_writes_into_his_own_past(void **state)
+{
+    (void)state;
+    uint8_t entry[NODE_RECORD_BYTES_MAX], body[600], join[32];
+    struct attacker *a = attack(victim(), true);
+    a->step_ms = 0;
+    send_entry(a, slice_of(entry, write_entry(a, ENTRY_JOIN, 1, zeros, join_body(a, body), entry, join)));
+    assert_int_equal(a->error, OK);
+    send_entry(a, slice_of(entry, write_entry(a, ENTRY_TEXT, 2, join, SLICE("\x81\x43old"), entry, NULL)));
+    assert_int_equal(a->error, ERR_PROTOCOL);
+    world_run(a->w, 2 * SECONDS);
+    assert_int_equal(world_heard(a->w, 1, "old"), 0);
     still_works(a->w);
     end(a);
 }
@@ -425,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_false_signature_closes_the_link),
         cmocka_unit_test(nobody_writes_in_anothers_name),
         cmocka_unit_test(a_fork_is_seen_kept_out_and_told),
+        cmocka_unit_test(nobody_writes_into_his_own_past),
         cmocka_unit_test(a_replay_is_taken_once),
         cmocka_unit_test(lies_about_what_is_held_stall_nobody),
         cmocka_unit_test(claims_about_authors_who_are_none_keep_nobody_out),
