@@ -430,7 +430,7 @@ static void tick_pipe(struct node *n, uint32_t slot)
         send_ping(n, p);
     else
         node_timer(n, due > p->ping_at ? due : p->ping_at);
-    if (sync_has_output(n, p)) pipe_wake(n, p);
+    if (serve_has_output(n, p)) pipe_wake(n, p);
 }
 
 void mesh_tick(struct node *n)

@@ -329,7 +329,7 @@ static bool transmit_one(struct node *n, struct pipe *p, struct writer *w)
         if (p->control.len == 0) buffer_reset(&p->control);
         return rc == OK;
     }
-    slice message = sync_next(n, p);
+    slice message = serve_next(n, p);
     return message.len > 0 && link_seal(&p->link, message, w) == OK;
 }
 
@@ -355,7 +355,7 @@ void node_done(struct node *n, uint64_t token, int result, slice bytes, usec now
     if (op->state == OP_STORING)
         feed_done(n, op, result);
     else if (op->state == OP_READING)
-        sync_read_done(n, op, result, bytes);
+        serve_read_done(n, op, result, bytes);
 }
 
 static void tick_ops(struct node *n)

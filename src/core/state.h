@@ -1,4 +1,5 @@
-/* state.h - what a node remembers, shared by node.c, channel.c, feed.c, sync.c and mesh.c; nobody else
+/* state.h - what a node remembers, shared by node.c, channel.c, feed.c, sync.c, want.c, serve.c and
+ * mesh.c; nobody else
  * includes it.
  *
  * Everything lives in tables of pointers or values that are addressed by index, because indices survive
@@ -290,18 +291,33 @@ int sync_message(struct node *n, struct pipe *p, struct message *m) BASE_CHECKED
 void sync_grew(struct node *n, uint32_t channel, uint32_t author);
 /* Received entries were lost again: ask for them anew after a pause. */
 void sync_lost(struct node *n, uint32_t channel, uint32_t author);
-void sync_read_done(struct node *n, struct op *op, int result, slice record);
 /* Makes room for an author who is there: forgets one of whom there are claims only and who is not being asked
  * for. False when there is none. */
 bool sync_make_room(struct node *n, struct channel *c);
-/* The next message for the link in n->plain, or empty. */
-slice sync_next(struct node *n, struct pipe *p);
-bool sync_has_output(const struct node *n, const struct pipe *p);
 /* After LEAVE: lets go of the channel once another device has everything. */
 void sync_leave(struct node *n, uint32_t channel);
 void sync_pipe_gone(struct node *n, struct pipe *p);
 void sync_tick(struct node *n);
 struct share *share_of(const struct pipe *p, uint32_t channel);
+
+/* want.c */
+/* What the other side says it holds of this author, 0 when nothing or not believed. */
+uint32_t want_claim(const struct share *s, uint32_t author);
+/* Somebody claims more of this author than is here: asks for it, now or soon. */
+void want_more(struct node *n, uint32_t channel, uint32_t author);
+/* Forgets the WANT that is under way. */
+void want_cancel(struct node *n, uint32_t channel, struct author *a);
+/* An entry of this author came over the link and was looked at. */
+void want_got(struct node *n, const struct pipe *p, uint32_t channel, uint32_t author);
+void want_tick(struct node *n, uint32_t channel);
+
+/* serve.c */
+/* Queues entries to be served; what is on its way already is not queued again. ERR_MEMORY, ERR_FULL. */
+int serve_add(struct node *n, struct pipe *p, struct share *s, struct request wanted) BASE_CHECKED;
+void serve_read_done(struct node *n, struct op *op, int result, slice record);
+/* The next message for the link in n->plain, or empty. */
+slice serve_next(struct node *n, struct pipe *p);
+bool serve_has_output(const struct node *n, const struct pipe *p);
 
 /* mesh.c */
 struct pipe *pipe_find(const struct node *n, uint32_t number);

@@ -1,0 +1,189 @@
+/* serve.c - what a link is given: own entries pushed, have-vectors, and what the other side asked for, read
+ * ahead from the shell's store. Nothing waits here but small requests: messages are made when the link has
+ * room. */
+#include <string.h>
+
+#include "core/state.h"
+
+/* Queues entries to be served; what is on its way already is not queued again. ERR_MEMORY, ERR_FULL. */
+int serve_add(struct node *n, struct pipe *p, struct share *s, struct request wanted)
+{
+    if (!s->requests) s->requests = alloc_array(n->allocator, REQUESTS_MAX, sizeof *s->requests);
+    if (!s->requests) return ERR_MEMORY;
+    for (uint32_t i = 0; i < s->requests_len; i++) {
+        const struct request *r = &s->requests[(s->requests_head + i) % REQUESTS_MAX];
+        if (r->author == wanted.author && r->from <= wanted.from && wanted.from <= r->upto) {
+            wanted.from = r->upto + 1;
+        }
+    }
+    if (wanted.from > wanted.upto) return OK;
+    if (s->requests_len == REQUESTS_MAX) return ERR_FULL;
+    s->requests[(s->requests_head + s->requests_len++) % REQUESTS_MAX] = wanted;
+    pipe_wake(n, p);
+    return OK;
+}
+
+static slice entry_message(struct node *n, const struct blob *blob)
+{
+    struct writer w = writer_of(n->plain, sizeof n->plain);
+    message_write_entry(&w, blob->wire);
+    return w.failed ? SLICE_EMPTY : writer_slice(&w);
+}
+
+/* Own entries to a link that has all the earlier ones. */
+static slice next_push(struct node *n, struct pipe *p, uint32_t channel, struct share *s)
+{
+    struct channel *c = n->channels[channel];
+    if (c->self == NONE || s->push == 0 || s->push > c->authors[c->self].have) return SLICE_EMPTY;
+    struct blob *blob = feed_cached(n, channel, c->self, s->push);
+    if (!blob) { /* a long burst: the rest comes from the disk; without room the other side will ask for it */
+        struct request rest = {c->self, s->push, c->authors[c->self].have};
+        s->push = 0;
+        (void)!serve_add(n, p, s, rest);
+        return SLICE_EMPTY;
+    }
+    s->push++;
+    return entry_message(n, blob);
+}
+
+static bool have_due(const struct channel *c, const struct share *s)
+{
+    return s->whole || (c->have_at == NEVER && s->version_sent < c->version);
+}
+
+static slice next_whole(struct node *n, struct channel *c, struct share *s)
+{
+    uint32_t pairs = 0, from = s->cursor, to = s->cursor;
+    for (; to < c->authors_len && pairs < MESSAGE_HAVE_PAIRS_MAX; to++)
+        pairs += c->authors[to].have > 0;
+    uint64_t flags = (s->whole_started ? 0 : HAVE_FIRST) | (to == c->authors_len ? HAVE_LAST : 0);
+    struct writer w = writer_of(n->plain, sizeof n->plain);
+    message_write_have(&w, c->id, flags, pairs);
+    for (uint32_t i = from; i < to; i++) {
+        if (c->authors[i].have > 0) message_write_pair(&w, c->authors[i].device, c->authors[i].have);
+    }
+    s->cursor = to;
+    s->whole_started = true;
+    s->whole = (flags & HAVE_LAST) == 0;
+    return w.failed ? SLICE_EMPTY : writer_slice(&w);
+}
+
+/* What changed since the last HAVE on this link, oldest change first, so that a cut-off piece can go on. */
+static slice next_changes(struct node *n, struct channel *c, struct share *s)
+{
+    uint32_t from = NONE, pairs = 0;
+    for (uint32_t i = c->newest; i != NONE && c->authors[i].version > s->version_sent;
+         i = c->authors[i].older)
+        from = i;
+    for (uint32_t i = from; i != NONE && pairs < MESSAGE_HAVE_PAIRS_MAX; i = c->authors[i].newer)
+        pairs++;
+    struct writer w = writer_of(n->plain, sizeof n->plain);
+    message_write_have(&w, c->id, 0, pairs);
+    for (uint32_t i = from; i != NONE && pairs > 0; i = c->authors[i].newer, pairs--) {
+        message_write_pair(&w, c->authors[i].device, c->authors[i].have);
+        s->version_sent = c->authors[i].version;
+    }
+    return w.failed || from == NONE ? SLICE_EMPTY : writer_slice(&w);
+}
+
+void serve_read_done(struct node *n, struct op *op, int result, slice record)
+{
+    struct pipe *p = op->pipe < n->pipes_cap ? n->pipes[op->pipe] : NULL;
+    if (p && p->serial == op->pipe_serial) {
+        for (uint32_t i = 0; i < p->window_len; i++) {
+            struct serve *slot = &p->window[(p->window_head + i) % SERVE_WINDOW];
+            if (slot->token != op->token) continue;
+            enum record_kind kind;
+            struct arrival arrival;
+            struct channel_record unused;
+            slice wire;
+            slot->token = 0;
+            if (result == OK && record_parse(record, &kind, &wire, &arrival, &unused) == OK &&
+                kind == RECORD_ENTRY) {
+                slot->blob = blob_new(n->allocator, n->crypto, wire, &arrival);
+            }
+            pipe_wake(n, p);
+        }
+    }
+    op_free(n, op);
+}
+
+/* Takes the next wanted entry into the window: from memory, or by a READ. False when there is none. */
+static bool serve_one(struct node *n, struct pipe *p)
+{
+    for (uint32_t tried = 0; tried < p->shares_len; tried++) {
+        uint32_t channel = (p->serve_channel + tried) % p->shares_len;
+        struct share *s = p->shares[channel];
+        if (!s || !s->active || s->requests_len == 0) continue;
+        struct request *r = &s->requests[s->requests_head];
+        struct serve *slot = &p->window[(p->window_head + p->window_len) % SERVE_WINDOW];
+        *slot = (struct serve){.channel = channel, .author = r->author, .seq = r->from};
+        struct blob *blob = feed_cached(n, channel, r->author, r->from);
+        if (blob) {
+            slot->blob = blob_keep(blob);
+        } else {
+            struct op *op = op_new(n, OPS_RESERVE);
+            if (!op) return false;
+            op->channel = channel;
+            op->author = r->author;
+            op->seq = r->from;
+            op->pipe = p->slot;
+            op->pipe_serial = p->serial;
+            op_enqueue(n, op, OP_READ);
+            slot->token = op->token;
+        }
+        p->window_len++;
+        if (r->from++ == r->upto) {
+            s->requests_head = (s->requests_head + 1) % REQUESTS_MAX;
+            s->requests_len--;
+            p->serve_channel = channel + 1;
+        }
+        return true;
+    }
+    return false;
+}
+
+static slice next_served(struct node *n, struct pipe *p)
+{
+    for (;;) {
+        while (p->window_len < SERVE_WINDOW && serve_one(n, p)) {
+        }
+        if (p->window_len == 0) return SLICE_EMPTY;
+        struct serve *slot = &p->window[p->window_head];
+        if (slot->token != 0) return SLICE_EMPTY; /* being read */
+        struct blob *blob = slot->blob;
+        slot->blob = NULL;
+        p->window_head = (p->window_head + 1) % SERVE_WINDOW;
+        p->window_len--;
+        if (!blob) continue;
+        slice message = entry_message(n, blob);
+        blob_release(n->allocator, blob);
+        return message;
+    }
+}
+
+slice serve_next(struct node *n, struct pipe *p)
+{
+    for (uint32_t i = 0; i < p->shares_len; i++) {
+        struct share *s = p->shares[i];
+        if (!s || !s->active) continue;
+        slice message = next_push(n, p, i, s);
+        if (message.len == 0 && have_due(n->channels[i], s)) {
+            message = s->whole ? next_whole(n, n->channels[i], s) : next_changes(n, n->channels[i], s);
+        }
+        if (message.len) return message;
+    }
+    return next_served(n, p);
+}
+
+bool serve_has_output(const struct node *n, const struct pipe *p)
+{
+    for (uint32_t i = 0; i < p->shares_len; i++) {
+        const struct share *s = p->shares[i];
+        if (!s || !s->active) continue;
+        const struct channel *c = n->channels[i];
+        if (have_due(c, s) || s->requests_len > 0) return true;
+        if (c->self != NONE && s->push > 0 && s->push <= c->authors[c->self].have) return true;
+    }
+    return p->window_len > 0 && p->window[p->window_head].token == 0;
+}
