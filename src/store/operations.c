@@ -84,6 +84,15 @@ static int query_end(struct query *q)
     return err;
 }
 
+/* For a statement that is to give one row: `err` is what became of reading it. ERR_NOT_FOUND without a row.
+ */
+static int query_end_row(struct query *q, int err)
+{
+    if (q->rc == SQLITE_DONE) err = ERR_NOT_FOUND;
+    int failed = query_end(q);
+    return failed ? failed : err;
+}
+
 /* For a statement that gives no rows. */
 static int query_run(struct query *q)
 {
@@ -126,11 +135,8 @@ static int account_get(struct sqlite_engine *engine, struct store_op *op)
         } else {
             err = ERR_MEMORY;
         }
-    } else if (q.rc == SQLITE_DONE) {
-        err = ERR_NOT_FOUND;
     }
-    int failed = query_end(&q);
-    return failed ? failed : err;
+    return query_end_row(&q, err);
 }
 
 static int session_add(struct sqlite_engine *engine, struct store_op *op)
@@ -160,11 +166,8 @@ static int session_get(struct sqlite_engine *engine, struct store_op *op)
         } else {
             err = ERR_MEMORY;
         }
-    } else if (q.rc == SQLITE_DONE) {
-        err = ERR_NOT_FOUND;
     }
-    int failed = query_end(&q);
-    return failed ? failed : err;
+    return query_end_row(&q, err);
 }
 
 static int session_extend(struct sqlite_engine *engine, struct store_op *op)
@@ -296,11 +299,8 @@ static int entry_get(struct sqlite_engine *engine, struct store_op *op)
             op->row.record = slice_of(room, record.len);
         else
             err = ERR_MEMORY;
-    } else if (q.rc == SQLITE_DONE) {
-        err = ERR_NOT_FOUND;
     }
-    int failed = query_end(&q);
-    return failed ? failed : err;
+    return query_end_row(&q, err);
 }
 
 void sqlite_run(struct sqlite_engine *engine, struct store_op *op)
