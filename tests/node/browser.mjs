@@ -1,6 +1,5 @@
 // The shell in real Chromium, without the page's drawing: a small server gives the worker and the client library
 // under a version of the test's choosing, and hands everything else on to a real `weaprous up`.
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
@@ -9,8 +8,8 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { root, wasmBytes } from "./load.mjs";
+import { startTracker } from "./program.mjs";
 
-const program = process.env.WEAPROUS ?? join(root, "build/release/weaprous");
 const PASSWORD = "correct horse battery staple";
 const PATIENCE_MS = 20_000;
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -21,24 +20,6 @@ async function bundle(file, version) {
   const entryPoints = [join(root, "client/node", file)];
   const result = await build({ entryPoints, bundle: true, write: false, format: "iife", globalName: "shell", define, logLevel: "error" });
   return result.outputFiles[0].contents;
-}
-
-async function startTracker(folder) {
-  const child = spawn(program, ["up", "--server-port", "0", "--data", folder], { stdio: ["ignore", "pipe", "pipe"] });
-  const port = await new Promise((resolve, reject) => {
-    let printed = "";
-    const deadline = setTimeout(() => reject(new Error(`no address within 20 s:\n${printed}`)), PATIENCE_MS);
-    const read = (bytes) => {
-      printed += bytes;
-      const found = /http:\/\/[\d.]+:(\d+)/.exec(printed);
-      if (found) resolve(Number(found[1])), clearTimeout(deadline);
-    };
-    child.stdout.on("data", read);
-    child.stderr.on("data", read);
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`the tracker ended with ${code}:\n${printed}`)));
-  });
-  return { child, port };
 }
 
 /** The server in front: `front.version` names what it serves, `front.reachable` whether /ws gets through. */

@@ -1,40 +1,26 @@
 // The shell's tracker socket and links against the real `weaprous up`: what a browser's worker does, without the
 // browser. Runs the program that WEAPROUS names, else the release build.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import WebSocket from "ws";
 import { instantiateWorld } from "./instances.mjs";
-import { loadModules, root } from "./load.mjs";
+import { loadModules } from "./load.mjs";
+import { startTracker } from "./program.mjs";
 import { createMemoryStore } from "./world.mjs";
 
 const { createTracker, createLinks, createShell, systemClock, toHex, fromHex, concat, toUtf8, cborEncode, cborDecode } =
   await loadModules("tracker", "links", "shell", "clock", "bytes", "cbor");
-const program = process.env.WEAPROUS ?? join(root, "build/release/weaprous");
 const PASSWORD = "correct horse battery staple";
 const folder = mkdtempSync(join(tmpdir(), "weaprous-node-"));
 const server = { port: 0, child: undefined };
 const devices = [];
 
 async function startServer() {
-  const child = spawn(program, ["up", "--server-port", String(server.port), "--data", folder], { stdio: ["ignore", "pipe", "pipe"] });
-  server.child = child;
-  server.port = await new Promise((resolve, reject) => {
-    let printed = "";
-    const deadline = setTimeout(() => reject(new Error(`no address within 20 s:\n${printed}`)), 20_000);
-    const read = (bytes) => {
-      printed += bytes;
-      const found = /http:\/\/[\d.]+:(\d+)/.exec(printed);
-      if (found) resolve(Number(found[1])), clearTimeout(deadline);
-    };
-    child.stdout.on("data", read);
-    child.stderr.on("data", read);
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`the tracker ended with ${code}:\n${printed}`)));
-  });
+  Object.assign(server, await startTracker(folder, server.port));
 }
 
 function killServer() {
