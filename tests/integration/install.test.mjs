@@ -1,0 +1,78 @@
+// What scripts/install puts on a system is enough for a C programmer: the program runs, and an example is compiled
+// against the installed library by its pkg-config file. Installs the build that WEAPROUS_BUILD names, else the
+// release build.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import http from "node:http";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const build = process.env.WEAPROUS_BUILD ?? join(root, "build/release");
+const prefix = mkdtempSync(join(tmpdir(), "weaprous-install-"));
+const PATIENCE_MS = 15_000;
+const run = (command, ...words) => execFileSync(command, words, { encoding: "utf8", env }).trim();
+let env = process.env;
+
+before(() => {
+  run("cmake", "--install", build, "--prefix", prefix);
+  const library = run("find", prefix, "-name", "libweaprous.so");
+  const description = run("find", prefix, "-name", "libweaprous.pc");
+  env = { ...process.env, LD_LIBRARY_PATH: dirname(library), PKG_CONFIG_PATH: dirname(description) };
+});
+after(() => rmSync(prefix, { recursive: true, force: true }));
+
+/** Starts the example; resolves with its address once it has printed it. */
+function start(program, t) {
+  const child = spawn(program, ["127.0.0.1", "0"], { env, stdio: ["ignore", "pipe", "inherit"] });
+  t.after(() => child.kill("SIGKILL"));
+  return new Promise((resolve, reject) => {
+    let printed = "";
+    const deadline = setTimeout(() => reject(new Error(`no address within ${PATIENCE_MS} ms: ${printed}`)), PATIENCE_MS);
+    child.stdout.on("data", (bytes) => {
+      printed += bytes;
+      const found = /127\.0\.0\.1:(\d+)/.exec(printed);
+      if (found) resolve(`http://127.0.0.1:${found[1]}`), clearTimeout(deadline);
+    });
+    child.once("exit", (code) => reject(new Error(`the example ended with ${code}: ${printed}`)));
+  });
+}
+
+function ask(address) {
+  return new Promise((resolve, reject) => {
+    http.get(address, { agent: false }, (answer) => {
+      let text = "";
+      answer.on("data", (bytes) => (text += bytes)).on("end", () => resolve({ status: answer.statusCode, text }));
+    }).on("error", reject);
+  });
+}
+
+test("the installed program runs, and nothing but the program, the library and its description is installed", () => {
+  assert.match(run(join(prefix, "bin/weaprous"), "version"), /\d+\.\d+\.\d+/);
+  assert.deepEqual(readdirSync(prefix).sort(), ["bin", "include", "lib"]);
+  assert.deepEqual(readdirSync(join(prefix, "include/weaprous")), ["weaprous.h"]);
+});
+
+// pkg-config alone is enough for the shared library; the static one is asked for by name, with what it needs itself.
+const STATIC = ["-Wl,-Bstatic", "-lweaprous", "-Wl,-Bdynamic", "-lcrypto"];
+for (const [kind, how] of [["shared", []], ["static", STATIC]]) {
+  test(`the example is compiled against the installed ${kind} library, and answers`, async (t) => {
+    const program = join(prefix, `hello-${kind}`);
+    const flags = run("pkg-config", "--cflags", "--libs", "libweaprous").split(/\s+/).flatMap((word) => (how.length && word === "-lweaprous" ? how : [word]));
+    run("cc", "-o", program, join(root, "examples/hello.c"), ...flags);
+    const needed = run("readelf", "-d", program);
+    assert.equal(needed.includes("libweaprous.so"), kind === "shared");
+    const { status, text } = await ask(`${await start(program, t)}/`);
+    assert.equal(status, 200);
+    assert.notEqual(text, "");
+  });
+}
+
+test("the shared library shows nothing but its public functions", () => {
+  const names = run("nm", "-D", "--defined-only", run("find", prefix, "-name", "libweaprous.so")).split("\n").map((line) => line.split(" ").at(-1));
+  assert.ok(names.length > 20);
+  assert.deepEqual(names.filter((name) => !name.startsWith("wr_")), []);
+});
