@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import WebSocket from "ws";
 import { instantiateWorld } from "./instances.mjs";
 import { loadModules } from "./load.mjs";
@@ -31,7 +31,6 @@ function killServer() {
 
 before(startServer);
 after(async () => {
-  for (const device of devices) device.stop();
   await killServer();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -150,6 +149,12 @@ async function device(cookie, { replica = true } = {}) {
   return made;
 }
 const text = (wanted) => (log) => log.texts.find((entry) => entry.text === wanted);
+
+// Whoever stays on line hands on what others wrote, so each test is left by its own devices: the next one
+// may then say by whom a message came.
+afterEach(() => {
+  for (const each of devices.splice(0)) each.stop();
+});
 
 test("a device is certified under its account's name", async () => {
   const an = await device(await register("an"));
