@@ -4,13 +4,12 @@
  * in exactly one answer. */
 #include "tracker/state.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
-#include "tracker/fold.h"
+#include "account/fold.h"
 #include "tracker/socket.h"
 
 struct attempt {

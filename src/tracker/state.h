@@ -11,8 +11,8 @@
 #include "core/node.h"
 #include "store/store.h"
 #include "tracker/handles.h"
-#include "tracker/passwords.h"
-#include "tracker/throttle.h"
+#include "account/passwords.h"
+#include "account/throttle.h"
 #include "tracker/tracker.h"
 
 enum {

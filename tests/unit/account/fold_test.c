@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/utf8.h"
-#include "tracker/fold.h"
+#include "account/fold.h"
 
 static bool same(const char *a, const char *b)
 {

@@ -1,4 +1,4 @@
-#include "tracker/fold.h"
+#include "account/fold.h"
 
 #include "base/buffer.h"
 #include "base/utf8.h"

@@ -1,4 +1,4 @@
-#include "tracker/rates.h"
+#include "base/rates.h"
 
 #include <string.h>
 

@@ -10,10 +10,10 @@
  * Registration has a bucket by address: 300 at once, then one a second.
  *
  * Rules: as rates.h. */
-#ifndef TRACKER_THROTTLE_H
-#define TRACKER_THROTTLE_H
+#ifndef ACCOUNT_THROTTLE_H
+#define ACCOUNT_THROTTLE_H
 
-#include "tracker/rates.h"
+#include "base/rates.h"
 
 struct throttle {
     struct rates addresses, names, known, registrations;

@@ -9,8 +9,8 @@
  * a full one, so that only helps whoever is the least throttled.
  *
  * Rules: pure functions of time; now_ms must not go backwards (a smaller value counts as the last one). */
-#ifndef TRACKER_RATES_H
-#define TRACKER_RATES_H
+#ifndef BASE_RATES_H
+#define BASE_RATES_H
 
 #include "base/alloc.h"
 #include "base/err.h"

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tracker/passwords.h"
+#include "account/passwords.h"
 
 struct outcome {
     int ran, result;

@@ -1,5 +1,5 @@
 /* Made by fold_table.mjs; not edited by hand. */
-#include "tracker/fold.h"
+#include "account/fold.h"
 
 // clang-format off
 const struct fold_row fold_table[] = {

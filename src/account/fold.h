@@ -6,8 +6,8 @@
  * Jose is another name. Digits stay digits (l33t is not leet). Ideas from UTS 39 (skeletons), not its data.
  *
  * Rules: pure; no allocation. */
-#ifndef TRACKER_FOLD_H
-#define TRACKER_FOLD_H
+#ifndef ACCOUNT_FOLD_H
+#define ACCOUNT_FOLD_H
 
 #include "base/err.h"
 #include "base/slice.h"

@@ -1,4 +1,4 @@
-#include "tracker/throttle.h"
+#include "account/throttle.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "tracker/passwords.h"
+#include "account/passwords.h"
 
 #include <sodium.h>
 #include <stdlib.h>

@@ -8,8 +8,8 @@
  *   Memory: passwords and hashes are copied; copies of passwords are wiped.
  *   Stop:   passwords_stop ends what waits with ERR_CLOSED and refuses more; then run the loop until
  *           passwords_running is false. */
-#ifndef TRACKER_PASSWORDS_H
-#define TRACKER_PASSWORDS_H
+#ifndef ACCOUNT_PASSWORDS_H
+#define ACCOUNT_PASSWORDS_H
 
 #include <uv.h>
 

@@ -25,7 +25,7 @@ for (let c = 0xaa; c < 0xffe0; c++) {
 const lines = [];
 for (let i = 0; i < rows.length; i += 4) lines.push(`    ${rows.slice(i, i + 4).join(" ")}`);
 console.log(`/* Made by fold_table.mjs; not edited by hand. */
-#include "tracker/fold.h"
+#include "account/fold.h"
 
 // clang-format off
 const struct fold_row fold_table[] = {
