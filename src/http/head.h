@@ -35,7 +35,12 @@ struct http_field {
     struct http_span name, value;
 };
 
-enum http_body { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED };
+enum http_body {
+    HTTP_BODY_NONE,
+    HTTP_BODY_LENGTH,
+    HTTP_BODY_CHUNKED,
+    HTTP_BODY_UNTIL_CLOSE, /* only of an answer */
+};
 
 struct http_head {
     struct http_span method;

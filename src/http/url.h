@@ -1,9 +1,10 @@
-/* url.h - percent-encoding, queries and forms, and the authority of a URL. */
+/* url.h - URLs of http and ws (RFC 3986, RFC 9110 4.2), percent-encoding, queries and forms.
+ *
+ * Rules: nothing allocates but a buffer that the caller gives; slices borrow the text. */
 #ifndef HTTP_URL_H
 #define HTTP_URL_H
 
-#include "base/err.h"
-#include "base/slice.h"
+#include "base/buffer.h"
 
 /* Decodes %XX, and '+' to a space when plus is true, into `out`, which has room for text.len bytes (and may
  * be text.ptr itself). ERR_MALFORMED for a bad escape or one that gives a NUL. */
@@ -20,5 +21,31 @@ bool url_authority_valid(slice authority);
 /* True when an Origin ("http://host:port") names this authority: same host without case, same port, where a
  * missing port is the scheme's own. */
 bool url_origin_matches(slice origin, slice authority);
+
+enum url_scheme { URL_HTTP, URL_HTTPS, URL_WS, URL_WSS };
+
+struct url {
+    enum url_scheme scheme;
+    bool secure;     /* https, wss */
+    bool host_is_v6; /* the host is an IPv6 address; it stands here without its brackets */
+    uint16_t port;   /* the scheme's own when there was none */
+    slice host;      /* to be looked up; not empty */
+    slice authority; /* for Host: host[:port] as written, without a port that is the scheme's own */
+    slice path;      /* still encoded; begins with '/', which also stands for an empty one */
+    slice query;     /* without '?' */
+    bool has_query;
+};
+
+/* Reads an absolute URL; a fragment is dropped. ERR_PROTOCOL: another scheme. ERR_MALFORMED: a user part (it
+ * would send a password in clear, or deceive), no host, a bad port or address, port 0, or a character that
+ * must be encoded. */
+int url_parse(slice text, struct url *out) BASE_CHECKED;
+/* Appends path and query: what stands in a request line. */
+void url_target_write(struct buffer *out, const struct url *url);
+
+/* Percent-encodes all that may not stand in a path as it is; '/' stays. For a path on its way into a URL. */
+void url_encode_path(struct buffer *out, slice path);
+/* Percent-encodes all but letters, digits and "-._~": for a name or value in a query, or one segment. */
+void url_encode_component(struct buffer *out, slice text);
 
 #endif

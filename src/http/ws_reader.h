@@ -20,18 +20,25 @@ struct ws_reader {
     uint8_t head_len; /* bytes of a head that did not arrive at once */
     uint8_t kind;     /* WS_TEXT or WS_BINARY while a message is under way, else 0 */
     bool in_frame;
-    bool expects_mask; /* true in a server: clients mask, servers do not (5.1) */
-    bool given;        /* the buffers were given out by the last call */
+    bool expects_mask;      /* true in a server: clients mask, servers do not (5.1) */
+    bool allows_compressed; /* permessage-deflate was agreed on */
+    bool compressed;        /* the message under way is */
+    bool given;             /* the buffers were given out by the last call */
 };
 
 struct ws_event {
     enum ws_opcode opcode; /* WS_TEXT, WS_BINARY (whole messages), WS_PING, WS_PONG, WS_CLOSE */
-    slice payload;         /* WS_CLOSE: the reason, UTF-8 */
-    unsigned close_code;   /* WS_CLOSE: 1005 when there was none */
+    slice payload;         /* WS_CLOSE: the reason, UTF-8; WS_TEXT: UTF-8 unless compressed */
+    bool compressed; /* a message to be inflated (RFC 7692 7.2.2); a text is to be checked for UTF-8 then */
+    unsigned close_code; /* WS_CLOSE: 1005 when there was none */
 };
 
 void ws_reader_init(struct ws_reader *r, const struct allocator *allocator, size_t message_bytes_max,
                     bool expects_mask);
+/* permessage-deflate was agreed on (ws_deflate.h): compressed messages are given out, as they came, instead
+ * of refused. The limit of a message then counts its compressed bytes; the caller has to bound what it
+ * inflates. */
+void ws_reader_allow_compressed(struct ws_reader *r);
 void ws_reader_deinit(struct ws_reader *r);
 
 /* Takes bytes off the input (*bytes, *len) until something is complete. OK: *out is; its payload lives until
