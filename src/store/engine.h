@@ -44,5 +44,9 @@ void sqlite_run(struct sqlite_engine *engine, struct store_op *op);
 int sqlite_secret(struct sqlite_engine *engine, const char *name,
                   uint8_t secret[STORE_SECRET_BYTES]) BASE_CHECKED;
 int sqlite_each_record(struct sqlite_engine *engine, store_visit *visit, void *context) BASE_CHECKED;
+int sqlite_host_channel(struct sqlite_engine *engine, slice name, uint64_t time_ms) BASE_CHECKED;
+int sqlite_each_hosted(struct sqlite_engine *engine, store_visit *visit, void *context) BASE_CHECKED;
+int sqlite_each_account(struct sqlite_engine *engine, uint64_t time_ms, store_account_visit *visit,
+                        void *context) BASE_CHECKED;
 
 #endif

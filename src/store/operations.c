@@ -5,14 +5,19 @@
 #include <string.h>
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
-    [STATEMENT_ACCOUNT_ADD] = "INSERT INTO accounts (name, key, secret, created_ms) VALUES (?1, ?2, ?3, ?4)",
+    [STATEMENT_ACCOUNT_ADD] = "INSERT INTO accounts (id, name, key, secret, created_ms) VALUES ("
+                              " 1 + max(coalesce((SELECT max(id) FROM accounts), 0),"
+                              " coalesce((SELECT max(id) FROM removed_accounts), 0)), ?1, ?2, ?3, ?4)",
     [STATEMENT_ACCOUNT_GET] = "SELECT id, name, secret FROM accounts WHERE key = ?1",
+    [STATEMENT_ACCOUNT_SECRET] = "UPDATE accounts SET secret = ?2 WHERE key = ?1 RETURNING id",
+    [STATEMENT_ACCOUNT_REMOVE] = "DELETE FROM accounts WHERE key = ?1 RETURNING id",
     [STATEMENT_SESSION_ADD] =
         "INSERT INTO sessions (token, account, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4)",
     [STATEMENT_SESSION_GET] = "SELECT s.account, a.name, s.expires_ms FROM sessions s"
                               " JOIN accounts a ON a.id = s.account WHERE s.token = ?1 AND s.expires_ms > ?2",
     [STATEMENT_SESSION_EXTEND] = "UPDATE sessions SET expires_ms = max(expires_ms, ?2) WHERE token = ?1",
     [STATEMENT_SESSION_REMOVE] = "DELETE FROM sessions WHERE token = ?1",
+    [STATEMENT_SESSION_END_ALL] = "DELETE FROM sessions WHERE account = ?1",
     [STATEMENT_SESSION_PURGE] = "DELETE FROM sessions WHERE expires_ms <= ?1",
     [STATEMENT_DEVICE_GET] = "SELECT account, certificate, expires_ms FROM devices WHERE device = ?1",
     [STATEMENT_DEVICE_COUNT] = "SELECT count(*) FROM devices WHERE account = ?1",
@@ -139,6 +144,34 @@ static int account_get(struct sqlite_engine *engine, struct store_op *op)
     return query_end_row(&q, err);
 }
 
+/* For a statement that changes one account and gives its number back. It has done so only when it was run to
+ * its end. */
+static int account_change(struct query *q, struct store_op *op)
+{
+    bool found = query_row(q);
+    if (found) {
+        op->row.account = sqlite3_column_int64(q->statement, 0);
+        query_row(q);
+        return query_end(q);
+    }
+    return query_end_row(q, OK);
+}
+
+static int account_secret(struct sqlite_engine *engine, struct store_op *op)
+{
+    struct query q = query_of(engine, STATEMENT_ACCOUNT_SECRET);
+    bind_text(&q, op->row.key);
+    bind_text(&q, op->row.secret);
+    return account_change(&q, op);
+}
+
+static int account_remove(struct sqlite_engine *engine, struct store_op *op)
+{
+    struct query q = query_of(engine, STATEMENT_ACCOUNT_REMOVE);
+    bind_text(&q, op->row.key);
+    return account_change(&q, op);
+}
+
 static int session_add(struct sqlite_engine *engine, struct store_op *op)
 {
     struct query q = query_of(engine, STATEMENT_SESSION_ADD);
@@ -183,6 +216,15 @@ static int session_remove(struct sqlite_engine *engine, struct store_op *op)
     struct query q = query_of(engine, STATEMENT_SESSION_REMOVE);
     bind_bytes(&q, op->row.token, STORE_ID_BYTES);
     return query_run(&q);
+}
+
+static int session_end_all(struct sqlite_engine *engine, struct store_op *op)
+{
+    struct query q = query_of(engine, STATEMENT_SESSION_END_ALL);
+    bind_number(&q, (uint64_t)op->row.account);
+    int err = query_run(&q);
+    if (!err) op->row.seq = (uint64_t)sqlite3_changes(engine->db);
+    return err;
 }
 
 static int session_purge(struct sqlite_engine *engine, struct store_op *op)
@@ -306,12 +348,21 @@ static int entry_get(struct sqlite_engine *engine, struct store_op *op)
 void sqlite_run(struct sqlite_engine *engine, struct store_op *op)
 {
     static int (*const runs[STORE_KIND_COUNT])(struct sqlite_engine *, struct store_op *) = {
-        [STORE_ACCOUNT_ADD] = account_add,       [STORE_ACCOUNT_GET] = account_get,
-        [STORE_SESSION_ADD] = session_add,       [STORE_SESSION_GET] = session_get,
-        [STORE_SESSION_EXTEND] = session_extend, [STORE_SESSION_REMOVE] = session_remove,
-        [STORE_SESSION_PURGE] = session_purge,   [STORE_DEVICE_CLAIM] = device_claim,
-        [STORE_CHANNEL_PUT] = channel_put,       [STORE_ENTRY_PUT] = entry_put,
-        [STORE_ENTRY_REPLACE] = entry_replace,   [STORE_ENTRY_GET] = entry_get,
+        [STORE_ACCOUNT_ADD] = account_add,
+        [STORE_ACCOUNT_GET] = account_get,
+        [STORE_ACCOUNT_SECRET] = account_secret,
+        [STORE_ACCOUNT_REMOVE] = account_remove,
+        [STORE_SESSION_ADD] = session_add,
+        [STORE_SESSION_GET] = session_get,
+        [STORE_SESSION_EXTEND] = session_extend,
+        [STORE_SESSION_REMOVE] = session_remove,
+        [STORE_SESSION_END_ALL] = session_end_all,
+        [STORE_SESSION_PURGE] = session_purge,
+        [STORE_DEVICE_CLAIM] = device_claim,
+        [STORE_CHANNEL_PUT] = channel_put,
+        [STORE_ENTRY_PUT] = entry_put,
+        [STORE_ENTRY_REPLACE] = entry_replace,
+        [STORE_ENTRY_GET] = entry_get,
     };
     op->result = runs[op->kind](engine, op);
 }
@@ -362,4 +413,49 @@ int sqlite_each_record(struct sqlite_engine *engine, store_visit *visit, void *c
     return err ? err
                : visit_all(engine, "SELECT record FROM entries ORDER BY channel, author, seq", visit,
                            context);
+}
+
+int sqlite_host_channel(struct sqlite_engine *engine, slice name, uint64_t time_ms)
+{
+    struct query q = {.db = engine->db, .next = 1};
+    q.rc = sqlite3_prepare_v2(engine->db,
+                              "INSERT INTO hosted_channels (name, created_ms) VALUES (?1, ?2)"
+                              " ON CONFLICT DO NOTHING",
+                              -1, &q.statement, NULL);
+    bind_text(&q, name);
+    bind_number(&q, time_ms);
+    int err = query_run(&q);
+    sqlite3_finalize(q.statement);
+    return err;
+}
+
+int sqlite_each_hosted(struct sqlite_engine *engine, store_visit *visit, void *context)
+{
+    return visit_all(engine, "SELECT name FROM hosted_channels ORDER BY id", visit, context);
+}
+
+int sqlite_each_account(struct sqlite_engine *engine, uint64_t time_ms, store_account_visit *visit,
+                        void *context)
+{
+    struct query q = {.db = engine->db, .next = 1};
+    q.rc = sqlite3_prepare_v2(
+        engine->db,
+        "SELECT id, name, secret, created_ms,"
+        " (SELECT count(*) FROM sessions WHERE account = accounts.id AND expires_ms > ?1),"
+        " (SELECT count(*) FROM devices WHERE account = accounts.id) FROM accounts ORDER BY key",
+        -1, &q.statement, NULL);
+    bind_number(&q, time_ms);
+    int err = OK;
+    while (!err && query_row(&q)) {
+        struct store_account account = {.account = sqlite3_column_int64(q.statement, 0),
+                                        .name = column_bytes(&q, 1),
+                                        .secret = column_bytes(&q, 2),
+                                        .created_ms = (uint64_t)sqlite3_column_int64(q.statement, 3),
+                                        .sessions = (uint64_t)sqlite3_column_int64(q.statement, 4),
+                                        .devices = (uint64_t)sqlite3_column_int64(q.statement, 5)};
+        err = visit(context, &account);
+    }
+    int failed = query_end(&q);
+    sqlite3_finalize(q.statement);
+    return failed ? failed : err;
 }

@@ -18,6 +18,16 @@ const char *const sqlite_schema_steps[] = {
     "CREATE TABLE entries (channel BLOB NOT NULL, author BLOB NOT NULL, seq INTEGER NOT NULL,"
     " kind INTEGER NOT NULL, place_ms INTEGER NOT NULL, record BLOB NOT NULL,"
     " PRIMARY KEY (channel, author, seq));",
+    /* 2: accounts can be removed, in one statement; more channels than the first one */
+    "CREATE TABLE removed_accounts (id INTEGER PRIMARY KEY);"
+    "CREATE INDEX sessions_by_account ON sessions(account);"
+    "CREATE TRIGGER account_removed BEFORE DELETE ON accounts BEGIN"
+    " DELETE FROM sessions WHERE account = old.id;"
+    " DELETE FROM devices WHERE account = old.id;"
+    " INSERT INTO removed_accounts (id) VALUES (old.id);"
+    " END;"
+    "CREATE TABLE hosted_channels (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+    " created_ms INTEGER NOT NULL);",
 };
 
 const int sqlite_schema_version = sizeof sqlite_schema_steps / sizeof sqlite_schema_steps[0];

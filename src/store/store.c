@@ -96,6 +96,22 @@ int store_each_record(struct store *store, store_visit *visit, void *context)
     return store->started ? ERR_WRONG_STATE : sqlite_each_record(store->engine, visit, context);
 }
 
+int store_host_channel(struct store *store, slice name, uint64_t time_ms)
+{
+    if (!name.len || name.len > STORE_TEXT_BYTES_MAX) return ERR_INVALID;
+    return store->started ? ERR_WRONG_STATE : sqlite_host_channel(store->engine, name, time_ms);
+}
+
+int store_each_hosted(struct store *store, store_visit *visit, void *context)
+{
+    return store->started ? ERR_WRONG_STATE : sqlite_each_hosted(store->engine, visit, context);
+}
+
+int store_each_account(struct store *store, uint64_t time_ms, store_account_visit *visit, void *context)
+{
+    return store->started ? ERR_WRONG_STATE : sqlite_each_account(store->engine, time_ms, visit, context);
+}
+
 /* Runs the batch inside one transaction. An error of one operation is its own affair, unless the engine gave
  * up the transaction over it: then nothing of the batch took effect. */
 static int run_together(struct store *store, struct store_op *batch)
@@ -177,11 +193,14 @@ static bool row_is_valid(enum store_kind kind, const struct store_row *row)
         return false;
     switch (kind) {
     case STORE_ACCOUNT_ADD:
-    case STORE_ACCOUNT_GET: return row->key.len > 0;
+    case STORE_ACCOUNT_GET:
+    case STORE_ACCOUNT_SECRET:
+    case STORE_ACCOUNT_REMOVE: return row->key.len > 0;
     case STORE_SESSION_ADD:
     case STORE_SESSION_GET:
     case STORE_SESSION_EXTEND:
     case STORE_SESSION_REMOVE: return row->token != NULL;
+    case STORE_SESSION_END_ALL: return row->account > 0;
     case STORE_SESSION_PURGE: return true;
     case STORE_DEVICE_CLAIM: return row->device && row->account > 0;
     case STORE_CHANNEL_PUT: return row->channel != NULL;
@@ -251,6 +270,21 @@ int store_submit(struct store *store, enum store_kind kind, const struct store_r
     pthread_mutex_unlock(&store->lock);
     if (err) op_free(op);
     return err;
+}
+
+int store_run(struct store *store, enum store_kind kind, const struct store_row *row, store_done *done,
+              void *context)
+{
+    if (store->started) return ERR_WRONG_STATE;
+    if (!row_is_valid(kind, row)) return ERR_INVALID;
+    struct store_op *op = op_new(kind, row);
+    if (!op) return ERR_MEMORY;
+    op->next = NULL;
+    run_batch(store, op, &store->stats);
+    int result = op->result;
+    if (done) done(context, result, &op->row);
+    op_free(op);
+    return result;
 }
 
 size_t store_complete(struct store *store)

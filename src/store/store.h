@@ -65,16 +65,36 @@ int store_each_record(struct store *store, store_visit *visit, void *context) BA
 /* From now on store_submit. ERR_MEMORY, ERR_IO (no thread). */
 int store_start(struct store *store) BASE_CHECKED;
 
+/* Channels that the tracker is to host besides its first one, by name. Adding one that is there is OK. */
+int store_host_channel(struct store *store, slice name, uint64_t time_ms) BASE_CHECKED;
+/* Visits the names in the order in which they were added; as store_each_record. */
+int store_each_hosted(struct store *store, store_visit *visit, void *context) BASE_CHECKED;
+
+struct store_account {
+    int64_t account;
+    slice name, secret; /* valid during the visit */
+    uint64_t created_ms;
+    uint64_t sessions, devices; /* how many: sessions that are not over, device certificates */
+};
+/* Visits all accounts by name; a result other than OK ends the walk and is returned. time_ms: now. */
+typedef int store_account_visit(void *context, const struct store_account *account);
+int store_each_account(struct store *store, uint64_t time_ms, store_account_visit *visit,
+                       void *context) BASE_CHECKED;
+
 /* --- operations --- */
 
 /* Which fields of store_row go in and come out. Not named: ignored. */
 enum store_kind {
     STORE_ACCOUNT_ADD = 1, /* name, key, secret, time_ms -> account. ERR_EXISTS: the key is taken */
     STORE_ACCOUNT_GET,     /* key -> account, name, secret. ERR_NOT_FOUND */
+    STORE_ACCOUNT_SECRET,  /* key, secret -> account. ERR_NOT_FOUND */
+    STORE_ACCOUNT_REMOVE,  /* key -> account. ERR_NOT_FOUND. Its sessions and device certificates go with it;
+                              its number is never given again */
     STORE_SESSION_ADD,     /* token, account, time_ms, expires_ms */
     STORE_SESSION_GET,     /* token, time_ms -> account, name, expires_ms. ERR_NOT_FOUND, also when expired */
     STORE_SESSION_EXTEND,  /* token, expires_ms; fine when it is gone */
     STORE_SESSION_REMOVE,  /* token; fine when it is gone */
+    STORE_SESSION_END_ALL, /* account -> seq: how many it had */
     STORE_SESSION_PURGE,   /* time_ms: removes what has expired */
     STORE_DEVICE_CLAIM,  /* device, account, record (a certificate), time_ms, expires_ms, renew_ms -> record,
                             expires_ms. Binds the device to the account. A certificate that is kept already
@@ -106,6 +126,10 @@ typedef void store_done(void *context, int result, const struct store_row *row);
  * store_close, never in here. ERR_FULL: too much is waiting, nothing was queued; ERR_INVALID, ERR_MEMORY. */
 int store_submit(struct store *store, enum store_kind kind, const struct store_row *row, store_done *done,
                  void *context) BASE_CHECKED;
+/* Carries out one operation on the caller's thread, before store_start or without it; `done` (may be NULL)
+ * runs before this returns its result. For programs that do one thing and end. */
+int store_run(struct store *store, enum store_kind kind, const struct store_row *row, store_done *done,
+              void *context) BASE_CHECKED;
 /* Runs `done` for what is finished; those may submit again. Returns how many ran. */
 size_t store_complete(struct store *store);
 
