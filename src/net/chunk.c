@@ -1,18 +1,28 @@
 #include "net/chunk.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const size_t pooled_cap = CHUNK_BYTES - sizeof(struct chunk);
+
+static struct chunk *take_free(struct chunk **list, size_t *len)
+{
+    struct chunk *c = *list;
+    *list = c->next;
+    --*len;
+    return c;
+}
 
 static struct chunk *chunk_new(struct chunk_pool *pool, size_t cap)
 {
     struct chunk *c;
-    if (cap <= pooled_cap && cap > 0 && pool->free) {
-        c = pool->free;
-        pool->free = c->next;
-        pool->len--;
+    if (cap == 0 && pool->free_links) {
+        c = take_free(&pool->free_links, &pool->links_len);
+    } else if (cap <= pooled_cap && cap > 0 && pool->free) {
+        c = take_free(&pool->free, &pool->len);
     } else {
         if (cap > 0 && cap < pooled_cap) cap = pooled_cap;
         c = malloc(sizeof *c + cap);
@@ -22,28 +32,43 @@ static struct chunk *chunk_new(struct chunk_pool *pool, size_t cap)
     c->next = NULL;
     c->ptr = c->data;
     c->len = 0;
+    c->kind = CHUNK_OWN;
     return c;
+}
+
+static void give_free(struct chunk **list, size_t *len, struct chunk *c)
+{
+    c->next = *list;
+    *list = c;
+    ++*len;
 }
 
 static void chunk_free(struct chunk_pool *pool, struct chunk *c)
 {
-    if (c->cap != pooled_cap || pool->len >= CHUNK_POOL_MAX) {
+    if (c->kind == CHUNK_SHARED) shared_bytes_release(c->owner.shared);
+    if (c->kind == CHUNK_FILE) shared_file_release(c->owner.file);
+    if (c->cap == pooled_cap && pool->len < CHUNK_POOL_MAX)
+        give_free(&pool->free, &pool->len, c);
+    else if (c->cap == 0 && pool->links_len < CHUNK_LINKS_MAX)
+        give_free(&pool->free_links, &pool->links_len, c);
+    else
         free(c);
-        return;
+}
+
+static void free_all(struct chunk *list)
+{
+    while (list) {
+        struct chunk *c = list;
+        list = c->next;
+        free(c);
     }
-    c->next = pool->free;
-    pool->free = c;
-    pool->len++;
 }
 
 void chunk_pool_deinit(struct chunk_pool *pool)
 {
-    while (pool->free) {
-        struct chunk *c = pool->free;
-        pool->free = c->next;
-        free(c);
-    }
-    pool->len = 0;
+    free_all(pool->free);
+    free_all(pool->free_links);
+    *pool = (struct chunk_pool){0};
 }
 
 static void append(struct chunk_queue *queue, struct chunk *c)
@@ -53,6 +78,7 @@ static void append(struct chunk_queue *queue, struct chunk *c)
     else
         queue->first = c;
     queue->last = c;
+    queue->bytes += c->len;
 }
 
 static size_t room_at_end(const struct chunk *c)
@@ -97,8 +123,79 @@ int chunk_put_static(struct chunk_pool *pool, struct chunk_queue *queue, slice b
     if (!c) return ERR_MEMORY;
     c->ptr = bytes.ptr;
     c->len = bytes.len;
-    queue->bytes += bytes.len;
+    c->kind = CHUNK_STATIC;
     append(queue, c);
+    return OK;
+}
+
+int chunk_put_shared(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_bytes *bytes)
+{
+    /* One message for many: a link costs less than a chunk for each. The second message of a turn opens a
+     * chunk, which the third and all others share: so 16 messages are two pieces and not 16. */
+    if (bytes->len == 0) return OK;
+    if (bytes->len < CHUNK_BORROW_MIN && queue->last) return chunk_put(pool, queue, shared_slice(bytes));
+    struct chunk *c = chunk_new(pool, 0);
+    if (!c) return ERR_MEMORY;
+    c->ptr = bytes->bytes;
+    c->len = bytes->len;
+    c->kind = CHUNK_SHARED;
+    c->owner.shared = shared_bytes_hold(bytes);
+    append(queue, c);
+    return OK;
+}
+
+int chunk_put_file(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_file *file,
+                   uint64_t offset, size_t len)
+{
+    if (len == 0) return OK;
+    struct chunk *c = chunk_new(pool, 0);
+    if (!c) return ERR_MEMORY;
+    c->ptr = NULL;
+    c->len = len;
+    c->kind = CHUNK_FILE;
+    c->offset = offset;
+    c->owner.file = shared_file_hold(file);
+    append(queue, c);
+    return OK;
+}
+
+int chunk_read(const struct chunk *c, uint8_t *out, size_t n)
+{
+    assert(c->kind == CHUNK_FILE && n <= c->len);
+    for (size_t done = 0; done < n;) {
+        ssize_t got = pread(c->owner.file->fd, out + done, n - done, (off_t)(c->offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return ERR_IO;
+        if (got == 0) return ERR_CORRUPT;
+        done += (size_t)got;
+    }
+    return OK;
+}
+
+int chunk_load(struct chunk_pool *pool, struct chunk_queue *queue, struct chunk *before, struct chunk **c,
+               size_t n)
+{
+    struct chunk *range = *c;
+    struct chunk *own = chunk_new(pool, n);
+    if (!own) return ERR_MEMORY;
+    int rc = chunk_read(range, own->data, n);
+    if (rc < 0) {
+        chunk_free(pool, own);
+        return rc;
+    }
+    own->len = n;
+    own->next = range->len == n ? range->next : range;
+    if (before)
+        before->next = own;
+    else
+        queue->first = own;
+    range->len -= n;
+    range->offset += n;
+    if (range->len == 0) {
+        if (queue->last == range) queue->last = own;
+        chunk_free(pool, range);
+    }
+    *c = own;
     return OK;
 }
 
@@ -113,8 +210,11 @@ void chunk_consume(struct chunk_pool *pool, struct chunk_queue *queue, size_t n)
         if (!queue->first) queue->last = NULL;
         chunk_free(pool, c);
     }
-    if (n > 0) {
-        queue->first->ptr += n;
-        queue->first->len -= n;
-    }
+    if (n == 0) return;
+    struct chunk *c = queue->first;
+    c->len -= n;
+    if (c->kind == CHUNK_FILE)
+        c->offset += n;
+    else
+        c->ptr += n;
 }

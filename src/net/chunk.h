@@ -1,4 +1,5 @@
-/* chunk.h - bytes on their way out: a queue of pieces, small ones joined, large constant ones borrowed.
+/* chunk.h - bytes on their way out: a queue of pieces, small ones joined, large ones borrowed or shared,
+ * ranges of files named.
  *
  * Pieces of the usual size come from a pool and go back to it, so that nothing is allocated in steady state.
  */
@@ -6,25 +7,39 @@
 #define NET_CHUNK_H
 
 #include "base/err.h"
-#include "base/slice.h"
+#include "net/shared.h"
 
 enum {
     CHUNK_BYTES = 4096,      /* of a pooled chunk, head included */
     CHUNK_POOL_MAX = 256,    /* chunks kept for reuse */
+    CHUNK_LINKS_MAX = 2048,  /* pieces without bytes of their own kept for reuse */
     CHUNK_BORROW_MIN = 2048, /* constant bytes shorter than this are copied */
+};
+
+enum chunk_kind {
+    CHUNK_OWN,    /* bytes in data[] */
+    CHUNK_STATIC, /* bytes that are always there */
+    CHUNK_SHARED, /* bytes with counted owners */
+    CHUNK_FILE,   /* a range of a file */
 };
 
 struct chunk {
     struct chunk *next;
-    const uint8_t *ptr; /* what is unsent */
+    const uint8_t *ptr; /* what is unsent; NULL for a range of a file */
     size_t len;
-    size_t cap; /* of data; 0 when ptr is borrowed */
+    size_t cap;      /* of data; 0 when the bytes are someone else's */
+    uint64_t offset; /* where in the file */
+    union {
+        struct shared_bytes *shared;
+        struct shared_file *file;
+    } owner;
+    enum chunk_kind kind;
     uint8_t data[];
 };
 
 struct chunk_pool {
-    struct chunk *free;
-    size_t len;
+    struct chunk *free, *free_links;
+    size_t len, links_len;
 };
 
 struct chunk_queue {
@@ -43,6 +58,20 @@ void chunk_trim(struct chunk_queue *queue, size_t unused);
 int chunk_put(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes) BASE_CHECKED;
 /* Borrows constant bytes until they are sent (copies few). ERR_MEMORY. */
 int chunk_put_static(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes) BASE_CHECKED;
+/* Holds the bytes until they are sent (copies few where a piece of its own stands before them). ERR_MEMORY.
+ */
+int chunk_put_shared(struct chunk_pool *pool, struct chunk_queue *queue,
+                     struct shared_bytes *bytes) BASE_CHECKED;
+/* Holds the file until `len` bytes from `offset` on are sent. ERR_MEMORY. */
+int chunk_put_file(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_file *file,
+                   uint64_t offset, size_t len) BASE_CHECKED;
+/* Reads the first n bytes of the file range that the piece `c` is into memory, as a piece before the rest of
+ * it (n at most c->len): `c` is this piece then. `before` is the piece before c, NULL when c is the first.
+ * ERR_MEMORY; ERR_IO; ERR_CORRUPT when the file has become shorter. */
+int chunk_load(struct chunk_pool *pool, struct chunk_queue *queue, struct chunk *before, struct chunk **c,
+               size_t n) BASE_CHECKED;
+/* Reads the first n bytes of a file range; n at most c->len. ERR_IO, ERR_CORRUPT as above. */
+int chunk_read(const struct chunk *c, uint8_t *out, size_t n) BASE_CHECKED;
 /* Drops the first n bytes and frees the chunks that this empties. */
 void chunk_consume(struct chunk_pool *pool, struct chunk_queue *queue, size_t n);
 

@@ -1,8 +1,11 @@
 #include "net/stream.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
 
 #include "net/listener.h"
 
@@ -87,15 +90,25 @@ static void release(struct net_loop *loop, struct chunk_queue *queue)
     chunk_consume(&loop->chunks, queue, queue->bytes);
 }
 
-static size_t gather(const struct chunk_queue *queue, uv_buf_t iov[IOV_MAX_HERE], size_t *out_bytes)
+/* The pieces at the front of the queue that one write can take. A short range of a file is read on the way; a
+ * long one ends it. 0 or an error of libuv's. */
+static int gather(struct stream *s, uv_buf_t iov[IOV_MAX_HERE], size_t *out_count, size_t *out_bytes)
 {
     size_t n = 0, bytes = 0;
-    for (struct chunk *c = queue->first; c && n < IOV_MAX_HERE && bytes < STREAM_WRITE_BYTES; c = c->next) {
+    struct chunk *before = NULL;
+    for (struct chunk *c = s->out.first; c && n < IOV_MAX_HERE && bytes < STREAM_WRITE_BYTES; c = c->next) {
+        if (c->kind == CHUNK_FILE) {
+            if (c->len >= STREAM_SENDFILE_MIN) break;
+            int rc = chunk_load(&s->loop->chunks, &s->out, before, &c, c->len);
+            if (rc < 0) return rc == ERR_MEMORY ? UV_ENOMEM : UV_EIO;
+        }
         iov[n++] = uv_buf_init((char *)(uintptr_t)c->ptr, (unsigned)c->len);
         bytes += c->len;
+        before = c;
     }
+    *out_count = n;
     *out_bytes = bytes;
-    return n;
+    return 0;
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -124,17 +137,29 @@ static void move_chunks(struct chunk_queue *from, size_t n, struct chunk_queue *
     to->last->next = NULL;
 }
 
-/* The kernel takes no more now: libuv waits until it does. */
+/* The kernel takes no more now: libuv waits until it does. It can wait only with bytes in its hands, so the
+ * beginning of a file is read for it. */
 static int write_later(struct stream *s)
 {
+    struct chunk *first = s->out.first;
+    if (first->kind == CHUNK_FILE) {
+        size_t n = first->len < STREAM_STALL_BYTES ? first->len : STREAM_STALL_BYTES;
+        int rc = chunk_load(&s->loop->chunks, &s->out, NULL, &first, n);
+        if (rc < 0) return rc == ERR_MEMORY ? UV_ENOMEM : UV_EIO;
+    }
     struct stream_write *w = calloc(1, sizeof *w);
     if (!w) return UV_ENOMEM;
     uv_buf_t iov[IOV_MAX_HERE];
-    size_t bytes, n = gather(&s->out, iov, &bytes);
+    size_t bytes, n;
+    int rc = gather(s, iov, &n, &bytes);
+    if (rc < 0) {
+        free(w);
+        return rc;
+    }
     w->stream = s;
     move_chunks(&s->out, n, &w->chunks);
     s->write = w;
-    int rc = uv_write(&w->request, (uv_stream_t *)&s->tcp, iov, (unsigned)n, on_written);
+    rc = uv_write(&w->request, (uv_stream_t *)&s->tcp, iov, (unsigned)n, on_written);
     if (rc == 0) return 0;
     s->write = NULL;
     release(s->loop, &w->chunks);
@@ -142,19 +167,69 @@ static int write_later(struct stream *s)
     return rc;
 }
 
-/* Sends what can be sent; an error is kept for the end of the turn, because the caller may be in the middle
- * of something. */
+/* What precedes a long file range waits in the kernel for its first bytes, so that they share segments. */
+static ssize_t write_more(struct stream *s, const uv_buf_t *iov, size_t n)
+{
+    uv_os_fd_t fd;
+    int rc = uv_fileno((const uv_handle_t *)&s->tcp, &fd);
+    if (rc < 0) return rc;
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
+    ssize_t sent;
+    do {
+        sent = sendmsg(fd, &message, MSG_MORE | MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? uv_translate_sys_error(errno) : sent;
+}
+
+/* Sends from the file range at the front. */
+static ssize_t send_file(struct stream *s, size_t *out_asked)
+{
+    const struct chunk *c = s->out.first;
+    uv_os_fd_t fd;
+    int rc = uv_fileno((const uv_handle_t *)&s->tcp, &fd);
+    if (rc < 0) return rc;
+    *out_asked = c->len < STREAM_TURN_BYTES ? c->len : STREAM_TURN_BYTES;
+    off_t offset = (off_t)c->offset;
+    ssize_t sent;
+    do {
+        sent = sendfile(fd, c->owner.file->fd, &offset, *out_asked);
+    } while (sent < 0 && errno == EINTR);
+    if (sent == 0) return UV_EIO; /* it has become shorter */
+    return sent < 0 ? uv_translate_sys_error(errno) : sent;
+}
+
+/* One call. Bytes taken, or an error of libuv's. */
+static ssize_t send_front(struct stream *s, size_t *out_asked)
+{
+    const struct chunk *first = s->out.first;
+    if (first->kind == CHUNK_FILE && first->len >= STREAM_SENDFILE_MIN) return send_file(s, out_asked);
+    uv_buf_t iov[IOV_MAX_HERE];
+    size_t n;
+    int rc = gather(s, iov, &n, out_asked);
+    if (rc < 0) return rc;
+    bool file_next = *out_asked < s->out.bytes && n < IOV_MAX_HERE && *out_asked < STREAM_WRITE_BYTES;
+    return file_next ? write_more(s, iov, n) : uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
+}
+
+/* Sends what can be sent in this turn; an error is kept for the end of the turn, because the caller may be in
+ * the middle of something. */
 static void send_out(struct stream *s)
 {
-    int rc = 0;
-    while (!s->write && s->out.bytes > 0 && rc >= 0 && !s->error) {
-        uv_buf_t iov[IOV_MAX_HERE];
-        size_t bytes, n = gather(&s->out, iov, &bytes);
-        rc = uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
+    size_t left = STREAM_TURN_BYTES;
+    while (!s->write && s->out.bytes > 0 && !s->error) {
+        if (left == 0) {
+            mark_dirty(s);
+            return;
+        }
+        size_t asked;
+        ssize_t rc = send_front(s, &asked);
         s->loop->written_calls++;
-        if (rc >= 0) chunk_consume(&s->loop->chunks, &s->out, (size_t)rc);
-        if (rc == UV_EAGAIN || (rc >= 0 && (size_t)rc < bytes)) rc = write_later(s);
-        if (rc < 0) s->error = rc;
+        if (rc >= 0) {
+            chunk_consume(&s->loop->chunks, &s->out, (size_t)rc);
+            left -= (size_t)rc < left ? (size_t)rc : left;
+        }
+        if (rc == UV_EAGAIN || (rc >= 0 && (size_t)rc < asked)) rc = write_later(s);
+        if (rc < 0) s->error = (int)rc;
     }
 }
 
@@ -186,6 +261,25 @@ int stream_put_static(struct stream *s, slice bytes)
     if (rc < 0) return rc;
     queued(s, bytes.len);
     stream_flush_large(s);
+    return OK;
+}
+
+int stream_put_shared(struct stream *s, struct shared_bytes *bytes)
+{
+    if (!takes_bytes(s)) return OK;
+    int rc = chunk_put_shared(&s->loop->chunks, &s->out, bytes);
+    if (rc < 0) return rc;
+    queued(s, bytes->len);
+    stream_flush_large(s);
+    return OK;
+}
+
+int stream_put_file(struct stream *s, struct shared_file *file, uint64_t offset, size_t len)
+{
+    if (!takes_bytes(s)) return OK;
+    int rc = chunk_put_file(&s->loop->chunks, &s->out, file, offset, len);
+    if (rc < 0) return rc;
+    queued(s, len);
     return OK;
 }
 

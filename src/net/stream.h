@@ -1,7 +1,8 @@
 /* stream.h - one TCP connection.
  *
  * Written bytes are queued and leave at the end of the loop turn in one write, tried directly first; only
- * what the kernel does not take waits in libuv. Reading goes to the loop's shared buffer.
+ * what the kernel does not take waits in libuv. Ranges of files go by sendfile when they are large. Reading
+ * goes to the loop's shared buffer.
  *
  * Life: stream_accept makes it live; stream_close ends it at any time, `closed` is its last call. */
 #ifndef NET_STREAM_H
@@ -16,6 +17,9 @@ struct listener;
 enum {
     STREAM_FLUSH_BYTES = 64 * 1024,  /* more than this leaves before the turn ends */
     STREAM_WRITE_BYTES = 256 * 1024, /* about this much is handed to libuv at a time */
+    STREAM_TURN_BYTES = 512 * 1024,  /* about this much leaves in a turn, then others have theirs */
+    STREAM_SENDFILE_MIN = 64 * 1024, /* shorter ranges of files are read and sent with what is around them */
+    STREAM_STALL_BYTES = 16 * 1024,  /* of a file that are in memory while the kernel takes no more */
 };
 
 struct stream_events {
@@ -56,6 +60,12 @@ void stream_read(struct stream *stream, bool on);
 int stream_put(struct stream *stream, slice bytes) BASE_CHECKED;
 /* Constant bytes, borrowed until sent. */
 int stream_put_static(struct stream *stream, slice bytes) BASE_CHECKED;
+/* Holds the bytes until they are sent. */
+int stream_put_shared(struct stream *stream, struct shared_bytes *bytes) BASE_CHECKED;
+/* Holds the file until `len` bytes from `offset` on are sent. A file that is shorter by then, or cannot be
+ * read, makes the stream fail with UV_EIO: nothing else is ever sent in place of its bytes. */
+int stream_put_file(struct stream *stream, struct shared_file *file, uint64_t offset,
+                    size_t len) BASE_CHECKED;
 /* Room for len bytes, counted as queued; fill it before the next call. NULL: no memory (or finished). */
 uint8_t *stream_room(struct stream *stream, size_t len);
 /* Gives back the last `unused` bytes of it. */
