@@ -51,14 +51,3 @@ bool accept_names(slice field, slice media_type)
     }
     return false;
 }
-
-bool etag_matches(slice field, slice etag)
-{
-    slice element;
-    if (slice_equal(slice_trim(field), SLICE("*"))) return true;
-    while (list_next(&field, &element)) {
-        if (slice_starts(element, SLICE("W/"))) element = slice_sub(element, 2, element.len);
-        if (slice_equal(element, etag)) return true;
-    }
-    return false;
-}

@@ -1,4 +1,4 @@
-/* accept.h - choosing a representation: Accept-Encoding, Accept, If-None-Match. */
+/* accept.h - choosing a representation: Accept-Encoding, Accept. */
 #ifndef HTTP_ACCEPT_H
 #define HTTP_ACCEPT_H
 
@@ -9,9 +9,5 @@
 int accept_encoding_weight(slice field, slice coding);
 /* True when an Accept field names this media type itself (no wildcards), with a weight above 0. */
 bool accept_names(slice field, slice media_type);
-
-/* True when an If-None-Match field names this entity tag (given with its quotes), or is "*". Weak comparison,
- * RFC 9110 13.1.2. */
-bool etag_matches(slice field, slice etag);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "http/accept.h"
+#include "http/condition.h"
 #include "web/app.h"
 
 static int compare(const void *a, const void *b)
@@ -125,7 +126,7 @@ void asset_respond(struct wr_request *r, int status, const struct wr_asset *asse
     wr_response_header(r, "Cache-Control",
                        asset->immutable ? "public, max-age=31536000, immutable" : "no-cache");
     const char *condition = wr_request_header(r, "If-None-Match");
-    if (condition && etag && etag_matches(slice_text(condition), slice_text(etag)))
+    if (condition && etag && etag_list_has(slice_text(condition), slice_text(etag), ETAG_WEAK))
         respond_raw(r, 304, SLICE_EMPTY, SLICE_EMPTY, true);
     else
         respond_raw(r, 200, slice_text(asset->mime), coding.bytes, true);

@@ -183,18 +183,6 @@ static void encodings_are_weighed(void **state)
     assert_false(accept_names(SLICE("application/json;q=0"), SLICE("application/json")));
 }
 
-static void entity_tags_match_whole_and_weakly(void **state)
-{
-    (void)state;
-    assert_true(etag_matches(SLICE("\"a\""), SLICE("\"a\"")));
-    assert_true(etag_matches(SLICE("\"x\", W/\"a\""), SLICE("\"a\"")));
-    assert_true(etag_matches(SLICE(" * "), SLICE("\"a\"")));
-    assert_true(etag_matches(SLICE("\"a,b\", \"c\""), SLICE("\"c\"")));
-    assert_false(etag_matches(SLICE("\"ab\""), SLICE("\"a\"")));
-    assert_false(etag_matches(SLICE("a"), SLICE("\"a\"")));
-    assert_false(etag_matches(SLICE("w/\"a\""), SLICE("\"a\"")));
-}
-
 static void dates_are_those_of_the_c_library(void **state)
 {
     (void)state;
@@ -256,7 +244,6 @@ int main(void)
         cmocka_unit_test(cookies_are_found_by_their_whole_name),
         cmocka_unit_test(a_cookie_that_could_add_attributes_is_not_written),
         cmocka_unit_test(encodings_are_weighed),
-        cmocka_unit_test(entity_tags_match_whole_and_weakly),
         cmocka_unit_test(dates_are_those_of_the_c_library),
         cmocka_unit_test(an_answer_is_written),
         cmocka_unit_test(the_fixed_room_is_enough_for_every_status),
