@@ -2,56 +2,14 @@
 
 #include <string.h>
 
-static uint64_t load64(const uint8_t *p)
-{
-    uint64_t v = 0;
-    for (int i = 7; i >= 0; i--)
-        v = v << 8 | p[i];
-    return v;
-}
-
-static uint64_t rotate(uint64_t x, int bits)
-{
-    return x << bits | x >> (64 - bits);
-}
-
-struct sip {
-    uint64_t v0, v1, v2, v3;
-};
-
-static void sip_round(struct sip *s)
-{
-    s->v0 += s->v1, s->v1 = rotate(s->v1, 13) ^ s->v0, s->v0 = rotate(s->v0, 32);
-    s->v2 += s->v3, s->v3 = rotate(s->v3, 16) ^ s->v2;
-    s->v0 += s->v3, s->v3 = rotate(s->v3, 21) ^ s->v0;
-    s->v2 += s->v1, s->v1 = rotate(s->v1, 17) ^ s->v2, s->v2 = rotate(s->v2, 32);
-}
-
-/* SipHash-1-3 (Aumasson, Bernstein, 2012) of one 32-byte key. */
 static uint64_t hash(const struct map *m, const uint8_t key[MAP_KEY_BYTES])
 {
-    uint64_t k0 = m->secret[0], k1 = m->secret[1];
-    struct sip s = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du, k0 ^ 0x6c7967656e657261u,
-                    k1 ^ 0x7465646279746573u};
-    for (int i = 0; i < MAP_KEY_BYTES; i += 8) {
-        uint64_t word = load64(key + i);
-        s.v3 ^= word;
-        sip_round(&s);
-        s.v0 ^= word;
-    }
-    uint64_t last = (uint64_t)MAP_KEY_BYTES << 56;
-    s.v3 ^= last;
-    sip_round(&s);
-    s.v0 ^= last;
-    s.v2 ^= 0xff;
-    for (int i = 0; i < 3; i++)
-        sip_round(&s);
-    return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+    return sip_hash(m->secret, slice_of(key, MAP_KEY_BYTES));
 }
 
 void map_init(struct map *m, const struct allocator *allocator, size_t max, const uint8_t secret[16])
 {
-    *m = (struct map){.allocator = allocator, .max = max, .secret = {load64(secret), load64(secret + 8)}};
+    *m = (struct map){.allocator = allocator, .max = max, .secret = sip_secret_of(secret)};
 }
 
 void map_deinit(struct map *m)

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/sip.h"
 #include "base/slice.h"
 
 #define MAP_KEY_BYTES 32
@@ -25,7 +26,7 @@ struct map {
     size_t cap; /* power of two, or 0 */
     size_t len;
     size_t max;
-    uint64_t secret[2];
+    struct sip_secret secret;
 };
 
 /* secret: 16 random bytes; fixed ones in a simulation. */
