@@ -106,12 +106,13 @@ struct wr_timer;
 typedef void (*wr_timer_function)(struct wr_timer *timer, void *context);
 /* Calls function after delay_ms, then every repeat_ms (0: once). On the worker's thread, and only to be
  * called there (before wr_run: from the thread that will run it is allowed for the first worker). A timer
- * that has fired for the last time is freed after its function returns, unless that started it again. NULL
+ * that has fired for the last time is freed after its function returns. NULL
  * without memory. Timers end with the app. */
 WR_API struct wr_timer *wr_timer_start(struct wr_worker *worker, uint64_t delay_ms, uint64_t repeat_ms,
                                        wr_timer_function function, void *context) WR_CHECKED;
 /* Ends it; the handle is gone. May be called by its own function. */
 WR_API void wr_timer_stop(struct wr_timer *timer);
+WR_API struct wr_worker *wr_timer_worker(const struct wr_timer *timer);
 /* Milliseconds, monotonic, as of this turn of the worker's loop. */
 WR_API uint64_t wr_worker_now(const struct wr_worker *worker);
 

@@ -1,9 +1,11 @@
 #include "net/listener.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static void on_connection(uv_stream_t *handle, int status)
 {
@@ -30,6 +32,29 @@ static uint16_t bound_port(const uv_tcp_t *tcp)
                                                : ((struct sockaddr_in *)&address)->sin_port);
 }
 
+/* With SO_REUSEPORT another program of the same user could have the address without anybody noticing: tried
+ * without it first. 0 or a libuv error. */
+static int address_is_free(const struct sockaddr_storage *address)
+{
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return uv_translate_sys_error(errno);
+    (void)!setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    int rc = bind(fd, (const struct sockaddr *)address, sizeof(struct sockaddr_in6));
+    if (rc < 0) rc = uv_translate_sys_error(errno);
+    close(fd);
+    return rc;
+}
+
+static int bind_shared(struct listener *l, const struct sockaddr_storage *address, bool joins)
+{
+    uv_os_fd_t fd;
+    int rc = joins ? 0 : address_is_free(address);
+    if (rc == 0) rc = uv_fileno((uv_handle_t *)&l->tcp, &fd);
+    if (rc == 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)) < 0)
+        rc = uv_translate_sys_error(errno);
+    return rc;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct listener *l = handle->data;
@@ -43,12 +68,13 @@ int listener_open(struct listener *l, struct net_loop *loop, const struct listen
     *out_made = false;
     int rc = address_parse(options->ip, options->port, &address);
     if (rc < 0) return rc;
-    rc = uv_tcp_init(&loop->uv, &l->tcp);
+    rc = uv_tcp_init_ex(&loop->uv, &l->tcp, address.ss_family);
     if (rc < 0) return rc;
     *out_made = true;
     l->tcp.data = l;
     l->held = false;
-    rc = uv_tcp_bind(&l->tcp, (const struct sockaddr *)&address, 0);
+    if (options->shared) rc = bind_shared(l, &address, options->joins);
+    if (rc == 0) rc = uv_tcp_bind(&l->tcp, (const struct sockaddr *)&address, 0);
     if (rc == 0) rc = uv_listen((uv_stream_t *)&l->tcp, options->backlog, on_connection);
     if (rc < 0) {
         listener_close(l);

@@ -28,6 +28,9 @@ struct listener_options {
     /* The kernel keeps a connection back until its first bytes are there (TCP_DEFER_ACCEPT), for protocols
      * where the client speaks first. 0: off. */
     int defer_s;
+    bool shared; /* several listeners have this address, the kernel spreads connections over them
+                    (SO_REUSEPORT) */
+    bool joins;  /* not the first of them: the address may be in use */
 };
 
 /* Fill in ready, owner, trouble, closed before. 0 or a libuv error; when it fails after the handle was made,

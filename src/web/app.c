@@ -1,4 +1,4 @@
-/* app.c - life of the server: configuration, listeners, running, stopping. */
+/* app.c - life of the server: configuration, running, stopping. */
 #include "web/app.h"
 
 #include <assert.h>
@@ -13,12 +13,7 @@
 #include "http/status.h"
 #include "web/connection.h"
 
-enum { BACKLOG = 1024, DEFER_S = 10, DESCRIPTORS_KEPT = 64 };
-
-struct app_listener {
-    struct listener listener;
-    struct list node;
-};
+enum { DESCRIPTORS_KEPT = 64 };
 
 void wr_config_init(struct wr_config *config)
 {
@@ -35,6 +30,7 @@ void wr_config_init(struct wr_config *config)
         .write_timeout_ms = 30000,
         .defer_accept = true,
         .drain_timeout_ms = 5000,
+        .workers = 1,
     };
 }
 
@@ -49,80 +45,13 @@ void app_log(struct wr_app *app, enum wr_log_level level, const char *format, ..
     app->config.log(app->config.log_context, level, text);
 }
 
-const char *app_date(struct wr_app *app)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec != app->date_second) {
-        app->date_second = now.tv_sec;
-        http_date_write(now.tv_sec, app->date);
-    }
-    return app->date;
-}
-
-const char *app_address_text(struct wr_app *app, const uint8_t address[16])
-{
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-    if (memcmp(address, mapped, sizeof mapped) == 0)
-        uv_inet_ntop(AF_INET, address + 12, app->address, sizeof app->address);
-    else
-        uv_inet_ntop(AF_INET6, address, app->address, sizeof app->address);
-    return app->address;
-}
-
-/* --- stopping --- */
-
-static void finish_if_drained(struct wr_app *app)
-{
-    if (!app->stopping || app->connection_count > 0 || !list_empty(&app->listeners)) return;
-    app->drained = true;
-    uv_timer_stop(&app->drain_timer);
-    uv_stop(&app->loop.uv);
-}
-
-static void cut_all(struct wr_app *app)
-{
-    while (!list_empty(&app->connections)) {
-        struct connection *conn = LIST_ENTRY(app->connections.next, struct connection, node);
-        /* Off the list first: it leaves for good only when its handle is closed. */
-        list_remove(&conn->node);
-        connection_cut(conn);
-    }
-}
-
-static void on_drain_over(uv_timer_t *timer)
-{
-    cut_all(timer->data);
-}
-
-static void close_listeners(struct wr_app *app)
-{
-    for (struct list *n = app->listeners.next; n != &app->listeners; n = n->next)
-        listener_close(&LIST_ENTRY(n, struct app_listener, node)->listener);
-}
-
-static void drain(struct wr_app *app)
-{
-    close_listeners(app);
-    for (struct list *n = app->connections.next, *next; n != &app->connections; n = next) {
-        next = n->next;
-        connection_drain(LIST_ENTRY(n, struct connection, node));
-    }
-    uv_timer_start(&app->drain_timer, on_drain_over, app->config.drain_timeout_ms, 0);
-    finish_if_drained(app);
-}
-
-static void on_stop(uv_async_t *async)
-{
-    struct wr_app *app = async->data;
-    if (app->drained || !app->running || uv_is_active((uv_handle_t *)&app->drain_timer)) return;
-    drain(app);
-}
+/* --- running --- */
 
 void wr_stop(struct wr_app *app)
 {
-    __atomic_store_n(&app->stopping, true, __ATOMIC_RELAXED);
-    uv_async_send(&app->stop_signal);
+    __atomic_store_n(&app->stopping, true, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < app->worker_count; i++)
+        worker_wake(app->workers[i]);
 }
 
 bool wr_stopping(const struct wr_app *app)
@@ -130,100 +59,49 @@ bool wr_stopping(const struct wr_app *app)
     return __atomic_load_n(&app->stopping, __ATOMIC_RELAXED);
 }
 
+int wr_on_worker(struct wr_app *app, wr_worker_function start, wr_worker_function stop, void *argument)
+{
+    struct worker_hook *all = realloc(app->hooks, (app->hook_count + 1) * sizeof *all);
+    if (!all) return WR_MEMORY;
+    app->hooks = all;
+    app->hooks[app->hook_count++] = (struct worker_hook){start, stop, argument};
+    return WR_OK;
+}
+
+void app_call_workers(struct wr_app *app, struct wr_worker *worker, bool start)
+{
+    for (size_t i = 0; i < app->hook_count; i++) {
+        const struct worker_hook *hook = &app->hooks[start ? i : app->hook_count - 1 - i];
+        wr_worker_function function = start ? hook->start : hook->stop;
+        if (function) function(worker, hook->argument);
+    }
+}
+
+static void worker_thread(void *worker)
+{
+    worker_run(worker);
+}
+
 int wr_run(struct wr_app *app)
 {
     if (app->running) return WR_INVALID;
     app->running = true;
-    app->drained = false;
-    if (wr_stopping(app)) drain(app);
-    while (!app->drained)
-        uv_run(&app->loop.uv, UV_RUN_DEFAULT);
+    unsigned started = 1;
+    int rc = 0;
+    while (started < app->worker_count && rc == 0) {
+        struct wr_worker *worker = app->workers[started];
+        rc = uv_thread_create(&worker->thread, worker_thread, worker);
+        if (rc == 0) started++;
+    }
+    if (rc < 0) {
+        snprintf(app->error, sizeof app->error, "a thread could not be started: %s", uv_strerror(rc));
+        wr_stop(app);
+    }
+    worker_run(app->workers[0]);
+    for (unsigned i = 1; i < started; i++)
+        uv_thread_join(&app->workers[i]->thread);
     app->running = false;
-    return WR_OK;
-}
-
-/* --- listening --- */
-
-static bool has_room(const struct wr_app *app)
-{
-    return app->connection_count < app->config.connections_max;
-}
-
-static bool on_ready(struct listener *listener)
-{
-    struct wr_app *app = listener->owner;
-    return has_room(app) && connection_accept(app, listener);
-}
-
-static void on_trouble(struct listener *listener, int uv_error)
-{
-    app_log(listener->owner, WR_LOG_WARNING, "a connection could not be accepted: %s", uv_strerror(uv_error));
-}
-
-static void on_listener_closed(struct listener *listener)
-{
-    struct wr_app *app = listener->owner;
-    struct app_listener *l = LIST_ENTRY(listener, struct app_listener, listener);
-    list_remove(&l->node);
-    free(l);
-    finish_if_drained(app);
-}
-
-void app_connection_closed(struct wr_app *app)
-{
-    for (struct list *n = app->listeners.next; n != &app->listeners && has_room(app) && !wr_stopping(app);
-         n = n->next)
-        listener_resume(&LIST_ENTRY(n, struct app_listener, node)->listener);
-    finish_if_drained(app);
-}
-
-static const char *listen_trouble(int uv_error)
-{
-    switch (uv_error) {
-    case UV_EADDRINUSE: return "another program uses this port";
-    case UV_EACCES: return "permission denied (ports below 1024 need more rights)";
-    case UV_EADDRNOTAVAIL: return "this machine does not have this address";
-    case UV_EINVAL: return "this is not an IP address";
-    default: return uv_strerror(uv_error);
-    }
-}
-
-static int listen_failed(struct wr_app *app, const char *ip, uint16_t port, int uv_error)
-{
-    snprintf(app->error, sizeof app->error, "cannot listen on %s port %u: %s", ip, port,
-             listen_trouble(uv_error));
-    return uv_error == UV_EINVAL ? WR_INVALID : uv_error == UV_ENOMEM ? WR_MEMORY : WR_SYSTEM;
-}
-
-int wr_listen(struct wr_app *app, const char *ip, uint16_t port, const struct wr_tls *tls)
-{
-    if (tls) {
-        snprintf(app->error, sizeof app->error, "this version of the library does not speak TLS");
-        return WR_INVALID;
-    }
-    struct app_listener *l = calloc(1, sizeof *l);
-    if (!l) return listen_failed(app, ip, port, UV_ENOMEM);
-    l->listener = (struct listener){
-        .ready = on_ready, .owner = app, .trouble = on_trouble, .closed = on_listener_closed};
-    struct listener_options options = {
-        .ip = ip, .port = port, .backlog = BACKLOG, .defer_s = app->config.defer_accept ? DEFER_S : 0};
-    bool made;
-    int rc = listener_open(&l->listener, &app->loop, &options, &made);
-    if (rc < 0 && !made) {
-        free(l);
-    } else {
-        list_append(&app->listeners, &l->node);
-    }
-    return rc < 0 ? listen_failed(app, ip, port, rc) : WR_OK;
-}
-
-uint16_t wr_port(const struct wr_app *app)
-{
-    for (const struct list *n = app->listeners.next; n != &app->listeners; n = n->next) {
-        uint16_t port = LIST_ENTRY(n, struct app_listener, node)->listener.port;
-        if (port) return port;
-    }
-    return 0;
+    return rc == 0 ? WR_OK : rc == UV_ENOMEM ? WR_MEMORY : WR_SYSTEM;
 }
 
 /* --- life --- */
@@ -245,63 +123,57 @@ static void ignore_sigpipe(void)
         signal(SIGPIPE, SIG_IGN);
 }
 
-static int init(struct wr_app *app)
+static int add_workers(struct wr_app *app, unsigned wanted)
 {
-    uint8_t secret[16];
+    unsigned count = wanted > 0 ? wanted : uv_available_parallelism();
+    if (count > WORKERS_MAX) count = WORKERS_MAX;
+    app->workers = calloc(count, sizeof(struct wr_worker *));
+    if (!app->workers) return ERR_MEMORY;
+    for (; app->worker_count < count; app->worker_count++) {
+        app->workers[app->worker_count] = worker_new(app, app->worker_count);
+        if (!app->workers[app->worker_count]) return ERR_MEMORY;
+    }
+    return OK;
+}
+
+static void init(struct wr_app *app, const uint8_t secret[16])
+{
     const struct wr_config *c = &app->config;
     if (c->connections_max == 0) app->config.connections_max = descriptors_allowed();
     app->limits = (struct http_limits){c->target_bytes_max, c->header_bytes_max, c->header_count_max,
                                        c->body_bytes_max};
-    app->date_second = -1;
     ignore_sigpipe();
-    list_init(&app->connections);
-    list_init(&app->listeners);
-    list_init(&app->requests);
     buffer_init(&app->headers, &allocator_libc, APP_HEADER_BYTES_MAX);
-    int rc = uv_random(NULL, NULL, secret, sizeof secret, 0, NULL);
-    if (rc == 0) rc = net_loop_init(&app->loop, connection_expired);
-    if (rc < 0) return rc;
     map_init(&app->addresses, &allocator_libc, c->connections_max, secret);
-    uv_timer_init(&app->loop.uv, &app->drain_timer);
-    app->drain_timer.data = app->stop_signal.data = app;
-    rc = uv_async_init(&app->loop.uv, &app->stop_signal, on_stop);
-    if (rc < 0) {
-        uv_close((uv_handle_t *)&app->drain_timer, NULL);
-        net_loop_deinit(&app->loop);
-    }
-    return rc;
 }
 
 struct wr_app *wr_app_new(const struct wr_config *config)
 {
+    uint8_t secret[16];
     struct wr_app *app = calloc(1, sizeof *app);
-    if (!app) return NULL;
+    if (!app || uv_random(NULL, NULL, secret, sizeof secret, 0, NULL) < 0 ||
+        uv_mutex_init(&app->addresses_lock) < 0) {
+        free(app);
+        return NULL;
+    }
     if (config)
         app->config = *config;
     else
         wr_config_init(&app->config);
-    if (init(app) == 0) return app;
-    free(app);
+    init(app, secret);
+    if (add_workers(app, app->config.workers) == OK) return app;
+    wr_app_free(app);
     return NULL;
-}
-
-static void release_requests(struct wr_app *app)
-{
-    while (!list_empty(&app->requests))
-        request_release(LIST_ENTRY(app->requests.next, struct wr_request, node));
-    request_free_pool(app);
 }
 
 void wr_app_free(struct wr_app *app)
 {
     if (!app) return;
     assert(!app->running);
-    cut_all(app);
-    close_listeners(app);
-    uv_close((uv_handle_t *)&app->drain_timer, NULL);
-    uv_close((uv_handle_t *)&app->stop_signal, NULL);
-    net_loop_deinit(&app->loop);
-    release_requests(app);
+    for (unsigned i = 0; i < app->worker_count; i++)
+        worker_free(app->workers[i]);
+    free(app->workers);
+    free(app->hooks);
     router_deinit(&app->router, free);
     free(app->assets.by_path);
     for (size_t i = 0; i < app->header_count; i++) {
@@ -310,12 +182,23 @@ void wr_app_free(struct wr_app *app)
     }
     buffer_reset(&app->headers);
     map_deinit(&app->addresses);
+    uv_mutex_destroy(&app->addresses_lock);
     free(app);
 }
 
 struct uv_loop_s *wr_loop(struct wr_app *app)
 {
-    return &app->loop.uv;
+    return &app->workers[0]->loop.uv;
+}
+
+unsigned wr_workers(const struct wr_app *app)
+{
+    return app->worker_count;
+}
+
+struct wr_worker *wr_worker_at(struct wr_app *app, unsigned index)
+{
+    return index < app->worker_count ? app->workers[index] : NULL;
 }
 
 const char *wr_app_error(const struct wr_app *app)
@@ -325,7 +208,7 @@ const char *wr_app_error(const struct wr_app *app)
 
 unsigned wr_connections(const struct wr_app *app)
 {
-    return app->connection_count;
+    return __atomic_load_n(&app->connection_count, __ATOMIC_RELAXED);
 }
 
 const char *wr_status_text(int status)

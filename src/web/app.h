@@ -6,18 +6,16 @@
 #include "base/buffer.h"
 #include "base/map.h"
 #include "http/chunked.h"
-#include "http/date.h"
 #include "http/head.h"
-#include "net/listener.h"
 #include "net/loop.h"
 #include "weaprous/weaprous.h"
 #include "web/arena.h"
 #include "web/router.h"
+#include "web/worker.h"
 
 struct connection;
 
 enum {
-    APP_REQUESTS_POOLED = 64,
     APP_HEADERS_MAX = 32,
     APP_HEADER_BYTES_MAX = 16 * 1024, /* all fields for all answers; also those added to one answer */
 };
@@ -35,35 +33,37 @@ struct asset_table {
     size_t count;
 };
 
+struct worker_hook {
+    wr_worker_function start, stop;
+    void *argument;
+};
+
+/* Constant while the workers run, except what says otherwise. */
 struct wr_app {
-    struct net_loop loop;
     struct wr_config config;
     struct http_limits limits;
+    struct wr_worker **workers;
+    unsigned worker_count;
     struct router router;
     struct asset_table assets;
     char *header_names[APP_HEADERS_MAX]; /* fields for all answers */
     char *header_lines[APP_HEADERS_MAX]; /* each with its CR LF */
     size_t header_count;
     struct buffer headers; /* the lines joined */
-    struct list connections;
-    unsigned connection_count;
-    struct map addresses; /* open connections of each address */
-    struct list listeners;
-    struct list requests; /* all that are not released */
-    struct wr_request *pool;
-    size_t pool_len;
-    uv_async_t stop_signal;
-    uv_timer_t drain_timer;
-    bool running, stopping, drained;
-    int64_t date_second;
-    char date[HTTP_DATE_BYTES + 1];
+    struct worker_hook *hooks;
+    size_t hook_count;
+    unsigned connection_count; /* of all workers; atomic */
+    struct map addresses;      /* open connections of each address */
+    uv_mutex_t addresses_lock;
+    bool running;
+    bool stopping; /* atomic */
     char error[256];
-    char address[46];
 };
 
 struct wr_request {
-    struct list node;          /* in app->requests */
+    struct list node;          /* in worker->requests */
     struct wr_request *pooled; /* next in the pool */
+    struct wr_worker *worker;
     struct wr_app *app;
     struct connection *conn; /* NULL: the client has gone, or was answered with 503 */
     struct arena arena;
@@ -93,21 +93,17 @@ struct wr_request {
 /* Tells the log of the app, when it has one. */
 void app_log(struct wr_app *app, enum wr_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The Date of now; written at most once a second. */
-const char *app_date(struct wr_app *app);
-/* A connection has closed: others may come in, or the drain is over. */
-void app_connection_closed(struct wr_app *app);
+/* Calls what wr_on_worker was given. */
+void app_call_workers(struct wr_app *app, struct wr_worker *worker, bool start);
 /* Which of the fields for all answers has this name; header_count when none. */
 size_t app_header_index(const struct wr_app *app, slice name);
-/* An address of a connection as text; lives until the next call. */
-const char *app_address_text(struct wr_app *app, const uint8_t address[16]);
 const struct wr_asset *app_asset_find(const struct wr_app *app, slice path);
 
 /* A cleared request, or NULL without memory. */
-struct wr_request *request_new(struct wr_app *app, struct connection *conn);
+struct wr_request *request_new(struct wr_worker *worker, struct connection *conn);
 /* Gives it back; the handle is not valid any more. */
 void request_release(struct wr_request *request);
-void request_free_pool(struct wr_app *app);
+void request_free_pool(struct wr_worker *worker);
 /* Keeps a copy of the head that the parser has just completed in `bytes`. ERR_MEMORY. */
 int request_keep_head(struct wr_request *request, slice bytes) BASE_CHECKED;
 /* Finds the handler and calls it, or answers. The request is complete. */

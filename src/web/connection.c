@@ -6,10 +6,16 @@
 #include <string.h>
 
 #include "http/response.h"
+#include "web/listen.h"
 
 static struct connection *connection_of(struct stream *stream)
 {
     return LIST_ENTRY(stream, struct connection, stream);
+}
+
+static uint64_t now_of(const struct connection *conn)
+{
+    return net_loop_now(&conn->worker->loop);
 }
 
 static void set_state(struct connection *conn, enum connection_state state)
@@ -26,7 +32,7 @@ static void set_state(struct connection *conn, enum connection_state state)
     };
     assert(allowed[conn->state] & 1 << state);
     conn->state = (uint8_t)state;
-    conn->since_ms = net_loop_now(&conn->app->loop);
+    conn->since_ms = now_of(conn);
 }
 
 static bool has_gone(const struct connection *conn)
@@ -52,7 +58,7 @@ static bool is_busy(const struct connection *conn)
 
 static uint64_t phase_ms(const struct connection *conn)
 {
-    const struct wr_config *config = &conn->app->config;
+    const struct wr_config *config = &conn->worker->app->config;
     switch ((enum connection_state)conn->state) {
     case CONNECTION_HEAD: return conn->request ? config->header_timeout_ms : config->idle_timeout_ms;
     case CONNECTION_BODY: return config->body_timeout_ms;
@@ -66,16 +72,16 @@ static uint64_t phase_ms(const struct connection *conn)
 
 static void set_deadline(struct connection *conn, uint64_t deadline_ms)
 {
-    if (conn->stalled && conn->sent_ms + conn->app->config.write_timeout_ms < deadline_ms)
-        deadline_ms = conn->sent_ms + conn->app->config.write_timeout_ms;
-    net_loop_deadline(&conn->app->loop, &conn->timer, deadline_ms);
+    if (conn->stalled && conn->sent_ms + conn->worker->app->config.write_timeout_ms < deadline_ms)
+        deadline_ms = conn->sent_ms + conn->worker->app->config.write_timeout_ms;
+    net_loop_deadline(&conn->worker->loop, &conn->timer, deadline_ms);
 }
 
 void connection_arm(struct connection *conn)
 {
     if (has_gone(conn)) return;
     if (conn->state == CONNECTION_SOCKET) {
-        uint64_t deadline = socket_deadline(conn->socket, net_loop_now(&conn->app->loop));
+        uint64_t deadline = socket_deadline(conn->socket, now_of(conn));
         if (deadline) set_deadline(conn, deadline);
         return;
     }
@@ -92,7 +98,7 @@ static void phase_expired(struct connection *conn)
         else if (stream_queued(&conn->stream) == 0)
             connection_cut(conn);
         else
-            conn->since_ms = net_loop_now(&conn->app->loop); /* still taking its answer: not idle */
+            conn->since_ms = now_of(conn); /* still taking its answer: not idle */
         break;
     case CONNECTION_BODY: connection_refuse(conn, 408, "the body came too slowly"); break;
     case CONNECTION_ANSWER: connection_refuse(conn, 503, "the answer took too long; try again later"); break;
@@ -100,7 +106,7 @@ static void phase_expired(struct connection *conn)
         if (stream_queued(&conn->stream) == 0)
             connection_cut(conn);
         else
-            conn->since_ms = net_loop_now(&conn->app->loop);
+            conn->since_ms = now_of(conn);
         break;
     case CONNECTION_SOCKET:
     case CONNECTION_CLOSED: break;
@@ -116,13 +122,13 @@ static bool write_expired(struct connection *conn, uint64_t now_ms)
         conn->sent_bytes = sent;
         conn->sent_ms = now_ms;
     }
-    return conn->sent_ms + conn->app->config.write_timeout_ms <= now_ms;
+    return conn->sent_ms + conn->worker->app->config.write_timeout_ms <= now_ms;
 }
 
 void connection_expired(struct wheel_entry *entry)
 {
     struct connection *conn = LIST_ENTRY(entry, struct connection, timer);
-    uint64_t now_ms = net_loop_now(&conn->app->loop);
+    uint64_t now_ms = now_of(conn);
     if (write_expired(conn, now_ms)) {
         connection_cut(conn);
         return;
@@ -147,7 +153,7 @@ void connection_cut(struct connection *conn)
 {
     if (has_gone(conn)) return;
     set_state(conn, CONNECTION_CLOSED);
-    wheel_remove(&conn->app->loop.wheel, &conn->timer);
+    wheel_remove(&conn->worker->loop.wheel, &conn->timer);
     drop_request(conn);
     if (conn->socket) socket_lost(conn->socket);
     conn->socket = NULL;
@@ -167,7 +173,7 @@ void connection_linger(struct connection *conn)
 
 void connection_refuse(struct connection *conn, int status, const char *why)
 {
-    struct wr_app *app = conn->app;
+    const struct wr_app *app = conn->worker->app;
     uint8_t body[200];
     struct writer text = writer_of(body, sizeof body);
     writer_put(&text, SLICE("{\"status\":\"error\",\"message\":\""));
@@ -183,7 +189,7 @@ void connection_refuse(struct connection *conn, int status, const char *why)
     }
     struct writer out = writer_of(room, size);
     struct http_response response = {.status = status,
-                                     .date = app_date(app),
+                                     .date = worker_date(conn->worker),
                                      .content_type = SLICE("application/json"),
                                      .content_length = text.len,
                                      .close = true,
@@ -273,8 +279,8 @@ static void begin_body(struct connection *conn, bool body_is_here)
         dispatch(conn);
         return;
     }
-    buffer_init(&request->body, &allocator_libc, conn->app->config.body_bytes_max);
-    http_chunked_init(&request->chunked, conn->app->config.body_bytes_max);
+    buffer_init(&request->body, &allocator_libc, conn->worker->app->config.body_bytes_max);
+    http_chunked_init(&request->chunked, conn->worker->app->config.body_bytes_max);
     set_state(conn, CONNECTION_BODY);
     if (head->expects_continue && !body_is_here &&
         stream_put(&conn->stream, SLICE("HTTP/1.1 100 Continue\r\n\r\n")) < 0)
@@ -285,12 +291,12 @@ static void begin_body(struct connection *conn, bool body_is_here)
 static bool read_head(struct connection *conn, slice *input)
 {
     if (!conn->request) {
-        conn->request = request_new(conn->app, conn);
+        conn->request = request_new(conn->worker, conn);
         if (!conn->request) {
             connection_refuse(conn, 503, "out of memory; try again later");
             return true;
         }
-        conn->since_ms = net_loop_now(&conn->app->loop);
+        conn->since_ms = now_of(conn);
     }
     struct http_parser *parser = &conn->request->parser;
     size_t len;
@@ -425,7 +431,7 @@ static void on_flushed(struct stream *stream)
     if (queued > 0 && !conn->stalled) {
         conn->stalled = true;
         conn->sent_bytes = stream_sent(stream);
-        conn->sent_ms = net_loop_now(&conn->app->loop);
+        conn->sent_ms = now_of(conn);
         connection_arm(conn);
     }
     if (queued == 0) conn->stalled = false;
@@ -440,38 +446,6 @@ static void on_flushed(struct stream *stream)
 }
 
 /* --- beginning --- */
-
-/* One address is one count; of IPv6 the network (/64) is, since a client has all of it. */
-static void address_key(const struct connection *conn, uint8_t key[MAP_KEY_BYTES])
-{
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-    memset(key, 0, MAP_KEY_BYTES);
-    memcpy(key, conn->address, memcmp(conn->address, mapped, sizeof mapped) == 0 ? 16 : 8);
-}
-
-/* False when this address has too many. */
-static bool address_count(struct connection *conn)
-{
-    uint8_t key[MAP_KEY_BYTES];
-    uint32_t count = 0;
-    unsigned max = conn->app->config.connections_per_address_max;
-    address_key(conn, key);
-    map_get(&conn->app->addresses, key, &count);
-    if (max > 0 && count >= max) return false;
-    return map_set(&conn->app->addresses, key, count + 1) == OK;
-}
-
-static void address_uncount(struct connection *conn)
-{
-    uint8_t key[MAP_KEY_BYTES];
-    uint32_t count = 0;
-    address_key(conn, key);
-    if (!map_get(&conn->app->addresses, key, &count)) return;
-    if (count > 1)
-        (void)!map_set(&conn->app->addresses, key, count - 1); /* replacing cannot fail */
-    else
-        map_remove(&conn->app->addresses, key);
-}
 
 static bool address_read(struct connection *conn)
 {
@@ -494,13 +468,14 @@ static bool address_read(struct connection *conn)
 static void on_closed(struct stream *stream)
 {
     struct connection *conn = connection_of(stream);
-    struct wr_app *app = conn->app;
-    if (conn->counted) address_uncount(conn);
+    struct wr_worker *worker = conn->worker;
+    if (conn->counted) listen_uncount_address(worker->app, conn->address);
     buffer_reset(&conn->in);
     list_remove(&conn->node);
     free(conn);
-    app->connection_count--;
-    app_connection_closed(app);
+    worker->connection_count--;
+    listen_uncount(worker);
+    worker_connection_closed(worker);
 }
 
 static const struct stream_events events = {.received = on_received,
@@ -510,21 +485,21 @@ static const struct stream_events events = {.received = on_received,
                                             .flushed = on_flushed,
                                             .closed = on_closed};
 
-bool connection_accept(struct wr_app *app, struct listener *listener)
+bool connection_accept(struct wr_worker *worker, struct listener *listener)
 {
     struct connection *conn = calloc(1, sizeof *conn);
     if (!conn) return false;
-    conn->app = app;
-    conn->since_ms = net_loop_now(&app->loop);
+    conn->worker = worker;
+    conn->since_ms = now_of(conn);
     buffer_init(&conn->in, &allocator_libc, CONNECTION_KEPT_BYTES_MAX);
     wheel_entry_init(&conn->timer);
-    list_append(&app->connections, &conn->node);
-    app->connection_count++;
-    if (stream_accept(&conn->stream, &app->loop, listener, &events) < 0) {
+    list_append(&worker->connections, &conn->node);
+    worker->connection_count++;
+    if (stream_accept(&conn->stream, &worker->loop, listener, &events) < 0) {
         conn->state = CONNECTION_CLOSED;
         return true;
     }
-    conn->counted = address_read(conn) && address_count(conn);
+    conn->counted = address_read(conn) && listen_count_address(worker->app, conn->address);
     if (conn->counted)
         connection_arm(conn);
     else

@@ -27,8 +27,8 @@ enum connection_state {
 
 struct connection {
     struct stream stream;
-    struct wr_app *app;
-    struct list node; /* in app->connections */
+    struct wr_worker *worker;
+    struct list node; /* in worker->connections */
     struct wheel_entry timer;
     struct buffer in; /* bytes that came and could not be used yet; empty and without memory when idle */
     struct wr_request *request;
@@ -47,7 +47,7 @@ struct connection {
 };
 
 /* For the listener: takes the connection that is ready. False without memory: try again later. */
-bool connection_accept(struct wr_app *app, struct listener *listener);
+bool connection_accept(struct wr_worker *worker, struct listener *listener);
 /* A deadline of it has come. */
 void connection_expired(struct wheel_entry *entry);
 /* The answer of its request is queued: go on, or close after it (which the client has asked for, or not). */

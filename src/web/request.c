@@ -14,12 +14,12 @@ enum { REQUEST_FIELDS_KEPT = 2048 };
 
 /* --- life --- */
 
-struct wr_request *request_new(struct wr_app *app, struct connection *conn)
+struct wr_request *request_new(struct wr_worker *worker, struct connection *conn)
 {
-    struct wr_request *r = app->pool;
+    struct wr_request *r = worker->pool;
     if (r) {
-        app->pool = r->pooled;
-        app->pool_len--;
+        worker->pool = r->pooled;
+        worker->pool_len--;
     } else {
         r = malloc(sizeof *r);
         if (!r) return NULL;
@@ -32,13 +32,14 @@ struct wr_request *request_new(struct wr_app *app, struct connection *conn)
     memset(r, 0, offsetof(struct wr_request, parser));
     r->arena = arena;
     r->fields = fields;
-    r->app = app;
+    r->worker = worker;
+    r->app = worker->app;
     r->conn = conn;
     memcpy(r->address, conn->address, sizeof r->address);
     r->port = conn->port;
-    http_parser_init(&r->parser, &app->limits);
+    http_parser_init(&r->parser, &worker->app->limits);
     buffer_init(&r->body, &allocator_libc, 0);
-    list_append(&app->requests, &r->node);
+    list_append(&worker->requests, &r->node);
     return r;
 }
 
@@ -51,7 +52,7 @@ static void request_free(struct wr_request *r)
 
 void request_release(struct wr_request *r)
 {
-    struct wr_app *app = r->app;
+    struct wr_worker *worker = r->worker;
     list_remove(&r->node);
     buffer_reset(&r->body);
     if (r->fields.cap > REQUEST_FIELDS_KEPT || r->fields.failed)
@@ -60,21 +61,21 @@ void request_release(struct wr_request *r)
         r->fields.len = 0;
     json_decref(r->json);
     json_decref(r->form);
-    if (app->pool_len >= APP_REQUESTS_POOLED) {
+    if (worker->pool_len >= WORKER_REQUESTS_POOLED) {
         request_free(r);
         return;
     }
     arena_clear(&r->arena);
-    r->pooled = app->pool;
-    app->pool = r;
-    app->pool_len++;
+    r->pooled = worker->pool;
+    worker->pool = r;
+    worker->pool_len++;
 }
 
-void request_free_pool(struct wr_app *app)
+void request_free_pool(struct wr_worker *worker)
 {
-    while (app->pool) {
-        struct wr_request *r = app->pool;
-        app->pool = r->pooled;
+    while (worker->pool) {
+        struct wr_request *r = worker->pool;
+        worker->pool = r->pooled;
         request_free(r);
     }
 }
@@ -266,7 +267,7 @@ struct wr_bytes wr_request_body(const struct wr_request *r)
 const char *wr_request_address(struct wr_request *r)
 {
     if (!r->address_text[0])
-        memcpy(r->address_text, app_address_text(r->app, r->address), sizeof r->address_text);
+        memcpy(r->address_text, worker_address_text(r->worker, r->address), sizeof r->address_text);
     return r->address_text;
 }
 
@@ -295,4 +296,9 @@ bool wr_request_gone(const struct wr_request *r)
 struct wr_app *wr_request_app(const struct wr_request *r)
 {
     return r->app;
+}
+
+struct wr_worker *wr_request_worker(const struct wr_request *r)
+{
+    return r->worker;
 }

@@ -101,7 +101,7 @@ static void send_answer(struct wr_request *r, int status, slice content_type, sl
     }
     struct http_response response = {
         .status = status,
-        .date = app_date(r->app),
+        .date = worker_date(r->worker),
         .content_type = content_type,
         .content_length = may_have_body(status) ? body.len : HTTP_NO_LENGTH,
         .close = close,

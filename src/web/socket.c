@@ -27,7 +27,7 @@ struct wr_socket {
 
 static uint64_t now_of(const struct wr_socket *s)
 {
-    return net_loop_now(&s->conn->app->loop);
+    return net_loop_now(&s->conn->worker->loop);
 }
 
 static const struct wr_socket_handlers *handlers_of(const struct wr_socket *s)
@@ -97,7 +97,7 @@ static int send_handshake(struct wr_request *r)
     if (!room) return WR_MEMORY;
     struct writer w = writer_of(room, size);
     struct http_response response = {.status = 101,
-                                     .date = app_date(r->app),
+                                     .date = worker_date(r->worker),
                                      .content_length = HTTP_NO_LENGTH,
                                      .fields = buffer_slice(&r->fields)};
     http_response_write(&w, &response);
@@ -215,7 +215,8 @@ void wr_socket_close(struct wr_socket *s, int code, const char *reason)
     if (s->closing_ms) return;
     slice text = slice_text(reason);
     if (code < 0 || !ws_close_code_valid((unsigned)code) || !reason_valid(text)) {
-        app_log(s->conn->app, WR_LOG_ERROR, "wr_socket_close was given a code or reason that is not valid");
+        app_log(s->conn->worker->app, WR_LOG_ERROR,
+                "wr_socket_close was given a code or reason that is not valid");
         code = WR_CLOSE_ERROR;
         text = SLICE_EMPTY;
     }
@@ -406,6 +407,11 @@ uint64_t socket_deadline(struct wr_socket *s, uint64_t now_ms)
 
 /* --- small things --- */
 
+struct wr_worker *wr_socket_worker(const struct wr_socket *s)
+{
+    return s->conn->worker;
+}
+
 void *wr_socket_user(const struct wr_socket *s)
 {
     return s->user;
@@ -418,5 +424,5 @@ void wr_socket_set_user(struct wr_socket *s, void *user)
 
 const char *wr_socket_address(const struct wr_socket *s)
 {
-    return app_address_text(s->conn->app, s->conn->address);
+    return worker_address_text(s->conn->worker, s->conn->address);
 }

@@ -1,0 +1,191 @@
+/* listen.c - listeners of all workers, and the limits on connections. */
+#include "web/listen.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/listener.h"
+#include "web/connection.h"
+
+enum { BACKLOG = 1024, DEFER_S = 10 };
+
+struct app_listener {
+    struct listener listener;
+    struct list node; /* in worker->listeners */
+    struct wr_worker *worker;
+};
+
+/* --- how many --- */
+
+static bool count(struct wr_app *app)
+{
+    if (__atomic_add_fetch(&app->connection_count, 1, __ATOMIC_SEQ_CST) <= app->config.connections_max)
+        return true;
+    __atomic_sub_fetch(&app->connection_count, 1, __ATOMIC_SEQ_CST);
+    return false;
+}
+
+bool listen_count(struct wr_worker *worker)
+{
+    if (count(worker->app)) return true;
+    /* Said first, then looked again: who closes one meanwhile sees either the flag or makes the room. */
+    __atomic_store_n(&worker->held, true, __ATOMIC_SEQ_CST);
+    return count(worker->app);
+}
+
+void listen_uncount(struct wr_worker *worker)
+{
+    struct wr_app *app = worker->app;
+    __atomic_sub_fetch(&app->connection_count, 1, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < app->worker_count; i++) {
+        struct wr_worker *other = app->workers[i];
+        if (other != worker && __atomic_load_n(&other->held, __ATOMIC_SEQ_CST)) worker_wake(other);
+    }
+}
+
+/* One address is one count; of IPv6 the network (/64) is, since a client has all of it. */
+static void address_key(const uint8_t address[16], uint8_t key[MAP_KEY_BYTES])
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+    memset(key, 0, MAP_KEY_BYTES);
+    memcpy(key, address, memcmp(address, mapped, sizeof mapped) == 0 ? 16 : 8);
+}
+
+bool listen_count_address(struct wr_app *app, const uint8_t address[16])
+{
+    unsigned max = app->config.connections_per_address_max;
+    uint8_t key[MAP_KEY_BYTES];
+    uint32_t open = 0;
+    if (max == 0) return true;
+    address_key(address, key);
+    uv_mutex_lock(&app->addresses_lock);
+    map_get(&app->addresses, key, &open);
+    bool taken = open < max && map_set(&app->addresses, key, open + 1) == OK;
+    uv_mutex_unlock(&app->addresses_lock);
+    return taken;
+}
+
+void listen_uncount_address(struct wr_app *app, const uint8_t address[16])
+{
+    uint8_t key[MAP_KEY_BYTES];
+    uint32_t open = 0;
+    if (app->config.connections_per_address_max == 0) return;
+    address_key(address, key);
+    uv_mutex_lock(&app->addresses_lock);
+    map_get(&app->addresses, key, &open);
+    if (open > 1)
+        (void)!map_set(&app->addresses, key, open - 1); /* replacing cannot fail */
+    else
+        map_remove(&app->addresses, key);
+    uv_mutex_unlock(&app->addresses_lock);
+}
+
+/* --- accepting --- */
+
+static bool on_ready(struct listener *listener)
+{
+    struct wr_worker *worker = listener->owner;
+    if (!listen_count(worker)) return false;
+    if (connection_accept(worker, listener)) return true;
+    __atomic_store_n(&worker->held, true, __ATOMIC_SEQ_CST); /* no memory: when another closes */
+    listen_uncount(worker);
+    return false;
+}
+
+static void on_trouble(struct listener *listener, int uv_error)
+{
+    struct wr_worker *worker = listener->owner;
+    app_log(worker->app, WR_LOG_WARNING, "a connection could not be accepted: %s", uv_strerror(uv_error));
+}
+
+static void on_closed(struct listener *listener)
+{
+    struct app_listener *l = LIST_ENTRY(listener, struct app_listener, listener);
+    struct wr_worker *worker = l->worker;
+    list_remove(&l->node);
+    free(l);
+    worker_finish_if_drained(worker);
+}
+
+void listen_resume(struct wr_worker *worker)
+{
+    if (!__atomic_exchange_n(&worker->held, false, __ATOMIC_SEQ_CST)) return;
+    for (struct list *n = worker->listeners.next; n != &worker->listeners; n = n->next)
+        listener_resume(&LIST_ENTRY(n, struct app_listener, node)->listener);
+}
+
+void listen_close(struct wr_worker *worker)
+{
+    for (struct list *n = worker->listeners.next; n != &worker->listeners; n = n->next)
+        listener_close(&LIST_ENTRY(n, struct app_listener, node)->listener);
+}
+
+/* --- beginning --- */
+
+static const char *trouble_words(int uv_error)
+{
+    switch (uv_error) {
+    case UV_EADDRINUSE: return "another program uses this port";
+    case UV_EACCES: return "permission denied (ports below 1024 need more rights)";
+    case UV_EADDRNOTAVAIL: return "this machine does not have this address";
+    case UV_EINVAL: return "this is not an IP address";
+    default: return uv_strerror(uv_error);
+    }
+}
+
+static int failed(struct wr_app *app, const char *ip, uint16_t port, int uv_error)
+{
+    snprintf(app->error, sizeof app->error, "cannot listen on %s port %u: %s", ip, port,
+             trouble_words(uv_error));
+    return uv_error == UV_EINVAL ? WR_INVALID : uv_error == UV_ENOMEM ? WR_MEMORY : WR_SYSTEM;
+}
+
+/* 0 or a libuv error. *port: what was asked for; then what it is. */
+static int open_one(struct wr_worker *worker, const char *ip, uint16_t *port)
+{
+    struct wr_app *app = worker->app;
+    struct app_listener *l = calloc(1, sizeof *l);
+    if (!l) return UV_ENOMEM;
+    l->worker = worker;
+    l->listener =
+        (struct listener){.ready = on_ready, .owner = worker, .trouble = on_trouble, .closed = on_closed};
+    struct listener_options options = {.ip = ip,
+                                       .port = *port,
+                                       .backlog = BACKLOG,
+                                       .defer_s = app->config.defer_accept ? DEFER_S : 0,
+                                       .shared = app->worker_count > 1,
+                                       .joins = worker->index > 0};
+    bool made;
+    int rc = listener_open(&l->listener, &worker->loop, &options, &made);
+    if (rc < 0 && !made)
+        free(l);
+    else
+        list_append(&worker->listeners, &l->node);
+    if (rc == 0) *port = l->listener.port;
+    return rc;
+}
+
+int wr_listen(struct wr_app *app, const char *ip, uint16_t port, const struct wr_tls *tls)
+{
+    if (tls) {
+        snprintf(app->error, sizeof app->error, "this version of the library does not speak TLS");
+        return WR_INVALID;
+    }
+    uint16_t chosen = port;
+    for (unsigned i = 0; i < app->worker_count; i++) {
+        int rc = open_one(app->workers[i], ip, &chosen);
+        if (rc < 0) return failed(app, ip, port, rc);
+    }
+    return WR_OK;
+}
+
+uint16_t wr_port(const struct wr_app *app)
+{
+    const struct list *listeners = &app->workers[0]->listeners;
+    for (const struct list *n = listeners->next; n != listeners; n = n->next) {
+        uint16_t port = LIST_ENTRY(n, struct app_listener, node)->listener.port;
+        if (port) return port;
+    }
+    return 0;
+}

@@ -1,0 +1,59 @@
+/* worker.h - one event loop with its own connections, on a thread of its own.
+ *
+ * What a worker needs for a request is its own (connections, pools, timers); what all share (struct wr_app)
+ * is constant while they run, or guarded there. The first worker runs on the thread that called wr_run. */
+#ifndef WEB_WORKER_H
+#define WEB_WORKER_H
+
+#include "http/date.h"
+#include "net/loop.h"
+#include "weaprous/weaprous.h"
+
+enum { WORKERS_MAX = 256, WORKER_JOBS_MAX = 1024, WORKER_REQUESTS_POOLED = 64 };
+
+struct wr_worker {
+    struct wr_app *app;
+    unsigned index;
+    struct net_loop loop;
+    struct list connections;
+    struct list listeners;
+    struct list requests; /* all that are not released */
+    struct list timers;
+    struct wr_request *pool;
+    size_t pool_len;
+    unsigned connection_count;
+    unsigned jobs; /* of wr_offload, under way */
+    bool held;     /* a connection waits because the app has too many; atomic */
+    bool draining, drained;
+    uv_async_t signal; /* wr_stop, posts, room for a connection */
+    uv_timer_t drain_timer;
+    uv_mutex_t posts_lock;
+    struct post *first_post, *last_post; /* guarded by it */
+    bool posts_closed;                   /* as well */
+    int64_t date_second;
+    char date[HTTP_DATE_BYTES + 1];
+    char address[46];
+    uv_thread_t thread;
+};
+
+/* NULL without memory or when the loop cannot be had. */
+struct wr_worker *worker_new(struct wr_app *app, unsigned index);
+/* Cuts connections and listeners, calls what was posted, closes the loop, frees. Not while it runs. */
+void worker_free(struct wr_worker *worker);
+/* Serves on this thread until wr_stop has drained. */
+void worker_run(struct wr_worker *worker);
+/* Makes it look at wr_stopping, its posts and its waiting connections. From any thread, also in signals. */
+void worker_wake(struct wr_worker *worker);
+
+/* A connection or listener of it has closed: others may come in, or the drain is over. */
+void worker_connection_closed(struct wr_worker *worker);
+void worker_finish_if_drained(struct wr_worker *worker);
+/* The Date of now; written at most once a second. */
+const char *worker_date(struct wr_worker *worker);
+/* An address of a connection as text; lives until the next call. */
+const char *worker_address_text(struct wr_worker *worker, const uint8_t address[16]);
+
+/* timer.c: closes all timers. */
+void worker_close_timers(struct wr_worker *worker);
+
+#endif
