@@ -20,6 +20,11 @@ void http_chunked_init(struct http_chunked *c, uint64_t body_bytes_max)
     *c = (struct http_chunked){.state = SIZE, .body_bytes_max = body_bytes_max};
 }
 
+void http_chunked_keep_trailers(struct http_chunked *c, struct buffer *trailers)
+{
+    c->trailers = trailers;
+}
+
 static int hex_digit(uint8_t c)
 {
     if (c >= '0' && c <= '9') return c - '0';
@@ -44,21 +49,42 @@ static int size_byte(struct http_chunked *c, uint8_t byte)
     return OK;
 }
 
+static int keep(struct http_chunked *c, uint8_t byte)
+{
+    if (!c->trailers) return OK;
+    int rc = buffer_reserve(c->trailers, 1);
+    if (rc < 0) return rc == ERR_FULL ? ERR_TOO_LARGE : rc;
+    buffer_byte(c->trailers, byte);
+    return OK;
+}
+
+/* A trailer line is complete: it stays, ended by a line feed, or goes. */
+static int keep_line(struct http_chunked *c)
+{
+    if (!c->trailers) return OK;
+    slice line = slice_sub(buffer_slice(c->trailers), c->trailer_line, SIZE_MAX);
+    if (http_trailer_allowed(slice_sub(line, 0, slice_find(line, ':')))) return keep(c, '\n');
+    c->trailers->len = c->trailer_line;
+    return OK;
+}
+
 static int trailer_byte(struct http_chunked *c, uint8_t byte)
 {
     if (++c->spent > CHUNKED_TRAILER_BYTES_MAX) return ERR_TOO_LARGE;
     if (c->state == TRAILER) {
         c->trailer_colon = false;
+        c->trailer_line = c->trailers ? c->trailers->len : 0;
         c->state = byte == '\r' ? END_LF : TRAILER_LINE;
-        return byte == '\r' || token_char(byte) ? OK : ERR_MALFORMED;
+        if (byte == '\r') return OK;
+        return token_char(byte) ? keep(c, byte) : ERR_MALFORMED;
     }
     if (byte == '\r') {
         c->state = TRAILER_LF;
-        return c->trailer_colon ? OK : ERR_MALFORMED;
+        return c->trailer_colon ? keep_line(c) : ERR_MALFORMED;
     }
-    if (c->trailer_colon) return field_value_char(byte) ? OK : ERR_MALFORMED;
-    c->trailer_colon = byte == ':';
-    return byte == ':' || token_char(byte) ? OK : ERR_MALFORMED;
+    bool valid = c->trailer_colon ? field_value_char(byte) : byte == ':' || token_char(byte);
+    if (byte == ':') c->trailer_colon = true;
+    return valid ? keep(c, byte) : ERR_MALFORMED;
 }
 
 static int line_feed(struct http_chunked *c, uint8_t byte, enum state next)
@@ -106,4 +132,96 @@ int http_chunked_next(struct http_chunked *c, slice *input, slice *out_data)
         *input = slice_sub(*input, 1, input->len);
     }
     return ERR_CLOSED;
+}
+
+/* --- trailer fields --- */
+
+bool http_trailer_next(slice *rest, slice *out_name, slice *out_value)
+{
+    slice line;
+    if (!slice_split(rest, '\n', &line) || line.len == 0) return false;
+    size_t colon = slice_find(line, ':');
+    *out_name = slice_sub(line, 0, colon);
+    *out_value = slice_trim(slice_sub(line, colon + 1, line.len));
+    return true;
+}
+
+bool http_trailer_allowed(slice name)
+{
+    static const char *const refused[] = {
+        /* framing and the connection */
+        "Connection",
+        "Content-Length",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
+        /* routing and what else changes how a request is understood */
+        "Cache-Control",
+        "Expect",
+        "Forwarded",
+        "Host",
+        "If-Match",
+        "If-Modified-Since",
+        "If-None-Match",
+        "If-Range",
+        "If-Unmodified-Since",
+        "Max-Forwards",
+        "Origin",
+        "Pragma",
+        "Range",
+        /* who is asking, and what is to be kept of them */
+        "Authorization",
+        "Cookie",
+        "Proxy-Authenticate",
+        "Proxy-Authorization",
+        "Set-Cookie",
+        "WWW-Authenticate",
+        /* how an answer is handled */
+        "Age",
+        "Date",
+        "Expires",
+        "Location",
+        "Retry-After",
+        "Vary",
+        "Warning",
+        /* what the content is */
+        "Content-Encoding",
+        "Content-Range",
+        "Content-Type",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        if (slice_equal_nocase(name, slice_text(refused[i]))) return false;
+    }
+    slice prefix = slice_sub(name, 0, sizeof "X-Forwarded-" - 1);
+    return !slice_equal_nocase(prefix, SLICE("X-Forwarded-"));
+}
+
+/* --- writing --- */
+
+void http_chunk_head_write(struct writer *w, uint64_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t text[CHUNKED_HEAD_BYTES_MAX];
+    size_t at = sizeof text;
+    text[--at] = '\n';
+    text[--at] = '\r';
+    do {
+        text[--at] = (uint8_t)digits[len & 15];
+        len >>= 4;
+    } while (len > 0);
+    writer_put(w, slice_of(text + at, sizeof text - at));
+}
+
+int http_trailer_write(struct writer *w, slice name, slice value)
+{
+    if (!token_valid(name) || !field_value_valid(value) || !http_trailer_allowed(name)) return ERR_INVALID;
+    if (w->failed || name.len + value.len + 4 > w->cap - w->len) return ERR_FULL;
+    writer_put(w, name);
+    writer_put(w, SLICE(": "));
+    writer_put(w, value);
+    writer_put(w, SLICE("\r\n"));
+    return OK;
 }

@@ -50,7 +50,7 @@ bool http_trailer_next(slice *rest, slice *out_name, slice *out_value);
 
 /* --- writing: for each chunk its head, its data and CR LF; then the last chunk, trailer lines, CR LF --- */
 
-/* "1f4\r\n"; len is above 0 (0 would end the body) and fits CHUNKED_HEAD_BYTES_MAX always. */
+/* "1f4\r\n"; len is above 0 (0 would end the body) and CHUNKED_HEAD_BYTES_MAX are always room enough. */
 void http_chunk_head_write(struct writer *w, uint64_t len);
 #define HTTP_CHUNK_END SLICE("\r\n")
 /* The last chunk when no trailers follow. */
