@@ -6,11 +6,12 @@ int ws_frame_parse(slice bytes, struct ws_frame *out)
 {
     if (bytes.len < 1) return ERR_AGAIN;
     uint8_t first = bytes.ptr[0];
-    struct ws_frame f = {.fin = first >> 7, .opcode = first & 15};
+    struct ws_frame f = {.fin = first >> 7, .rsv1 = first >> 6 & 1, .opcode = first & 15};
     bool control = f.opcode >= 8;
-    if (first & 0x70) return ERR_PROTOCOL;
+    if (first & 0x30) return ERR_PROTOCOL;
     if ((f.opcode > WS_BINARY && !control) || f.opcode > WS_PONG) return ERR_PROTOCOL;
     if (control && !f.fin) return ERR_PROTOCOL;
+    if (f.rsv1 && (control || f.opcode == WS_CONTINUATION)) return ERR_PROTOCOL;
     if (bytes.len < 2) return ERR_AGAIN;
     uint8_t second = bytes.ptr[1];
     f.masked = second >> 7;
@@ -35,7 +36,7 @@ size_t ws_frame_write(const struct ws_frame *f, uint8_t out[WS_FRAME_HEAD_MAX])
 {
     size_t n = 0, extra = f->len < 126 ? 0 : f->len <= 0xFFFF ? 2 : 8;
     uint8_t masked = f->masked ? 0x80 : 0;
-    out[n++] = (uint8_t)((f->fin ? 0x80 : 0) | f->opcode);
+    out[n++] = (uint8_t)((f->fin ? 0x80 : 0) | (f->rsv1 ? 0x40 : 0) | f->opcode);
     out[n++] = (uint8_t)(masked | (extra == 0 ? f->len : extra == 2 ? 126 : 127));
     for (size_t i = extra; i > 0; i--)
         out[n++] = (uint8_t)(f->len >> (8 * (i - 1)));

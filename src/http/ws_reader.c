@@ -11,6 +11,11 @@ void ws_reader_init(struct ws_reader *r, const struct allocator *allocator, size
     buffer_init(&r->message, allocator, message_bytes_max);
 }
 
+void ws_reader_allow_compressed(struct ws_reader *r)
+{
+    r->allows_compressed = true;
+}
+
 static void forget_control(struct ws_reader *r)
 {
     alloc_free(r->message.allocator, r->control, WS_CONTROL_BYTES_MAX);
@@ -32,12 +37,14 @@ static bool is_control(const struct ws_frame *f)
 static int frame_begin(struct ws_reader *r)
 {
     const struct ws_frame *f = &r->frame;
-    if (f->masked != r->expects_mask) return ERR_PROTOCOL;
+    if (f->masked != r->expects_mask || (f->rsv1 && !r->allows_compressed)) return ERR_PROTOCOL;
     if (is_control(f)) return OK;
     bool continues = f->opcode == WS_CONTINUATION;
     if (continues != (r->kind != 0)) return ERR_PROTOCOL;
     if (f->len > r->message.max - r->message.len) return ERR_TOO_LARGE;
-    if (!continues) r->kind = f->opcode;
+    if (continues) return OK;
+    r->kind = f->opcode;
+    r->compressed = f->rsv1;
     return OK;
 }
 
@@ -94,9 +101,10 @@ static int frame_end(struct ws_reader *r, slice payload, struct ws_event *out)
     r->given = false;
     if (!r->frame.fin) return 1;
     r->given = true;
-    *out = (struct ws_event){.opcode = (enum ws_opcode)r->kind, .payload = payload};
+    *out =
+        (struct ws_event){.opcode = (enum ws_opcode)r->kind, .payload = payload, .compressed = r->compressed};
     r->kind = 0;
-    return out->opcode == WS_TEXT && !utf8_valid(payload) ? ERR_MALFORMED : OK;
+    return out->opcode == WS_TEXT && !out->compressed && !utf8_valid(payload) ? ERR_MALFORMED : OK;
 }
 
 /* Keeps a part of a payload; `before` bytes of it were kept already. */

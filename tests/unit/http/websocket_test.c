@@ -13,6 +13,15 @@
 
 enum { MESSAGE_MAX = 1000, LOG_BYTES = 8192 };
 
+/* Whether the readers of this test allow compressed messages. */
+static bool deflate_agreed;
+
+static void init_reader(struct ws_reader *r)
+{
+    ws_reader_init(r, &allocator_libc, MESSAGE_MAX, true);
+    if (deflate_agreed) ws_reader_allow_compressed(r);
+}
+
 /* What came out, as text, so that two runs can be compared. */
 struct log {
     char text[LOG_BYTES];
@@ -40,7 +49,7 @@ static int feed(struct ws_reader *r, slice bytes, struct log *log)
         uint32_t sum = 0;
         for (size_t i = 0; i < e.payload.len; i++)
             sum = sum * 31 + e.payload.ptr[i];
-        note(log, "%d:%zu:%x:%u ", (int)e.opcode, e.payload.len, sum,
+        note(log, "%s%d:%zu:%x:%u ", e.compressed ? "z" : "", (int)e.opcode, e.payload.len, sum,
              e.opcode == WS_CLOSE ? e.close_code : 0);
     }
     if (rc != ERR_AGAIN) note(log, "error %d", rc);
@@ -52,7 +61,7 @@ static int feed(struct ws_reader *r, slice bytes, struct log *log)
 static void read_in_steps(slice bytes, size_t step, struct log *log)
 {
     struct ws_reader r;
-    ws_reader_init(&r, &allocator_libc, MESSAGE_MAX, true);
+    init_reader(&r);
     log->len = 0;
     log->text[0] = 0;
     int rc = ERR_AGAIN;
@@ -71,7 +80,7 @@ static void read_everyhow(slice bytes, struct log *whole)
     }
     for (size_t cut = 1; cut < bytes.len; cut++) {
         struct ws_reader r;
-        ws_reader_init(&r, &allocator_libc, MESSAGE_MAX, true);
+        init_reader(&r);
         other.len = 0;
         other.text[0] = 0;
         if (feed(&r, slice_sub(bytes, 0, cut), &other) == ERR_AGAIN)
@@ -81,12 +90,19 @@ static void read_everyhow(slice bytes, struct log *whole)
     }
 }
 
+/* Added to an opcode: the frame is marked as compressed. */
+enum { COMPRESSED = 0x40 };
+
 /* Appends one masked frame, as a client sends it. */
 static void put_frame(struct buffer *b, uint8_t opcode, bool fin, slice payload)
 {
     uint8_t head[WS_FRAME_HEAD_MAX], mask[4] = {0x37, 0xFA, 0x21, 0x3D};
-    struct ws_frame f = {
-        .len = payload.len, .opcode = opcode, .fin = fin, .masked = true, .mask = {0x37, 0xFA, 0x21, 0x3D}};
+    struct ws_frame f = {.len = payload.len,
+                         .opcode = opcode & 15,
+                         .fin = fin,
+                         .rsv1 = opcode & COMPRESSED,
+                         .masked = true,
+                         .mask = {0x37, 0xFA, 0x21, 0x3D}};
     buffer_put(b, slice_of(head, ws_frame_write(&f, head)));
     size_t start = b->len;
     buffer_put(b, payload);
@@ -127,6 +143,7 @@ static void heads_are_written_in_their_shortest_form_and_read_back(void **state)
             struct ws_frame f = {.len = lengths[i],
                                  .opcode = WS_BINARY,
                                  .fin = true,
+                                 .rsv1 = i & 1,
                                  .masked = masked,
                                  .mask = {1, 2, 3, 4}},
                             got;
@@ -137,6 +154,7 @@ static void heads_are_written_in_their_shortest_form_and_read_back(void **state)
                 assert_int_equal(ws_frame_parse(slice_of(head, cut), &got), ERR_AGAIN);
             assert_int_equal(ws_frame_parse(slice_of(head, n), &got), OK);
             assert_true(got.len == f.len && got.opcode == f.opcode && got.fin && got.head_len == n);
+            assert_int_equal(got.rsv1, f.rsv1);
             assert_int_equal(got.masked, masked);
             if (masked) assert_memory_equal(got.mask, f.mask, 4);
         }
@@ -147,7 +165,10 @@ static void forbidden_heads_are_refused(void **state)
 {
     (void)state;
     static const uint8_t bad[][10] = {
-        {0xC1, 0x80},
+        {0xC9, 0x80}, /* a compressed ping, */
+        {0xC8, 0x80},
+        {0xC0, 0x80}, /* and continuation */
+        {0xE1, 0x80},
         {0xA1, 0x80},
         {0x91, 0x80}, /* reserved bits */
         {0x83, 0x80},
@@ -283,6 +304,40 @@ static void a_message_over_the_limit_ends_it_before_it_is_read(void **state)
     expect_error(&b, ERR_TOO_LARGE);
 }
 
+static void compressed_messages_are_given_out_where_they_were_agreed_on(void **state)
+{
+    (void)state;
+    static struct log log;
+    struct buffer b;
+    buffer_init(&b, &allocator_libc, 10000);
+    deflate_agreed = true;
+    put_frame(&b, WS_TEXT | COMPRESSED, true, SLICE("\xf2\x48\xcd\xc9\xc9\x07\x00")); /* RFC 7692 7.2.3.1 */
+    put_frame(&b, WS_TEXT, true, SLICE("plain"));
+    put_frame(&b, WS_BINARY | COMPRESSED, false, SLICE("\xf2\x48\xcd"));
+    put_frame(&b, WS_PING, true, SLICE("!"));
+    put_frame(&b, WS_CONTINUATION, true, SLICE("\xc9\xc9\x07\x00"));
+    put_frame(&b, WS_BINARY, true, SLICE("x"));
+    read_everyhow(buffer_slice(&b), &log);
+    assert_null(strstr(log.text, "error"));
+    static const char *const expected[] = {"z1:7:", " 1:5:", " 9:1:", " z2:7:", " 2:1:"};
+    const char *at = log.text;
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        at = strstr(at, expected[i]);
+        if (!at) fail_msg("%s is missing in %s", expected[i], log.text);
+    }
+    buffer_reset(&b);
+    put_frame(&b, WS_TEXT | COMPRESSED, false, SLICE("a"));
+    put_frame(&b, WS_CONTINUATION | COMPRESSED, true, SLICE("b")); /* only the first frame is marked */
+    expect_error(&b, ERR_PROTOCOL);
+    put_frame(&b, WS_PING | COMPRESSED, true, SLICE("a"));
+    expect_error(&b, ERR_PROTOCOL);
+    put_frame(&b, WS_TEXT, true, SLICE("\xff")); /* not marked: it has to be a text */
+    expect_error(&b, ERR_MALFORMED);
+    deflate_agreed = false;
+    put_frame(&b, WS_TEXT | COMPRESSED, true, SLICE("a"));
+    expect_error(&b, ERR_PROTOCOL);
+}
+
 static void keys_of_the_handshake_are_16_bytes_in_base64(void **state)
 {
     (void)state;
@@ -305,6 +360,7 @@ int main(void)
         cmocka_unit_test(what_the_protocol_forbids_ends_it),
         cmocka_unit_test(text_must_be_utf8_but_only_as_a_whole),
         cmocka_unit_test(a_message_over_the_limit_ends_it_before_it_is_read),
+        cmocka_unit_test(compressed_messages_are_given_out_where_they_were_agreed_on),
         cmocka_unit_test(keys_of_the_handshake_are_16_bytes_in_base64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
