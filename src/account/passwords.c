@@ -11,24 +11,43 @@
 static const char nobody[] = "$argon2id$v=19$m=65536,t=2,p=1$0jc4vLCPa3Z87Cyz4eAZJg$"
                              "7pGEqSJ4gQH2ZE2C3scIbkft7v08kQzgHj5hiQZROp8";
 
+_Static_assert(crypto_pwhash_STRBYTES <= PASSWORD_HASH_BYTES, "room for a hash");
+
+int password_hash(slice password, char out_hash[PASSWORD_HASH_BYTES])
+{
+    if (password.len > PASSWORD_BYTES_MAX) return ERR_TOO_LARGE;
+    return crypto_pwhash_str_alg(out_hash, (const char *)password.ptr, password.len, OPERATIONS, MEMORY_BYTES,
+                                 crypto_pwhash_ALG_ARGON2ID13)
+               ? ERR_MEMORY
+               : OK;
+}
+
+int password_verify(slice password, slice hash)
+{
+    char text[crypto_pwhash_STRBYTES] = "";
+    if (password.len > PASSWORD_BYTES_MAX || hash.len >= sizeof text) return ERR_TOO_LARGE;
+    slice kept = hash.len ? hash : slice_text(nobody);
+    memcpy(text, kept.ptr, kept.len);
+    int wrong = crypto_pwhash_str_verify(text, (const char *)password.ptr, password.len);
+    return wrong || !hash.len ? ERR_AUTH : OK;
+}
+
 struct password_job {
     uv_work_t work;
     struct passwords *passwords;
     struct password_job *next;
     passwords_done *done;
     void *context;
-    bool verify, nobody;
+    bool verify;
     int result;
-    char hash[crypto_pwhash_STRBYTES];
+    char hash[PASSWORD_HASH_BYTES];
     size_t password_len;
     char password[PASSWORD_BYTES_MAX];
 };
 
-_Static_assert(crypto_pwhash_STRBYTES <= PASSWORD_HASH_BYTES, "room for a hash");
-
 void passwords_init(struct passwords *p, uv_loop_t *loop)
 {
-    *p = (struct passwords){.loop = loop};
+    *p = (struct passwords){.loop = loop, .running_max = PASSWORDS_RUNNING_MAX};
     p->last = &p->first;
 }
 
@@ -57,14 +76,9 @@ void passwords_stop(struct passwords *p)
 static void work(uv_work_t *request)
 {
     struct password_job *job = request->data;
-    if (job->verify) {
-        int wrong = crypto_pwhash_str_verify(job->hash, job->password, job->password_len);
-        job->result = wrong || job->nobody ? ERR_AUTH : OK;
-    } else {
-        int failed = crypto_pwhash_str_alg(job->hash, job->password, job->password_len, OPERATIONS,
-                                           MEMORY_BYTES, crypto_pwhash_ALG_ARGON2ID13);
-        job->result = failed ? ERR_MEMORY : OK;
-    }
+    slice password = slice_of(job->password, job->password_len);
+    job->result =
+        job->verify ? password_verify(password, slice_text(job->hash)) : password_hash(password, job->hash);
 }
 
 static void start_next(struct passwords *p);
@@ -83,7 +97,7 @@ static void finished(uv_work_t *request, int status)
 
 static void start_next(struct passwords *p)
 {
-    while (p->first && p->running < PASSWORDS_RUNNING_MAX) {
+    while (p->first && p->running < p->running_max) {
         struct password_job *job = p->first;
         p->first = job->next;
         if (!p->first) p->last = &p->first;
@@ -96,8 +110,7 @@ static void start_next(struct passwords *p)
 
 static int submit(struct passwords *p, slice password, const slice *hash, passwords_done *done, void *context)
 {
-    if (password.len > PASSWORD_BYTES_MAX || (hash && hash->len >= crypto_pwhash_STRBYTES))
-        return ERR_TOO_LARGE;
+    if (password.len > PASSWORD_BYTES_MAX || (hash && hash->len >= PASSWORD_HASH_BYTES)) return ERR_TOO_LARGE;
     if (p->stopped) return ERR_CLOSED;
     if (p->waiting >= PASSWORDS_WAITING_MAX) return ERR_BUSY;
     struct password_job *job = calloc(1, sizeof *job);
@@ -106,9 +119,7 @@ static int submit(struct passwords *p, slice password, const slice *hash, passwo
     job->done = done;
     job->context = context;
     job->verify = hash != NULL;
-    job->nobody = hash && hash->len == 0;
-    slice kept = job->nobody ? slice_text(nobody) : hash ? *hash : SLICE_EMPTY;
-    if (kept.len) memcpy(job->hash, kept.ptr, kept.len);
+    if (hash && hash->len) memcpy(job->hash, hash->ptr, hash->len);
     job->password_len = password.len;
     if (password.len) memcpy(job->password, password.ptr, password.len);
     *p->last = job;

@@ -13,16 +13,20 @@
 
 #include <uv.h>
 
+#include "account/names.h"
 #include "base/err.h"
-#include "base/slice.h"
 
 enum {
     PASSWORDS_RUNNING_MAX = 2,
     PASSWORDS_WAITING_MAX = 64,
-    PASSWORD_BYTES_MAX = 1024,
-    PASSWORD_LETTERS_MIN = 8,  /* to register */
     PASSWORD_HASH_BYTES = 128, /* with the NUL */
 };
+
+/* On the calling thread. ERR_TOO_LARGE, ERR_MEMORY. */
+int password_hash(slice password, char out_hash[PASSWORD_HASH_BYTES]) BASE_CHECKED;
+/* ERR_AUTH: wrong. ERR_TOO_LARGE. An empty hash stands for an account that does not exist: it takes the same
+ * time and ends with ERR_AUTH. */
+int password_verify(slice password, slice hash) BASE_CHECKED;
 
 /* result: OK; ERR_AUTH (verify: the password is wrong); ERR_MEMORY; ERR_CLOSED. hash: of passwords_hash, else
  * empty. */
@@ -34,6 +38,7 @@ struct passwords {
     uv_loop_t *loop;
     struct password_job *first, **last; /* waiting */
     unsigned running, waiting;
+    unsigned running_max; /* PASSWORDS_RUNNING_MAX; may be changed after passwords_init */
     bool stopped;
 };
 
@@ -46,7 +51,7 @@ static inline bool passwords_running(const struct passwords *p)
 
 /* ERR_BUSY (the queue is full), ERR_TOO_LARGE, ERR_MEMORY, ERR_CLOSED; then done never runs. */
 int passwords_hash(struct passwords *p, slice password, passwords_done *done, void *context) BASE_CHECKED;
-/* An empty hash stands for an account that does not exist: takes the same time, ends with ERR_AUTH. */
+/* As password_verify. */
 int passwords_verify(struct passwords *p, slice password, slice hash, passwords_done *done,
                      void *context) BASE_CHECKED;
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/utf8.h"
 #include "account/fold.h"
+#include "base/utf8.h"
 #include "tracker/socket.h"
 
 struct attempt {
@@ -180,19 +180,6 @@ static bool text_field(struct wr_request *request, const char *name, slice *out)
     if (!text || (field && json_is_string(field) && strlen(text) != json_string_length(field))) return false;
     *out = slice_text(text);
     return true;
-}
-
-static const char *name_problem(slice name)
-{
-    switch (name_check(name)) {
-    case OK: return NULL;
-    case ERR_TOO_LARGE: return "The name is too long: at most 32 letters.";
-    case ERR_MALFORMED: return "The name is not valid text (UTF-8).";
-    default:
-        return name.len
-                   ? "A name is made of letters and digits of any script and of _ . - only, without spaces."
-                   : "Choose a name.";
-    }
 }
 
 static void too_fast(struct attempt *attempt, uint64_t wait_ms, const char *what)
