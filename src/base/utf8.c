@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
 int utf8_next(slice *rest, uint32_t *out_point)
 {
     if (rest->len == 0) return ERR_AGAIN;
@@ -27,13 +29,55 @@ int utf8_next(slice *rest, uint32_t *out_point)
     return OK;
 }
 
+/* How many of the first bytes are ASCII. */
+static size_t ascii_run(slice text)
+{
+    size_t i = 0;
+    for (; i + 32 <= text.len; i += 32) {
+        uint64_t w[4];
+        memcpy(w, text.ptr + i, sizeof w);
+        if ((w[0] | w[1] | w[2] | w[3]) & 0x8080808080808080u) break;
+    }
+    while (i < text.len && text.ptr[i] < 0x80)
+        i++;
+    return i;
+}
+
+/* What may follow the first byte of a code point (Unicode, table 3-7). */
+static bool point_begin(struct utf8_pieces *p, uint8_t first)
+{
+    if (first < 0xC2 || first > 0xF4) return false;
+    p->missing = first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
+    p->least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    p->most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    return true;
+}
+
+bool utf8_pieces_take(struct utf8_pieces *p, slice piece)
+{
+    struct utf8_pieces now = *p;
+    size_t i = 0;
+    while (i < piece.len) {
+        uint8_t c = piece.ptr[i];
+        if (now.missing > 0) {
+            if (c < now.least || c > now.most) return false;
+            now = (struct utf8_pieces){(uint8_t)(now.missing - 1), 0x80, 0xBF};
+            i++;
+        } else if (c < 0x80) {
+            i += ascii_run(slice_of(piece.ptr + i, piece.len - i));
+        } else {
+            if (!point_begin(&now, c)) return false;
+            i++;
+        }
+    }
+    *p = now;
+    return true;
+}
+
 bool utf8_valid(slice text)
 {
-    uint32_t point;
-    while (text.len) {
-        if (utf8_next(&text, &point) < 0) return false;
-    }
-    return true;
+    struct utf8_pieces p = {0};
+    return utf8_pieces_take(&p, text) && utf8_pieces_whole(&p);
 }
 
 size_t utf8_length(slice text)

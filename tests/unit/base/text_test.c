@@ -97,6 +97,61 @@ static void empty_text_is_valid_and_has_no_next(void **state)
     assert_int_equal(utf8_length(slice_text("a\u00e9\u6f22\U0001F600")), 4);
 }
 
+/* The slow way, by which the fast one is judged. */
+static bool valid_by_points(slice text)
+{
+    uint32_t point;
+    while (text.len) {
+        if (utf8_next(&text, &point) < 0) return false;
+    }
+    return true;
+}
+
+/* Bytes from which code points are made and broken, so that random strings of them are often nearly valid. */
+static void pieces_are_judged_like_the_whole_wherever_they_are_cut(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = {'a',  0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xDF,
+                                    0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF1, 0xF4, 0xF5, 0xFF, 'b'};
+    uint32_t random = 1;
+    unsigned valid = 0;
+    for (unsigned round = 0; round < 200000; round++) {
+        uint8_t text[44];
+        size_t ascii = round % 3 ? 0 : 40, len = ascii + 1 + round % 4;
+        memset(text, 'x', ascii);
+        for (size_t i = ascii; i < len; i++) {
+            random = random * 1664525 + 1013904223;
+            text[i] = bytes[(random >> 16) % sizeof bytes];
+        }
+        bool expected = valid_by_points(slice_of(text, len));
+        valid += expected;
+        for (size_t cut = 0; cut <= len; cut++) {
+            struct utf8_pieces p = {0};
+            bool got = utf8_pieces_take(&p, slice_of(text, cut)) &&
+                       utf8_pieces_take(&p, slice_of(text + cut, len - cut)) && utf8_pieces_whole(&p);
+            if (got != expected) fail_msg("round %u cut at %zu", round, cut);
+        }
+    }
+    assert_true(valid > 1000);
+}
+
+static void what_cannot_become_valid_is_refused_at_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t good; /* bytes that could still become valid */
+    } cases[] = {{"\xC0", 0},     {"\xE0\x9F", 1},    {"\xED\xA0", 1},        {"\xF0\x8F", 1},
+                 {"\xF4\x90", 1}, {"ab\xE1\x80x", 4}, {"\xF1\x80\x80\xC2", 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct utf8_pieces p = {0};
+        const uint8_t *text = (const uint8_t *)cases[i].text;
+        for (size_t k = 0; k < cases[i].good; k++)
+            assert_true(utf8_pieces_take(&p, slice_of(text + k, 1)));
+        assert_false(utf8_pieces_take(&p, slice_of(text + cases[i].good, 1)));
+    }
+}
+
 static int check(const char *name)
 {
     return name_check(slice_text(name));
@@ -157,6 +212,8 @@ int main(void)
         cmocka_unit_test(no_other_sequence_of_two_bytes_is_valid),
         cmocka_unit_test(overlong_and_too_large_forms_are_malformed),
         cmocka_unit_test(empty_text_is_valid_and_has_no_next),
+        cmocka_unit_test(pieces_are_judged_like_the_whole_wherever_they_are_cut),
+        cmocka_unit_test(what_cannot_become_valid_is_refused_at_once),
         cmocka_unit_test(names_of_many_scripts_are_allowed),
         cmocka_unit_test(names_that_deceive_or_carry_markup_are_refused),
         cmocka_unit_test(names_have_at_most_32_code_points),
