@@ -57,7 +57,7 @@ test("the installed program runs, and nothing but the program, the library and i
 });
 
 // pkg-config alone is enough for the shared library; the static one is asked for by name, with what it needs itself.
-const STATIC = ["-Wl,-Bstatic", "-lweaprous", "-Wl,-Bdynamic", "-lcrypto"];
+const STATIC = ["-Wl,-Bstatic", "-lweaprous", "-Wl,-Bdynamic", "-lcrypto", "-lz"];
 for (const [kind, how] of [["shared", []], ["static", STATIC]]) {
   test(`the example is compiled against the installed ${kind} library, and answers`, async (t) => {
     const program = join(prefix, `hello-${kind}`);
