@@ -22,8 +22,9 @@ enum {
 };
 
 /* What holds for a connection, or what one side wishes. "client": what the client compresses, "server": what
- * the server does. Bits: of the window, 9 to 15 (client_bits may be 8 in what was agreed: only for inflating,
- * which then takes 9). */
+ * the server does. Bits: of the window; in a wish 9 to 15, or 0 for 15. In what was agreed the bits for what
+ * one inflates may also be 8, and a server may bind its client to 8: a client that cannot compress so sends
+ * its messages plain. */
 struct ws_deflate {
     uint8_t server_bits, client_bits;
     bool server_fresh, client_fresh; /* no context takeover: each message is compressed by itself */

@@ -1,29 +1,24 @@
 /* ws_reader.h - the receiving half of a WebSocket: bytes in, whole messages and control frames out.
  *
- * Puts fragments together, unmasks, checks UTF-8, refuses what RFC 6455 forbids. A message that lies whole in
- * the input is given out in place, without a copy; one that does not is gathered in memory that grows only
- * with what has arrived and is freed afterwards, so an idle reader holds nothing.
+ * Puts fragments together, unmasks, checks UTF-8 while it arrives (RFC 6455 8.1), refuses what RFC 6455
+ * forbids. A message that lies whole in the input is given out in place, without a copy; one that does not is
+ * gathered in memory that grows only with what has arrived and is freed afterwards: a reader between messages
+ * holds nothing.
  *
  * Rules: no I/O; the input is unmasked in place, so it must be writable; not re-entrant for one reader. */
 #ifndef HTTP_WS_READER_H
 #define HTTP_WS_READER_H
 
-#include "base/buffer.h"
+#include "base/alloc.h"
+#include "base/err.h"
 #include "http/ws_frame.h"
 
 struct ws_reader {
-    struct buffer message; /* gathered data of the message under way; max is the message limit */
-    uint8_t *control; /* WS_CONTROL_BYTES_MAX, for a control frame that did not arrive at once; else NULL */
-    struct ws_frame frame; /* the one under way, when in_frame */
-    uint64_t taken;        /* of its payload */
-    uint8_t head[WS_FRAME_HEAD_MAX];
-    uint8_t head_len; /* bytes of a head that did not arrive at once */
-    uint8_t kind;     /* WS_TEXT or WS_BINARY while a message is under way, else 0 */
-    bool in_frame;
+    const struct allocator *allocator;
+    struct ws_partial *partial; /* the frame or message under way, or the one just given out; else NULL */
+    size_t message_bytes_max;
     bool expects_mask;      /* true in a server: clients mask, servers do not (5.1) */
     bool allows_compressed; /* permessage-deflate was agreed on */
-    bool compressed;        /* the message under way is */
-    bool given;             /* the buffers were given out by the last call */
 };
 
 struct ws_event {
@@ -36,8 +31,8 @@ struct ws_event {
 void ws_reader_init(struct ws_reader *r, const struct allocator *allocator, size_t message_bytes_max,
                     bool expects_mask);
 /* permessage-deflate was agreed on (ws_deflate.h): compressed messages are given out, as they came, instead
- * of refused. The limit of a message then counts its compressed bytes; the caller has to bound what it
- * inflates. */
+ * of refused. The limit of a message, and a little more for what does not become shorter, then goes for its
+ * compressed bytes; the caller has to bound what it inflates. */
 void ws_reader_allow_compressed(struct ws_reader *r);
 void ws_reader_deinit(struct ws_reader *r);
 
