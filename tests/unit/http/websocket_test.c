@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "http/ws_reader.h"
 
 enum { MESSAGE_MAX = 1000, LOG_BYTES = 8192 };
@@ -288,6 +289,47 @@ static void text_must_be_utf8_but_only_as_a_whole(void **state)
     expect_error(&b, ERR_MALFORMED);
 }
 
+/* RFC 6455 8.1: a server may fail at the first byte that cannot belong to any text. */
+static void text_that_cannot_become_utf8_ends_it_before_its_frame_is_whole(void **state)
+{
+    (void)state;
+    struct ws_reader r;
+    struct ws_event e;
+    uint8_t begin[] = {0x01, 0x02, 'a', 0xC3, 0x80, 0x7E, 0x01, 0x00, 0xA9, 'b'}, *at = begin;
+    size_t left = sizeof begin;
+    ws_reader_init(&r, &allocator_libc, MESSAGE_MAX, false);
+    assert_int_equal(ws_reader_next(&r, &at, &left, &e), ERR_AGAIN);
+    uint8_t bad[] = {0xC3, 'x'};
+    at = bad;
+    left = 1;
+    assert_int_equal(ws_reader_next(&r, &at, &left, &e), ERR_AGAIN);
+    left = 1;
+    assert_int_equal(ws_reader_next(&r, &at, &left, &e), ERR_MALFORMED);
+    ws_reader_deinit(&r);
+}
+
+static void a_reader_between_messages_holds_nothing(void **state)
+{
+    (void)state;
+    struct ws_reader r;
+    struct ws_event e;
+    uint8_t frame[] = {0x82, 0x03, 'a', 'b', 'c'};
+    ws_reader_init(&r, &allocator_libc, MESSAGE_MAX, false);
+    for (size_t cut = 0; cut <= sizeof frame; cut++) {
+        uint8_t copy[sizeof frame], *at = copy;
+        memcpy(copy, frame, sizeof frame);
+        size_t left = cut;
+        bool whole = cut == sizeof frame;
+        assert_int_equal(ws_reader_next(&r, &at, &left, &e), whole ? OK : ERR_AGAIN);
+        left = sizeof frame - cut;
+        if (!whole) assert_int_equal(ws_reader_next(&r, &at, &left, &e), OK);
+        assert_true(slice_equal(e.payload, SLICE("abc")));
+        assert_int_equal(ws_reader_next(&r, &at, &left, &e), ERR_AGAIN);
+        assert_null(r.partial);
+    }
+    assert_true(sizeof r <= 32);
+}
+
 static void a_message_over_the_limit_ends_it_before_it_is_read(void **state)
 {
     (void)state;
@@ -359,6 +401,8 @@ int main(void)
         cmocka_unit_test(messages_fragments_and_control_frames_come_out_alike_however_cut),
         cmocka_unit_test(what_the_protocol_forbids_ends_it),
         cmocka_unit_test(text_must_be_utf8_but_only_as_a_whole),
+        cmocka_unit_test(text_that_cannot_become_utf8_ends_it_before_its_frame_is_whole),
+        cmocka_unit_test(a_reader_between_messages_holds_nothing),
         cmocka_unit_test(a_message_over_the_limit_ends_it_before_it_is_read),
         cmocka_unit_test(compressed_messages_are_given_out_where_they_were_agreed_on),
         cmocka_unit_test(keys_of_the_handshake_are_16_bytes_in_base64),
