@@ -7,6 +7,7 @@
 #include "http/cookie.h"
 #include "http/status.h"
 #include "http/token.h"
+#include "web/answer.h"
 #include "web/connection.h"
 
 /* --- fields --- */
@@ -62,6 +63,35 @@ static bool common_fields(struct wr_request *r, slice *out)
     return !w.failed;
 }
 
+/* Whether a field of this name was added to the request. */
+static bool has_field(const struct wr_request *r, slice name)
+{
+    slice rest = buffer_slice(&r->fields), line;
+    while (slice_split(&rest, '\n', &line)) {
+        if (slice_equal_nocase(slice_sub(line, 0, slice_find(line, ':')), name)) return true;
+    }
+    return false;
+}
+
+/* The fields that were added to the request, and those of `fields` that they leave. False without memory. */
+static bool own_fields(struct wr_request *r, slice fields, slice *out)
+{
+    slice added = buffer_slice(&r->fields), rest = fields, line;
+    *out = added.len ? added : fields;
+    if (added.len == 0 || fields.len == 0) return true;
+    struct writer w = writer_of(arena_take(&r->arena, added.len + fields.len), added.len + fields.len);
+    if (!w.ptr) return false;
+    writer_put(&w, added);
+    while (rest.len > 0 && slice_split(&rest, '\n', &line)) {
+        slice name = slice_sub(line, 0, slice_find(line, ':'));
+        if (has_field(r, name) && !slice_equal_nocase(name, SLICE("vary"))) continue;
+        writer_put(&w, line);
+        writer_byte(&w, '\n');
+    }
+    *out = writer_slice(&w);
+    return !w.failed;
+}
+
 /* --- sending --- */
 
 static bool may_have_body(int status)
@@ -83,55 +113,88 @@ static int put_head(struct wr_request *r, const struct http_response *response)
     return w.failed ? ERR_MEMORY : OK;
 }
 
-static int put_body(struct wr_request *r, slice body, bool constant)
+static uint64_t piece_len(const struct answer_piece *piece)
 {
-    struct stream *stream = &r->conn->stream;
-    return constant ? stream_put_static(stream, body) : stream_put(stream, body);
-}
-
-static void send_answer(struct wr_request *r, int status, slice content_type, slice body, bool constant)
-{
-    struct connection *conn = r->conn;
-    const struct http_head *head = &r->parser.head;
-    bool close = !head->keep_alive || wr_stopping(r->app);
-    slice common;
-    if (!common_fields(r, &common)) {
-        connection_cut(conn);
-        return;
+    switch (piece->kind) {
+    case ANSWER_COPY:
+    case ANSWER_CONSTANT: return piece->bytes.len;
+    case ANSWER_SHARED: return piece->shared->len;
+    case ANSWER_FILE: return piece->len;
     }
-    struct http_response response = {
-        .status = status,
-        .date = worker_date(r->worker),
-        .content_type = content_type,
-        .content_length = may_have_body(status) ? body.len : HTTP_NO_LENGTH,
-        .close = close,
-        .keep_alive = head->minor == 0,
-        .fields = common,
-        .more_fields = buffer_slice(&r->fields),
-    };
-    int rc = put_head(r, &response);
-    if (rc == OK && may_have_body(status) && !r->head_only) rc = put_body(r, body, constant);
-    if (rc < 0)
-        connection_cut(conn);
-    else
-        connection_answered(conn, close, !head->keep_alive);
+    return 0;
 }
 
-void respond_raw(struct wr_request *r, int status, slice content_type, slice body, bool constant)
+static int put_piece(struct stream *stream, const struct answer_piece *piece)
 {
-    if (r->fields.failed || r->bad_fields || status < 200 || status > 599) {
+    switch (piece->kind) {
+    case ANSWER_COPY: return stream_put(stream, piece->bytes);
+    case ANSWER_CONSTANT: return stream_put_static(stream, piece->bytes);
+    case ANSWER_SHARED: return stream_put_shared(stream, piece->shared);
+    case ANSWER_FILE: return stream_put_file(stream, piece->file, piece->offset, (size_t)piece->len);
+    }
+    return OK;
+}
+
+static int put_answer(struct wr_request *r, const struct answer *answer, bool close)
+{
+    slice common, own;
+    if (!common_fields(r, &common) || !own_fields(r, answer->fields, &own)) return ERR_MEMORY;
+    uint64_t length = 0;
+    for (size_t i = 0; i < answer->count; i++)
+        length += piece_len(&answer->pieces[i]);
+    bool body = may_have_body(answer->status);
+    struct http_response response = {
+        .status = answer->status,
+        .date = worker_date(r->worker),
+        .content_type = answer->content_type,
+        .content_length = body ? length : HTTP_NO_LENGTH,
+        .close = close,
+        .keep_alive = r->parser.head.minor == 0,
+        .fields = common,
+        .more_fields = own,
+    };
+    r->status = (uint16_t)answer->status;
+    r->answer_bytes = body && !r->head_only ? length : 0;
+    int rc = put_head(r, &response);
+    for (size_t i = 0; i < answer->count && rc == OK && body && !r->head_only; i++)
+        rc = put_piece(&r->conn->stream, &answer->pieces[i]);
+    return rc;
+}
+
+static void send_answer(struct wr_request *r, const struct answer *answer)
+{
+    bool client_closes = !r->parser.head.keep_alive, close = client_closes || wr_stopping(r->app);
+    if (put_answer(r, answer, close) < 0)
+        connection_cut(r->conn);
+    else
+        connection_answered(r->conn, close, client_closes);
+}
+
+void respond_answer(struct wr_request *r, const struct answer *answer)
+{
+    static const struct answer_piece text = {
+        .kind = ANSWER_CONSTANT,
+        .bytes = SLICE("{\"status\":\"error\",\"message\":\"Internal Server Error\"}")};
+    static const struct answer broken = {
+        .status = 500, .content_type = SLICE("application/json"), .pieces = &text, .count = 1};
+    r->replaced |= answer->replaces;
+    if (r->fields.failed || r->bad_fields || answer->status < 200 || answer->status > 599) {
         app_log(r->app, WR_LOG_ERROR, "the answer to %s has a field or status that is not valid",
                 r->path ? r->path : "a request");
         r->fields.len = 0;
         r->fields.failed = r->bad_fields = false;
         r->replaced = 0;
-        status = 500;
-        content_type = SLICE("application/json");
-        body = SLICE("{\"status\":\"error\",\"message\":\"Internal Server Error\"}");
-        constant = true;
+        answer = &broken;
     }
-    if (r->conn) send_answer(r, status, content_type, body, constant);
+    if (r->conn) send_answer(r, answer);
     request_release(r);
+}
+
+void respond_raw(struct wr_request *r, int status, slice content_type, slice body, bool constant)
+{
+    struct answer_piece piece = {.kind = constant ? ANSWER_CONSTANT : ANSWER_COPY, .bytes = body};
+    respond_answer(
+        r, &(struct answer){.status = status, .content_type = content_type, .pieces = &piece, .count = 1});
 }
 
 /* --- the kinds --- */
