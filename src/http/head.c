@@ -45,10 +45,21 @@ static int version_parse(slice s)
     return minor == '0' ? 0 : 1;
 }
 
-static bool target_char(uint8_t c)
+/* RFC 3986, and those characters that browsers send as they are (URL Standard: the path and the query
+ * percent-encode sets); a backslash in a path is none of them. */
+static bool target_char(uint8_t c, bool query)
 {
-    return c > ' ' && c < 0x7F && c != '#' && c != '"' && c != '<' && c != '>' && c != '\\' && c != '^' &&
-           c != '`' && c != '{' && c != '|' && c != '}';
+    if (c <= ' ' || c >= 0x7F || c == '"' || c == '#' || c == '<' || c == '>') return false;
+    return query || (c != '\\' && c != '`' && c != '{' && c != '}');
+}
+
+static bool target_valid(slice target)
+{
+    size_t mark = slice_find(target, '?');
+    for (size_t i = 0; i < target.len; i++) {
+        if (!target_char(target.ptr[i], i > mark)) return false;
+    }
+    return true;
 }
 
 /* What holds for a request line that is not complete yet, too: so the same bytes get the same status however
@@ -56,9 +67,12 @@ static bool target_char(uint8_t c)
 static int request_line_begin(struct http_parser *p, slice line)
 {
     size_t method_len = slice_find(line, ' ');
-    slice method = slice_sub(line, 0, method_len);
-    if (method_len > METHOD_BYTES_MAX || (method_len < line.len && !token_valid(method)))
+    bool too_long = method_len > METHOD_BYTES_MAX;
+    slice method = slice_sub(line, 0, too_long ? METHOD_BYTES_MAX + 1 : method_len);
+    if ((too_long || method_len < line.len) && !token_valid(method))
         return fail(p, 400, "the method is not valid");
+    /* RFC 9112 3: a method longer than any that is implemented */
+    if (too_long) return fail(p, 501, "this method is not known here");
     if (line.len > method_len + p->limits.target_bytes_max + sizeof "  HTTP/1.1" - 1)
         return fail(p, 414, "the address is too long");
     return OK;
@@ -76,11 +90,10 @@ static int request_line(struct http_parser *p, slice bytes, slice line)
     int minor = version_parse(slice_sub(rest, target_len + 1, rest.len));
     if (minor == -505) return fail(p, 505, "this server speaks HTTP/1.1");
     if (target_len == 0 || minor < 0) return fail(p, 400, "the request line is not valid");
-    for (size_t i = 0; i < target_len; i++) {
-        if (!target_char(rest.ptr[i]))
-            return fail(p, 400, "the address has a character that must be encoded");
-    }
+    if (!target_valid(slice_sub(rest, 0, target_len)))
+        return fail(p, 400, "the address has a character that must be encoded");
     p->head.method = span_of(base, method_len);
+    p->head.is_head = slice_equal(slice_sub(line, 0, method_len), SLICE("HEAD"));
     p->head.target = span_of(base + method_len + 1, target_len);
     p->head.minor = (uint8_t)minor;
     p->request_line = true;

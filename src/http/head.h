@@ -3,7 +3,8 @@
  * Strict by RFC 9112: what two readers could understand differently is refused, because that is how requests
  * are smuggled past a proxy. Lines end with CR LF; there is no folding, no space before a colon, no control
  * character; at most one Content-Length, made of digits; Transfer-Encoding is exactly "chunked", and never
- * beside a Content-Length; one valid Host.
+ * beside a Content-Length; one valid Host, which an absolute target agrees with. What is refused beyond the
+ * letter of the RFC, and why, is in docs/conformance.md.
  *
  * The parser keeps offsets, not pointers, so that the caller may move the bytes between two calls. It looks
  * at each byte once, however the input is cut.
@@ -42,14 +43,19 @@ enum http_body {
     HTTP_BODY_UNTIL_CLOSE, /* only of an answer */
 };
 
+/* Of an absolute target; else the connection says it. */
+enum http_scheme { HTTP_SCHEME_NONE, HTTP_SCHEME_HTTP, HTTP_SCHEME_HTTPS };
+
 struct http_head {
     struct http_span method;
     struct http_span target; /* as sent */
     struct http_span path;   /* of the target; begins with '/', or is "*" */
     struct http_span query;  /* without '?' */
     struct http_span
-        authority;   /* host[:port]: of an absolute target, else of Host; may be empty in HTTP/1.0 */
+        authority; /* host[:port]: of an absolute target, else of Host; may be empty in HTTP/1.0 */
+    enum http_scheme scheme;
     uint8_t minor;   /* 0 or 1 */
+    bool is_head;    /* the method is HEAD: also known after an error in what follows the request line */
     bool keep_alive; /* the client is willing to go on after the answer */
     bool expects_continue;
     bool upgrade; /* Connection names "upgrade" */

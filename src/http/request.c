@@ -16,6 +16,28 @@ static void split_query(slice bytes, slice path_and_query, struct http_head *hea
     head->query = query.len ? span_within(bytes, query) : (struct http_span){0, 0};
 }
 
+/* "http://host/path" of RFC 9112 3.2.2, which a server must take. */
+static int absolute_parse(slice bytes, slice target, struct http_head *head)
+{
+    size_t colon = slice_find(target, ':');
+    slice scheme = slice_sub(target, 0, colon);
+    slice rest = slice_sub(target, colon, target.len);
+    bool https = slice_equal_nocase(scheme, SLICE("https"));
+    if (!https && !slice_equal_nocase(scheme, SLICE("http"))) return 400;
+    if (!slice_starts(rest, SLICE("://"))) return 400;
+    size_t begin = 3, end = begin;
+    while (end < rest.len && rest.ptr[end] != '/' && rest.ptr[end] != '?')
+        end++;
+    slice authority = slice_sub(rest, begin, end - begin);
+    if (!url_authority_valid(authority)) return 400;
+    head->scheme = https ? HTTP_SCHEME_HTTPS : HTTP_SCHEME_HTTP;
+    head->authority = span_within(bytes, authority);
+    split_query(bytes, slice_sub(rest, end, rest.len), head);
+    /* An empty path is "/" (RFC 9110 4.2.3): the second one of "://" stands for it. */
+    if (head->path.len == 0) head->path = span_within(bytes, slice_sub(rest, 2, 1));
+    return 0;
+}
+
 int http_target_parse(slice bytes, struct http_head *head)
 {
     slice target = http_span_slice(bytes, head->target);
@@ -29,23 +51,11 @@ int http_target_parse(slice bytes, struct http_head *head)
         head->path = head->target;
         return slice_equal(method, SLICE("OPTIONS")) ? 0 : 400;
     }
-    /* absolute-form, which a server must take (RFC 9112 3.2.2) */
-    size_t colon = slice_find(target, ':');
-    slice scheme = slice_sub(target, 0, colon);
-    slice rest = slice_sub(target, colon, target.len);
-    if (!slice_equal_nocase(scheme, SLICE("http")) && !slice_equal_nocase(scheme, SLICE("https"))) return 400;
-    if (!slice_starts(rest, SLICE("://"))) return 400;
-    rest = slice_sub(rest, 3, rest.len);
-    size_t slash = slice_find(rest, '/');
-    slice authority = slice_sub(rest, 0, slash);
-    /* "http://host" and "http://host?query" have an empty path, which nobody sends to a server: refused. */
-    if (slash == rest.len || !url_authority_valid(authority)) return 400;
-    head->authority = span_within(bytes, authority);
-    split_query(bytes, slice_sub(rest, slash, rest.len), head);
-    return 0;
+    return absolute_parse(bytes, target, head);
 }
 
 struct check {
+    slice bytes;
     const struct http_limits *limits;
     struct http_head *head;
     const char *why;
@@ -63,7 +73,13 @@ static int check_host(struct check *c, struct http_span span, slice value)
     if (c->host) return refuse(c, 400, "more than one Host");
     c->host = true;
     if (!url_authority_valid(value)) return refuse(c, 400, "the Host is not valid");
-    if (c->head->authority.len == 0) c->head->authority = span;
+    if (c->head->scheme == HTTP_SCHEME_NONE) {
+        c->head->authority = span;
+        return 0;
+    }
+    uint16_t port = c->head->scheme == HTTP_SCHEME_HTTPS ? 443 : 80;
+    if (!url_authority_same(http_span_slice(c->bytes, c->head->authority), value, port))
+        return refuse(c, 400, "the Host is not that of the address");
     return 0;
 }
 
@@ -81,20 +97,36 @@ static int check_length(struct check *c, slice value)
     return 0;
 }
 
+/* "gzip, chunked": tokens with parameters, of which the last, and only it, is chunked. */
+static bool ends_with_chunked(slice codings)
+{
+    slice coding;
+    bool chunked = false;
+    while (list_part(&codings, &coding)) {
+        slice name = slice_trim(slice_sub(coding, 0, slice_find(coding, ';')));
+        if (chunked || !token_valid(name)) return false;
+        chunked = slice_equal_nocase(coding, SLICE("chunked"));
+        if (!chunked && slice_equal_nocase(name, SLICE("chunked"))) return false;
+    }
+    return chunked;
+}
+
 static int check_encoding(struct check *c, slice value)
 {
     if (c->encoding) return refuse(c, 400, "more than one Transfer-Encoding");
     c->encoding = true;
     if (c->head->minor == 0) return refuse(c, 400, "Transfer-Encoding in HTTP/1.0");
-    if (!slice_equal_nocase(value, SLICE("chunked")))
-        return refuse(c, 501, "the only Transfer-Encoding that is understood is chunked");
-    return 0;
+    if (slice_equal_nocase(value, SLICE("chunked"))) return 0;
+    /* Without chunked at its end, nobody knows where the body ends (RFC 9112 6.3). */
+    if (!ends_with_chunked(value)) return refuse(c, 400, "the Transfer-Encoding does not end with chunked");
+    return refuse(c, 501, "the only Transfer-Encoding that is understood is chunked");
 }
 
 static int check_connection(struct check *c, slice value)
 {
     slice option;
     while (list_next(&value, &option)) {
+        if (!token_valid(option)) return refuse(c, 400, "Connection has something that is not an option");
         if (slice_equal_nocase(option, SLICE("close"))) c->close = true;
         if (slice_equal_nocase(option, SLICE("keep-alive"))) c->keep_alive = true;
         if (slice_equal_nocase(option, SLICE("upgrade"))) c->head->upgrade = true;
@@ -105,9 +137,12 @@ static int check_connection(struct check *c, slice value)
 static int check_expect(struct check *c, slice value)
 {
     if (c->head->minor == 0) return 0; /* RFC 9110 10.1.1: to be ignored */
-    if (!slice_equal_nocase(value, SLICE("100-continue")))
-        return refuse(c, 417, "this Expect is not understood");
-    c->head->expects_continue = true;
+    slice expectation;
+    while (list_next(&value, &expectation)) {
+        if (!slice_equal_nocase(expectation, SLICE("100-continue")))
+            return refuse(c, 417, "this Expect is not understood");
+        c->head->expects_continue = true;
+    }
     return 0;
 }
 
@@ -126,7 +161,7 @@ static int check_field(struct check *c, slice name, struct http_span span, slice
 int http_head_check(slice bytes, const struct http_limits *limits, struct http_head *head,
                     const char **out_why)
 {
-    struct check c = {.limits = limits, .head = head};
+    struct check c = {.bytes = bytes, .limits = limits, .head = head};
     int status = 0;
     for (size_t i = 0; i < head->field_count && status == 0; i++) {
         const struct http_field *f = &head->fields[i];

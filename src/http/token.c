@@ -68,16 +68,19 @@ static size_t element_length(slice s)
     return s.len;
 }
 
+bool list_part(slice *rest, slice *out_element)
+{
+    if (rest->ptr == NULL) return false;
+    size_t len = element_length(*rest);
+    *out_element = slice_trim(slice_sub(*rest, 0, len));
+    *rest = len == rest->len ? SLICE_EMPTY : slice_sub(*rest, len + 1, rest->len);
+    return true;
+}
+
 bool list_next(slice *rest, slice *out_element)
 {
-    while (rest->len > 0) {
-        size_t len = element_length(*rest);
-        slice element = slice_trim(slice_sub(*rest, 0, len));
-        *rest = slice_sub(*rest, len + 1, rest->len);
-        if (element.len > 0) {
-            *out_element = element;
-            return true;
-        }
+    while (list_part(rest, out_element)) {
+        if (out_element->len > 0) return true;
     }
     return false;
 }

@@ -13,8 +13,10 @@ bool token_valid(slice s);
 bool field_value_char(uint8_t c);
 bool field_value_valid(slice s);
 
-/* Takes the next element off a comma-separated list, trimmed; empty elements are skipped (RFC 9110 5.6.1.2).
- * A comma within a quoted string does not divide. False at the end. */
+/* Takes the next element off a comma-separated list, trimmed. A comma within a quoted string does not divide.
+ * False at the end. */
+bool list_part(slice *rest, slice *out_element);
+/* The same; empty elements are skipped (RFC 9110 5.6.1.2). */
 bool list_next(slice *rest, slice *out_element);
 /* True when the list has this element, without case. */
 bool list_has(slice list, slice element);

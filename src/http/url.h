@@ -15,8 +15,10 @@ int url_decode(slice text, bool plus, uint8_t *out, size_t *out_len) BASE_CHECKE
 bool url_pair_next(slice *rest, slice *out_name, slice *out_value);
 
 /* host[:port] as in Host (RFC 9110 7.2): a name, an IPv4 address or a bracketed IPv6 address; not empty, no
- * user part. */
+ * user part. Narrower than RFC 3986: no percent escapes and no sub-delims in names. */
 bool url_authority_valid(slice authority);
+/* True when two valid ones name the same host, without case, and port; without one it is `port`. */
+bool url_authority_same(slice a, slice b, uint16_t port);
 
 /* True when an Origin ("http://host:port") names this authority: same host without case, same port, where a
  * missing port is the scheme's own. */
