@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,17 +31,6 @@ void wr_config_init(struct wr_config *config)
         .drain_timeout_ms = 5000,
         .workers = 1,
     };
-}
-
-void app_log(struct wr_app *app, enum wr_log_level level, const char *format, ...)
-{
-    if (!app->config.log) return;
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    app->config.log(app->config.log_context, level, text);
 }
 
 /* --- running --- */
@@ -85,6 +73,7 @@ static void worker_thread(void *worker)
 int wr_run(struct wr_app *app)
 {
     if (app->running) return WR_INVALID;
+    if (log_start(app->log) != WR_OK) return WR_SYSTEM;
     app->running = true;
     unsigned started = 1;
     int rc = 0;
@@ -142,6 +131,7 @@ static void init(struct wr_app *app, const uint8_t secret[16])
     if (c->connections_max == 0) app->config.connections_max = descriptors_allowed();
     app->limits = (struct http_limits){c->target_bytes_max, c->header_bytes_max, c->header_count_max,
                                        c->body_bytes_max};
+    app->began_s = time(NULL);
     ignore_sigpipe();
     buffer_init(&app->headers, &allocator_libc, APP_HEADER_BYTES_MAX);
     map_init(&app->addresses, &allocator_libc, c->connections_max, secret);
@@ -170,8 +160,13 @@ void wr_app_free(struct wr_app *app)
 {
     if (!app) return;
     assert(!app->running);
+    struct log *log = app->log;
+    app->log = NULL;
+    if (log) log_free(log); /* while the workers' rings are there */
     for (unsigned i = 0; i < app->worker_count; i++)
         worker_free(app->workers[i]);
+    sessions_free(app->sessions);
+    metrics_free(app->own_metrics);
     free(app->workers);
     free(app->hooks);
     router_deinit(&app->router, free);

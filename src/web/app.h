@@ -55,6 +55,11 @@ struct wr_app {
     unsigned connection_count; /* of all workers; atomic */
     struct map addresses;      /* open connections of each address */
     uv_mutex_t addresses_lock;
+    struct wr_sessions *sessions;  /* all of them */
+    struct wr_metric *own_metrics; /* the program's */
+    struct log *log;               /* NULL: none */
+    int64_t began_s;               /* when it was made, since 1970 */
+    bool timed;                    /* how long answers take is of interest */
     bool running;
     bool stopping; /* atomic */
     char error[256];
@@ -78,6 +83,10 @@ struct wr_request {
     struct http_chunked chunked;
     struct buffer fields; /* of the answer, as lines */
     uint32_t replaced;    /* fields for all answers, by index, that this answer has itself */
+    struct session_link *sessions; /* looked up already */
+    uint64_t began_ns;             /* uv_hrtime of its first byte; 0 unless app->timed */
+    uint64_t answer_bytes;         /* of the body, sent so far */
+    uint16_t status;               /* of the answer, once it has begun */
     json_t *json, *form;  /* parsed once */
     bool json_tried, form_tried;
     bool bad_fields;       /* wr_response_header was given what it may not be */
@@ -101,6 +110,13 @@ const struct wr_asset *app_asset_find(const struct wr_app *app, slice path);
 
 /* A cleared request, or NULL without memory. */
 struct wr_request *request_new(struct wr_worker *worker, struct connection *conn);
+/* access.c: counts an answer and writes it down; also one to what was no valid request. */
+void access_answered(struct wr_request *request);
+void access_refused(struct connection *conn, int status, uint64_t bytes);
+
+/* session.c: frees a list of them. */
+void sessions_free(struct wr_sessions *first);
+
 /* Gives it back; the handle is not valid any more. */
 void request_release(struct wr_request *request);
 void request_free_pool(struct wr_worker *worker);

@@ -198,6 +198,7 @@ void connection_refuse(struct connection *conn, int status, const char *why)
     writer_put(&out, writer_slice(&text));
     assert(!out.failed);
     stream_trim(&conn->stream, size - out.len);
+    access_refused(conn, status, text.len);
     connection_linger(conn);
 }
 
@@ -383,6 +384,7 @@ static void after_input(struct connection *conn)
 static void on_received(struct stream *stream, uint8_t *bytes, size_t len)
 {
     struct connection *conn = connection_of(stream);
+    counts_add(&conn->worker->counts.received_bytes, len);
     if (conn->state >= CONNECTION_LINGER) return;
     if (conn->in.len == 0) {
         size_t used = process(conn, bytes, len);
@@ -499,11 +501,14 @@ bool connection_accept(struct wr_worker *worker, struct listener *listener)
         conn->state = CONNECTION_CLOSED;
         return true;
     }
+    counts_add(&worker->counts.connections, 1);
     conn->counted = address_read(conn) && listen_count_address(worker->app, conn->address);
     if (conn->counted)
         connection_arm(conn);
-    else
+    else {
+        counts_add(&worker->counts.turned_away, 1);
         connection_cut(conn);
+    }
     return true;
 }
 

@@ -33,6 +33,7 @@ struct wr_request *request_new(struct wr_worker *worker, struct connection *conn
     r->arena = arena;
     r->fields = fields;
     r->worker = worker;
+    if (worker->app->timed) r->began_ns = uv_hrtime();
     r->app = worker->app;
     r->conn = conn;
     memcpy(r->address, conn->address, sizeof r->address);
@@ -53,6 +54,7 @@ static void request_free(struct wr_request *r)
 void request_release(struct wr_request *r)
 {
     struct wr_worker *worker = r->worker;
+    if (r->status) access_answered(r);
     list_remove(&r->node);
     buffer_reset(&r->body);
     if (r->fields.cap > REQUEST_FIELDS_KEPT || r->fields.failed)
@@ -296,6 +298,18 @@ bool wr_request_gone(const struct wr_request *r)
 struct wr_app *wr_request_app(const struct wr_request *r)
 {
     return r->app;
+}
+
+const char *wr_request_scheme(struct wr_request *r)
+{
+    (void)r;
+    return "http";
+}
+
+const char *wr_request_host(struct wr_request *r)
+{
+    const char *host = arena_text(&r->arena, span(r, r->parser.head.authority));
+    return host ? host : "";
 }
 
 struct wr_worker *wr_request_worker(const struct wr_request *r)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "web/connection.h"
+#include "web/deflate.h"
 #include "web/listen.h"
 
 /* The worker whose thread this is. */
@@ -156,7 +157,7 @@ static int init(struct wr_worker *worker)
     list_init(&worker->listeners);
     list_init(&worker->requests);
     list_init(&worker->timers);
-    worker->date_second = -1;
+    worker->date_second = worker->log_second = -1;
     if (uv_mutex_init(&worker->posts_lock) < 0) return WR_SYSTEM;
     if (net_loop_init(&worker->loop, connection_expired) < 0) {
         uv_mutex_destroy(&worker->posts_lock);
@@ -197,7 +198,9 @@ void worker_free(struct wr_worker *worker)
     while (!list_empty(&worker->requests))
         request_release(LIST_ENTRY(worker->requests.next, struct wr_request, node));
     request_free_pool(worker);
+    deflater_free(worker->deflater);
     uv_mutex_destroy(&worker->posts_lock);
+    free(worker->access_lines.bytes);
     here = outer;
     free(worker);
 }

@@ -8,6 +8,8 @@
 #include "http/date.h"
 #include "net/loop.h"
 #include "weaprous/weaprous.h"
+#include "web/log.h"
+#include "web/metrics.h"
 
 enum { WORKERS_MAX = 256, WORKER_JOBS_MAX = 1024, WORKER_REQUESTS_POOLED = 64 };
 
@@ -30,9 +32,14 @@ struct wr_worker {
     uv_mutex_t posts_lock;
     struct post *first_post, *last_post; /* guarded by it */
     bool posts_closed;                   /* as well */
+    struct counts counts;
+    struct log_ring access_lines;
+    int64_t log_second; /* of log_time */
+    char log_time[40];
     int64_t date_second;
     char date[HTTP_DATE_BYTES + 1];
     char address[46];
+    struct deflater *deflater; /* for WebSockets that agreed on compression; NULL until there is one */
     uv_thread_t thread;
 };
 

@@ -1,0 +1,328 @@
+/* log.c - rings, files, and the thread between them. */
+#include "web/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "web/app.h"
+
+/* --- rings --- */
+
+/* False when it does not fit. */
+static bool ring_put(struct log_ring *ring, slice line)
+{
+    size_t put = ring->put;
+    size_t free_bytes = LOG_RING_BYTES - (put - __atomic_load_n(&ring->taken, __ATOMIC_ACQUIRE));
+    if (!ring->bytes || line.len > free_bytes) {
+        __atomic_add_fetch(&ring->dropped, 1, __ATOMIC_RELAXED);
+        return false;
+    }
+    size_t at = put % LOG_RING_BYTES, first = LOG_RING_BYTES - at;
+    if (first > line.len) first = line.len;
+    memcpy(ring->bytes + at, line.ptr, first);
+    memcpy(ring->bytes, line.ptr + first, line.len - first);
+    __atomic_store_n(&ring->put, put + line.len, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* The bytes that wait and lie in one piece. */
+static slice ring_peek(const struct log_ring *ring)
+{
+    size_t len = __atomic_load_n(&ring->put, __ATOMIC_ACQUIRE) - ring->taken;
+    size_t at = ring->taken % LOG_RING_BYTES;
+    return slice_of(ring->bytes + at, len < LOG_RING_BYTES - at ? len : LOG_RING_BYTES - at);
+}
+
+static void wake_writer(struct log *log)
+{
+    /* What was put must be seen before the flag is: the writer clears the flag, then looks. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&log->pending, __ATOMIC_RELAXED) ||
+        __atomic_exchange_n(&log->pending, true, __ATOMIC_SEQ_CST))
+        return;
+    uv_mutex_lock(&log->lock);
+    uv_cond_signal(&log->wake);
+    uv_mutex_unlock(&log->lock);
+}
+
+void log_put(struct log *log, struct log_ring *ring, slice line)
+{
+    if (ring_put(ring, line)) wake_writer(log);
+}
+
+/* --- files --- */
+
+static int file_open(const char *path)
+{
+    if (strcmp(path, "-") == 0) return dup(STDOUT_FILENO);
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+}
+
+/* False when the file takes nothing. */
+static bool write_all(int fd, slice bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t n = write(fd, bytes.ptr, bytes.len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        bytes = slice_sub(bytes, (size_t)n, bytes.len);
+    }
+    return true;
+}
+
+static void count_lost(struct log_ring *ring, slice bytes)
+{
+    uint64_t lines = 0;
+    for (size_t i = 0; i < bytes.len; i++)
+        lines += bytes.ptr[i] == '\n';
+    __atomic_add_fetch(&ring->dropped, lines, __ATOMIC_RELAXED);
+}
+
+static void tell_dropped(const struct log_file *file, struct log_ring *ring)
+{
+    uint64_t dropped = __atomic_load_n(&ring->dropped, __ATOMIC_RELAXED);
+    if (dropped == ring->told) return;
+    char line[128];
+    int n =
+        snprintf(line, sizeof line,
+                 file->format == WR_LOG_JSON ? "{\"dropped_lines\":%llu}\n" : "# %llu lines were dropped\n",
+                 (unsigned long long)(dropped - ring->told));
+    if (write_all(file->fd, slice_of(line, (size_t)n))) ring->told = dropped;
+}
+
+static void ring_drain(const struct log_file *file, struct log_ring *ring)
+{
+    if (!ring->bytes) return;
+    slice bytes;
+    bool written = true;
+    while ((bytes = ring_peek(ring)).len > 0) {
+        if (!written || !write_all(file->fd, bytes)) {
+            written = false; /* one attempt each time: what waits must go, or the ring stays full */
+            count_lost(ring, bytes);
+        }
+        __atomic_store_n(&ring->taken, ring->taken + bytes.len, __ATOMIC_RELEASE);
+    }
+    if (written) tell_dropped(file, ring);
+}
+
+static void drain_all(struct log *log)
+{
+    for (unsigned i = 0; log->access.path && i < log->app->worker_count; i++)
+        ring_drain(&log->access, &log->app->workers[i]->access_lines);
+    if (log->trouble.path) ring_drain(&log->trouble, &log->troubles);
+}
+
+static void file_reopen(struct log_file *file)
+{
+    int fd = file->path ? file_open(file->path) : -1;
+    if (fd < 0) return; /* better the old one than none */
+    close(file->fd);
+    file->fd = fd;
+}
+
+/* --- the writer --- */
+
+static void writer(void *context)
+{
+    struct log *log = context;
+    bool stop = false;
+    while (!stop) {
+        uv_mutex_lock(&log->lock);
+        while (!log->stop && !log->reopen && !__atomic_load_n(&log->pending, __ATOMIC_SEQ_CST))
+            uv_cond_wait(&log->wake, &log->lock);
+        stop = log->stop;
+        bool reopen = log->reopen;
+        log->reopen = false;
+        uv_mutex_unlock(&log->lock);
+        __atomic_store_n(&log->pending, false, __ATOMIC_SEQ_CST);
+        drain_all(log);
+        if (reopen) {
+            file_reopen(&log->access);
+            file_reopen(&log->trouble);
+        }
+        if (!stop) uv_sleep(LOG_GATHER_MS); /* so that busy workers wake it at most so often */
+    }
+}
+
+static struct log *log_new(struct wr_app *app)
+{
+    struct log *log = calloc(1, sizeof *log);
+    if (!log) return NULL;
+    log->app = app;
+    if (uv_mutex_init(&log->lock) < 0) goto no_lock;
+    if (uv_mutex_init(&log->troubles_lock) < 0) goto no_troubles_lock;
+    if (uv_cond_init(&log->wake) < 0) goto no_cond;
+    app->log = log;
+    return log;
+no_cond:
+    uv_mutex_destroy(&log->troubles_lock);
+no_troubles_lock:
+    uv_mutex_destroy(&log->lock);
+no_lock:
+    free(log);
+    return NULL;
+}
+
+void log_free(struct log *log)
+{
+    if (!log) return;
+    if (log->running) {
+        uv_mutex_lock(&log->lock);
+        log->stop = true;
+        uv_cond_signal(&log->wake);
+        uv_mutex_unlock(&log->lock);
+        uv_thread_join(&log->writer);
+    }
+    drain_all(log);
+    struct log_file *files[] = {&log->access, &log->trouble};
+    for (size_t i = 0; i < 2; i++) {
+        if (files[i]->path) close(files[i]->fd);
+        free(files[i]->path);
+    }
+    free(log->troubles.bytes);
+    uv_cond_destroy(&log->wake);
+    uv_mutex_destroy(&log->troubles_lock);
+    uv_mutex_destroy(&log->lock);
+    free(log);
+}
+
+/* --- setting up --- */
+
+static int file_failed(struct wr_app *app, const char *path)
+{
+    snprintf(app->error, sizeof app->error, "cannot write the log file %s: %s", path, strerror(errno));
+    return WR_SYSTEM;
+}
+
+static int file_set(struct wr_app *app, struct log_file *file, enum wr_log_format format, const char *path)
+{
+    int fd = file_open(path);
+    if (fd < 0) return file_failed(app, path);
+    char *copy = strdup(path);
+    if (!copy || file->path) {
+        free(copy);
+        close(fd);
+        return copy ? WR_EXISTS : WR_MEMORY;
+    }
+    *file = (struct log_file){.path = copy, .fd = fd, .format = format};
+    return WR_OK;
+}
+
+int log_start(struct log *log)
+{
+    if (!log || log->running) return WR_OK;
+    log->running = uv_thread_create(&log->writer, writer, log) == 0;
+    return log->running ? WR_OK : WR_SYSTEM;
+}
+
+static bool ring_new(struct log_ring *ring)
+{
+    ring->bytes = malloc(LOG_RING_BYTES);
+    return ring->bytes != NULL;
+}
+
+int wr_access_log(struct wr_app *app, enum wr_log_format format, const char *path)
+{
+    struct log *log = app->log ? app->log : log_new(app);
+    if (!log) return WR_MEMORY;
+    for (unsigned i = 0; i < app->worker_count; i++) {
+        struct log_ring *ring = &app->workers[i]->access_lines;
+        if (!ring->bytes && !ring_new(ring)) return WR_MEMORY;
+    }
+    int rc = file_set(app, &log->access, format, path);
+    if (rc == WR_OK) app->timed = true;
+    return rc;
+}
+
+int wr_error_log(struct wr_app *app, enum wr_log_format format, const char *path)
+{
+    struct log *log = app->log ? app->log : log_new(app);
+    if (!log || (!log->troubles.bytes && !ring_new(&log->troubles))) return WR_MEMORY;
+    return file_set(app, &log->trouble, format, path);
+}
+
+void wr_log_reopen(struct wr_app *app)
+{
+    if (!app->log) return;
+    uv_mutex_lock(&app->log->lock);
+    app->log->reopen = true;
+    uv_cond_signal(&app->log->wake);
+    uv_mutex_unlock(&app->log->lock);
+}
+
+/* --- trouble --- */
+
+void log_time_text(int64_t seconds, unsigned milliseconds, char out[32])
+{
+    struct tm t;
+    time_t time = (time_t)seconds;
+    gmtime_r(&time, &t);
+    size_t n = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &t);
+    snprintf(out + n, 32 - n, ".%03uZ", milliseconds % 1000);
+}
+
+void log_trouble(struct log *log, int level, const char *text)
+{
+    static const char *const levels[] = {"info", "warning", "error"};
+    struct timespec now;
+    char time[32], line[4096];
+    clock_gettime(CLOCK_REALTIME, &now);
+    log_time_text(now.tv_sec, (unsigned)(now.tv_nsec / 1000000), time);
+    const char *name = levels[level < 0 || level > 2 ? 2 : level];
+    struct writer w = writer_of(line, sizeof line - 3); /* so that the end always fits */
+    if (log->trouble.format == WR_LOG_JSON) {
+        writer_put(&w, SLICE("{\"time\":\""));
+        writer_put(&w, slice_text(time));
+        writer_put(&w, SLICE("\",\"level\":\""));
+        writer_put(&w, slice_text(name));
+        writer_put(&w, SLICE("\",\"message\":\""));
+        log_json_text(&w, slice_text(text), sizeof line / 2);
+        w.cap = sizeof line;
+        writer_put(&w, SLICE("\"}\n"));
+    } else {
+        writer_put(&w, slice_text(time));
+        writer_byte(&w, ' ');
+        writer_put(&w, slice_text(name));
+        writer_byte(&w, ' ');
+        writer_put(&w, slice_text(text));
+        writer_byte(&w, '\n');
+    }
+    uv_mutex_lock(&log->troubles_lock);
+    log_put(log, &log->troubles, writer_slice(&w));
+    uv_mutex_unlock(&log->troubles_lock);
+}
+
+static void told(struct wr_app *app, enum wr_log_level level, const char *format, va_list arguments)
+{
+    char text[512];
+    vsnprintf(text, sizeof text, format, arguments);
+    for (char *c = text; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7F)
+            *c = '?'; /* one line; nothing that moves a terminal's cursor */
+    }
+    if (app->config.log) app->config.log(app->config.log_context, level, text);
+    if (app->log && app->log->trouble.path) log_trouble(app->log, (int)level, text);
+}
+
+void app_log(struct wr_app *app, enum wr_log_level level, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    told(app, level, format, arguments);
+    va_end(arguments);
+}
+
+void wr_log(struct wr_app *app, int level, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    told(app, (enum wr_log_level)level, format, arguments);
+    va_end(arguments);
+}
