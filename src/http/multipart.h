@@ -55,6 +55,8 @@ struct multipart {
     uint8_t state;
     uint8_t delimiter_len;
     uint8_t matched; /* bytes of the delimiter that the input ended with */
+    uint8_t assumed; /* of these, how many were not in the input: 2 at the start of a line that needs no end
+                        before it */
     uint8_t delimiter[4 + MULTIPART_BOUNDARY_BYTES_MAX]; /* CR LF "--" boundary */
 };
 
