@@ -74,6 +74,7 @@ int main(int argc, char **argv)
     wr_config_init(&config);
     config.connections_per_address_max = 0; /* all load comes from here */
     config.idle_timeout_ms = 600000;
+    config.workers = argc == 5 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
     app = wr_app_new(&config);
     if (argc != 5 || !app) return 1;
     for (int i = 0; i < 3; i++)
@@ -86,7 +87,7 @@ int main(int argc, char **argv)
     }
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    printf("%u 0\n", wr_port(app)); /* TLS and workers: to come */
+    printf("%u 0\n", wr_port(app)); /* TLS: to come */
     fflush(stdout);
     wr_run(app);
     wr_app_free(app);
