@@ -169,7 +169,7 @@ void wr_app_free(struct wr_app *app)
     metrics_free(app->own_metrics);
     free(app->workers);
     free(app->hooks);
-    router_deinit(&app->router, free);
+    router_deinit(&app->router, target_free);
     free(app->assets.by_path);
     for (size_t i = 0; i < app->header_count; i++) {
         free(app->header_names[i]);

@@ -26,6 +26,7 @@ struct target {
     void *context;
     struct wr_socket_handlers socket; /* for wr_websocket; its limits are filled in */
     bool is_socket;
+    char *protocols; /* the sub-protocols of a WebSocket, its own copy (socket.c) */
 };
 
 struct asset_table {
@@ -104,6 +105,8 @@ void app_log(struct wr_app *app, enum wr_log_level level, const char *format, ..
     __attribute__((format(printf, 3, 4)));
 /* Calls what wr_on_worker was given. */
 void app_call_workers(struct wr_app *app, struct wr_worker *worker, bool start);
+/* Frees what the router was given. */
+void target_free(void *target);
 /* Which of the fields for all answers has this name; header_count when none. */
 size_t app_header_index(const struct wr_app *app, slice name);
 const struct wr_asset *app_asset_find(const struct wr_app *app, slice path);

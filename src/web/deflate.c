@@ -50,9 +50,13 @@ void deflater_free(struct deflater *d)
     free(d);
 }
 
-void deflater_rest(struct deflater *d)
+void deflater_pack_done(struct deflater *d)
 {
     if (d->packed.cap > KEPT_BYTES) buffer_reset(&d->packed);
+}
+
+void deflater_unpack_done(struct deflater *d)
+{
     if (d->unpacked.cap > KEPT_BYTES) buffer_reset(&d->unpacked);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "http/token.h"
+#include "web/socket.h"
 
 static int result_of(int err)
 {
@@ -15,6 +16,12 @@ static int result_of(int err)
     case ERR_FULL: return WR_FULL;
     default: return WR_INVALID;
     }
+}
+
+void target_free(void *target)
+{
+    socket_target_deinit(target);
+    free(target);
 }
 
 static int add(struct wr_app *app, slice method, const char *path, const struct target *target)
@@ -44,15 +51,12 @@ int wr_route(struct wr_app *app, const char *methods, const char *path, wr_handl
 int wr_websocket(struct wr_app *app, const char *path, const struct wr_socket_handlers *handlers,
                  void *context)
 {
-    if (!handlers->message || !path) return WR_INVALID;
-    struct target target = {.context = context, .socket = *handlers, .is_socket = true};
-    struct wr_socket_handlers *h = &target.socket;
-    if (h->message_bytes_max == 0) h->message_bytes_max = 1024 * 1024;
-    if (h->queue_bytes_max == 0) h->queue_bytes_max = 4 * 1024 * 1024;
-    if (h->queue_bytes_high == 0) h->queue_bytes_high = 64 * 1024;
-    if (h->ping_interval_ms == 0) h->ping_interval_ms = 30000;
-    if (h->idle_timeout_ms == 0) h->idle_timeout_ms = 60000;
-    return result_of(add(app, SLICE("GET"), path, &target));
+    struct target target;
+    int rc = path ? socket_target_init(&target, handlers, context) : WR_INVALID;
+    if (rc < 0) return rc;
+    rc = add(app, SLICE("GET"), path, &target);
+    if (rc < 0) socket_target_deinit(&target);
+    return result_of(rc);
 }
 
 static char *line_of(const char *name, const char *value)

@@ -8,6 +8,7 @@
 
 #include "web/connection.h"
 #include "web/deflate.h"
+#include "web/deflate.h"
 #include "web/listen.h"
 
 /* The worker whose thread this is. */
@@ -198,6 +199,7 @@ void worker_free(struct wr_worker *worker)
     while (!list_empty(&worker->requests))
         request_release(LIST_ENTRY(worker->requests.next, struct wr_request, node));
     request_free_pool(worker);
+    deflater_free(worker->deflater);
     deflater_free(worker->deflater);
     uv_mutex_destroy(&worker->posts_lock);
     free(worker->access_lines.bytes);

@@ -40,6 +40,7 @@ struct wr_worker {
     char date[HTTP_DATE_BYTES + 1];
     char address[46];
     struct deflater *deflater; /* for WebSockets that agreed on compression; NULL until there is one */
+    struct deflater *deflater; /* for WebSockets that agreed on compression; NULL until there is one */
     uv_thread_t thread;
 };
 

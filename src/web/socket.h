@@ -1,0 +1,63 @@
+/* socket.h - one WebSocket, of either role: what the files socket*.c and topic.c share.
+ *
+ * handshake.c makes one out of a request, client_socket.c out of a connection of ours; socket.c receives,
+ * closes and keeps time; socket_send.c sends. An idle socket is this struct and nothing else: what a message
+ * under way, topics or compression need is allocated when they are used, or shared by the worker. */
+#ifndef WEB_SOCKET_H
+#define WEB_SOCKET_H
+
+#include "http/ws_reader.h"
+#include "web/connection.h"
+
+enum { SOCKET_PROTOCOLS_MAX = 64 };
+
+struct wr_socket {
+    struct connection *conn;
+    const struct target *target;
+    void *user;
+    struct ws_reader reader;
+    uint64_t received_ms; /* when the other side was last heard of */
+    uint64_t timer_ms;    /* when the next ping is due; when the close frame went, once closing */
+    uint8_t window_bits;  /* what the other side can inflate, 9 to 15; 0: no compression was agreed on */
+    uint8_t protocol;     /* the chosen one of target->protocols, from 1; 0: none */
+    bool closing;         /* nothing is sent any more, no message is given out */
+    bool paused;
+    bool wants_drain; /* a send returned queue_bytes_high or more */
+};
+
+static inline const struct wr_socket_handlers *socket_handlers(const struct wr_socket *s)
+{
+    return &s->target->socket;
+}
+
+static inline uint64_t socket_now(const struct wr_socket *s)
+{
+    return net_loop_now(&s->conn->worker->loop);
+}
+
+/* Clients mask, servers do not (RFC 6455 5.1). */
+static inline bool socket_masks(const struct wr_socket *s)
+{
+    return !s->reader.expects_mask;
+}
+
+/* A socket without a connection, or NULL without memory. window_bits as above. */
+struct wr_socket *socket_new(struct connection *conn, const struct target *target, void *user,
+                             unsigned window_bits);
+/* Before it has a connection. NULL is allowed. */
+void socket_free(struct wr_socket *s);
+
+/* RFC 6455 4.2.2: what answers Sec-WebSocket-Key. */
+enum { SOCKET_ACCEPT_BYTES = 28 };
+void socket_accept_value(slice key, char out[SOCKET_ACCEPT_BYTES + 1]);
+
+/* Fills a target in: copies the handlers, sets the defaults. WR_INVALID, WR_MEMORY. */
+int socket_target_init(struct target *target, const struct wr_socket_handlers *handlers,
+                       void *context) BASE_CHECKED;
+void socket_target_deinit(struct target *target);
+/* Queues a control frame; payload of at most WS_CONTROL_BYTES_MAX. WR_CLOSED, WR_MEMORY, WR_SYSTEM. */
+int socket_put_control(struct wr_socket *s, enum ws_opcode opcode, slice payload) BASE_CHECKED;
+/* The name of the protocol with this number, from 1; "" for 0. */
+const char *socket_protocol_name(const struct target *target, unsigned number);
+
+#endif
