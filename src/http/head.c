@@ -82,7 +82,7 @@ static int request_line(struct http_parser *p, slice bytes, slice line)
 {
     int rc = request_line_begin(p, line);
     if (rc < 0) return rc;
-    size_t base = p->line;
+    size_t base = (size_t)(line.ptr - bytes.ptr);
     size_t method_len = slice_find(line, ' ');
     slice rest = slice_sub(line, method_len + 1, line.len);
     size_t target_len = slice_find(rest, ' ');
@@ -101,20 +101,13 @@ static int request_line(struct http_parser *p, slice bytes, slice line)
     return status ? fail(p, status, "the address is not in a form that this server takes") : OK;
 }
 
-static int field_line(struct http_parser *p, slice line)
+static int field_line(struct http_parser *p, slice bytes, slice line)
 {
-    if (line.ptr[0] == ' ' || line.ptr[0] == '\t') return fail(p, 400, "a header line is folded");
-    if (p->head.field_count >= p->limits.header_count_max) return fail(p, 431, "too many header fields");
-    size_t colon = 0;
-    while (colon < line.len && token_char(line.ptr[colon]))
-        colon++;
-    if (colon == 0 || colon == line.len || line.ptr[colon] != ':')
-        return fail(p, 400, "the name of a header field is not valid");
-    slice value = slice_trim(slice_sub(line, colon + 1, line.len));
-    if (!field_value_valid(value)) return fail(p, 400, "a header field has a control character");
-    p->head.fields[p->head.field_count++] = (struct http_field){
-        span_of(p->line, colon),
-        span_of(value.len ? p->line + (size_t)(value.ptr - line.ptr) : p->line + colon + 1, value.len)};
+    struct http_head *head = &p->head;
+    if (head->field_count >= p->limits.header_count_max) return fail(p, 431, "too many header fields");
+    const char *why = http_field_read(line, (size_t)(line.ptr - bytes.ptr), &head->fields[head->field_count]);
+    if (why) return fail(p, 400, why);
+    head->field_count++;
     return OK;
 }
 
@@ -127,7 +120,7 @@ static int take_line(struct http_parser *p, slice bytes, slice line)
         p->blank = true; /* RFC 9112 2.2: one is forgiven */
         return OK;
     }
-    if (line.len > 0) return field_line(p, line);
+    if (line.len > 0) return field_line(p, bytes, line);
     const char *why = NULL;
     int status = http_head_check(bytes, &p->limits, &p->head, &why);
     return status ? fail(p, status, why) : 1;
@@ -136,7 +129,7 @@ static int take_line(struct http_parser *p, slice bytes, slice line)
 /* The input ends within a line. */
 static int unfinished(struct http_parser *p, slice bytes)
 {
-    slice line = slice_sub(bytes, p->line, bytes.len);
+    slice line = slice_sub(bytes, p->scan.line, bytes.len);
     if (line.len > 0 && line.ptr[line.len - 1] == '\r') line.len--;
     int rc = p->request_line ? OK : request_line_begin(p, line);
     if (rc < 0) return rc;
@@ -147,25 +140,16 @@ int http_parser_read(struct http_parser *p, slice bytes, size_t *out_len)
 {
     size_t visible = bytes.len < p->limits.header_bytes_max ? bytes.len : p->limits.header_bytes_max;
     bytes = slice_of(bytes.ptr, visible);
-    while (p->at < bytes.len) {
-        slice unseen = slice_sub(bytes, p->at, bytes.len);
-        size_t feed = slice_find(unseen, '\n');
-        size_t stop = p->at + feed; /* the line feed, or the end of what is here */
-        slice line = slice_sub(bytes, p->line, stop - p->line);
-        size_t cr = slice_find(line, '\r');
-        /* A CR is allowed only right before the LF (and as the last byte so far). */
-        if (cr + 1 < line.len || (feed < unseen.len && cr == line.len))
-            return fail(p, 400, "a line does not end with CR LF");
-        p->at = stop;
-        if (feed == unseen.len) return unfinished(p, bytes);
-        line.len--;
-        int rc = take_line(p, bytes, line);
+    slice line;
+    for (;;) {
+        int rc = http_line_next(&p->scan, bytes, &line);
+        if (rc == ERR_AGAIN) return unfinished(p, bytes);
+        if (rc < 0) return fail(p, 400, "a line does not end with CR LF");
+        rc = take_line(p, bytes, line);
         if (rc < 0) return rc;
-        p->at = p->line = stop + 1;
         if (rc == 1) {
-            *out_len = stop + 1;
+            *out_len = p->scan.line;
             return OK;
         }
     }
-    return unfinished(p, bytes);
 }

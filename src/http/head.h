@@ -13,27 +13,13 @@
 #ifndef HTTP_HEAD_H
 #define HTTP_HEAD_H
 
-#include "base/err.h"
-#include "base/slice.h"
-
-enum {
-    HTTP_FIELDS_MAX = 256,      /* upper limit of header_count_max */
-    HTTP_HEAD_BYTES_MAX = 65535 /* upper limit of header_bytes_max: offsets have 16 bits */
-};
+#include "http/lines.h"
 
 struct http_limits {
     size_t target_bytes_max;
     size_t header_bytes_max; /* request line and fields, with all line ends */
     size_t header_count_max;
     uint64_t body_bytes_max;
-};
-
-struct http_span {
-    uint16_t at, len;
-};
-
-struct http_field {
-    struct http_span name, value;
 };
 
 enum http_body {
@@ -67,8 +53,7 @@ struct http_head {
 
 struct http_parser {
     struct http_limits limits;
-    size_t at;         /* first byte not looked at yet */
-    size_t line;       /* where the current line begins */
+    struct http_scan scan;
     bool request_line; /* it has been read */
     bool blank;        /* one empty line before the request line was skipped */
     uint16_t status;   /* after an error: what to answer */
@@ -82,10 +67,5 @@ void http_parser_init(struct http_parser *p, const struct http_limits *limits);
  * is complete, *out_len is its length. ERR_AGAIN: more is needed. ERR_MALFORMED, ERR_TOO_LARGE, ERR_PROTOCOL
  * (not supported): answer with p->status and p->why, then close; do not call again. */
 int http_parser_read(struct http_parser *p, slice bytes, size_t *out_len) BASE_CHECKED;
-
-static inline slice http_span_slice(slice bytes, struct http_span span)
-{
-    return slice_sub(bytes, span.at, span.len);
-}
 
 #endif

@@ -5,7 +5,26 @@
 #ifndef HTTP_LINES_H
 #define HTTP_LINES_H
 
-#include "http/head.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+enum {
+    HTTP_FIELDS_MAX = 256,      /* of a head */
+    HTTP_HEAD_BYTES_MAX = 65535 /* upper limit of a head: offsets have 16 bits */
+};
+
+struct http_span {
+    uint16_t at, len;
+};
+
+struct http_field {
+    struct http_span name, value;
+};
+
+static inline slice http_span_slice(slice bytes, struct http_span span)
+{
+    return slice_sub(bytes, span.at, span.len);
+}
 
 struct http_scan {
     size_t at;   /* first byte not looked at yet */

@@ -1,4 +1,5 @@
 #include "http/request.h"
+#include "http/framing.h"
 #include "http/token.h"
 #include "http/url.h"
 
@@ -58,13 +59,13 @@ struct check {
     slice bytes;
     const struct http_limits *limits;
     struct http_head *head;
-    const char *why;
-    bool host, length, encoding, close, keep_alive;
+    struct http_framing framing;
+    bool host;
 };
 
 static int refuse(struct check *c, int status, const char *why)
 {
-    c->why = why;
+    c->framing.why = why;
     return status;
 }
 
@@ -83,57 +84,6 @@ static int check_host(struct check *c, struct http_span span, slice value)
     return 0;
 }
 
-static int check_length(struct check *c, slice value)
-{
-    if (c->length) return refuse(c, 400, "more than one Content-Length");
-    c->length = true;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < '0' || value.ptr[i] > '9')
-            return refuse(c, 400, "the Content-Length is not a number");
-    }
-    if (value.len == 0) return refuse(c, 400, "the Content-Length is not a number");
-    if (!slice_to_u64(value, c->limits->body_bytes_max, &c->head->content_length))
-        return refuse(c, 413, "the body is too large");
-    return 0;
-}
-
-/* "gzip, chunked": tokens with parameters, of which the last, and only it, is chunked. */
-static bool ends_with_chunked(slice codings)
-{
-    slice coding;
-    bool chunked = false;
-    while (list_part(&codings, &coding)) {
-        slice name = slice_trim(slice_sub(coding, 0, slice_find(coding, ';')));
-        if (chunked || !token_valid(name)) return false;
-        chunked = slice_equal_nocase(coding, SLICE("chunked"));
-        if (!chunked && slice_equal_nocase(name, SLICE("chunked"))) return false;
-    }
-    return chunked;
-}
-
-static int check_encoding(struct check *c, slice value)
-{
-    if (c->encoding) return refuse(c, 400, "more than one Transfer-Encoding");
-    c->encoding = true;
-    if (c->head->minor == 0) return refuse(c, 400, "Transfer-Encoding in HTTP/1.0");
-    if (slice_equal_nocase(value, SLICE("chunked"))) return 0;
-    /* Without chunked at its end, nobody knows where the body ends (RFC 9112 6.3). */
-    if (!ends_with_chunked(value)) return refuse(c, 400, "the Transfer-Encoding does not end with chunked");
-    return refuse(c, 501, "the only Transfer-Encoding that is understood is chunked");
-}
-
-static int check_connection(struct check *c, slice value)
-{
-    slice option;
-    while (list_next(&value, &option)) {
-        if (!token_valid(option)) return refuse(c, 400, "Connection has something that is not an option");
-        if (slice_equal_nocase(option, SLICE("close"))) c->close = true;
-        if (slice_equal_nocase(option, SLICE("keep-alive"))) c->keep_alive = true;
-        if (slice_equal_nocase(option, SLICE("upgrade"))) c->head->upgrade = true;
-    }
-    return 0;
-}
-
 static int check_expect(struct check *c, slice value)
 {
     if (c->head->minor == 0) return 0; /* RFC 9110 10.1.1: to be ignored */
@@ -148,33 +98,31 @@ static int check_expect(struct check *c, slice value)
 
 static int check_field(struct check *c, slice name, struct http_span span, slice value)
 {
-    switch (name.len) {
-    case 4: return slice_equal_nocase(name, SLICE("host")) ? check_host(c, span, value) : 0;
-    case 6: return slice_equal_nocase(name, SLICE("expect")) ? check_expect(c, value) : 0;
-    case 10: return slice_equal_nocase(name, SLICE("connection")) ? check_connection(c, value) : 0;
-    case 14: return slice_equal_nocase(name, SLICE("content-length")) ? check_length(c, value) : 0;
-    case 17: return slice_equal_nocase(name, SLICE("transfer-encoding")) ? check_encoding(c, value) : 0;
-    default: return 0;
-    }
+    if (name.len == 4 && slice_equal_nocase(name, SLICE("host"))) return check_host(c, span, value);
+    if (name.len == 6 && slice_equal_nocase(name, SLICE("expect"))) return check_expect(c, value);
+    return http_framing_take(&c->framing, c->head->minor, c->limits->body_bytes_max, name, value);
 }
 
 int http_head_check(slice bytes, const struct http_limits *limits, struct http_head *head,
                     const char **out_why)
 {
     struct check c = {.bytes = bytes, .limits = limits, .head = head};
+    const struct http_framing *f = &c.framing;
     int status = 0;
     for (size_t i = 0; i < head->field_count && status == 0; i++) {
-        const struct http_field *f = &head->fields[i];
-        status = check_field(&c, http_span_slice(bytes, f->name), f->value, http_span_slice(bytes, f->value));
+        const struct http_field *field = &head->fields[i];
+        status = check_field(&c, http_span_slice(bytes, field->name), field->value,
+                             http_span_slice(bytes, field->value));
     }
     if (status == 0 && !c.host && head->minor == 1) status = refuse(&c, 400, "the Host is missing");
-    if (status == 0 && c.length && c.encoding)
-        status = refuse(&c, 400, "both Content-Length and Transfer-Encoding");
+    if (status == 0) status = http_framing_check(&c.framing);
     if (status != 0) {
-        *out_why = c.why;
+        *out_why = f->why;
         return status;
     }
-    head->body = c.encoding ? HTTP_BODY_CHUNKED : c.length ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
-    head->keep_alive = !c.close && (head->minor == 1 || c.keep_alive);
+    head->body = f->encoding ? HTTP_BODY_CHUNKED : f->length ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
+    head->content_length = f->content_length;
+    head->keep_alive = !f->close && (head->minor == 1 || f->keep_alive);
+    head->upgrade = f->upgrade;
     return 0;
 }
