@@ -30,7 +30,7 @@ struct http_response_head {
 enum http_request_kind { HTTP_REQUEST_USUAL, HTTP_REQUEST_HEAD, HTTP_REQUEST_CONNECT };
 
 struct http_response_parser {
-    struct http_limits limits; /* target_bytes_max: of the reason */
+    struct http_limits limits; /* target_bytes_max is of no use here */
     struct http_scan scan;
     uint8_t request; /* enum http_request_kind */
     bool status_line;
