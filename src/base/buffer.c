@@ -2,21 +2,6 @@
 
 #include <string.h>
 
-void writer_put(struct writer *w, slice bytes)
-{
-    if (w->failed || bytes.len > w->cap - w->len) {
-        w->failed = true;
-        return;
-    }
-    if (bytes.len) memcpy(w->ptr + w->len, bytes.ptr, bytes.len);
-    w->len += bytes.len;
-}
-
-void writer_byte(struct writer *w, uint8_t byte)
-{
-    writer_put(w, slice_of(&byte, 1));
-}
-
 /* Decimal digits at the end of `digits`; how many. */
 static size_t decimal(uint64_t value, uint8_t digits[20])
 {

@@ -21,8 +21,19 @@ static inline struct writer writer_of(void *memory, size_t cap)
 {
     return (struct writer){(uint8_t *)memory, 0, cap, false};
 }
-void writer_put(struct writer *w, slice bytes);
-void writer_byte(struct writer *w, uint8_t byte);
+static inline void writer_put(struct writer *w, slice bytes)
+{
+    if (w->failed || bytes.len > w->cap - w->len) {
+        w->failed = true;
+        return;
+    }
+    if (bytes.len) memcpy(w->ptr + w->len, bytes.ptr, bytes.len);
+    w->len += bytes.len;
+}
+static inline void writer_byte(struct writer *w, uint8_t byte)
+{
+    writer_put(w, slice_of(&byte, 1));
+}
 /* In decimal. */
 void writer_u64(struct writer *w, uint64_t value);
 static inline slice writer_slice(const struct writer *w)

@@ -1,17 +1,5 @@
 #include "base/slice.h"
 
-#include <string.h>
-
-slice slice_text(const char *text)
-{
-    return text ? slice_of(text, strlen(text)) : SLICE_EMPTY;
-}
-
-bool slice_equal(slice a, slice b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 static uint8_t lower(uint8_t c)
 {
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
@@ -34,18 +22,6 @@ int slice_compare(slice a, slice b)
     return a.len == b.len ? 0 : a.len < b.len ? -1 : 1;
 }
 
-bool slice_starts(slice s, slice prefix)
-{
-    return s.len >= prefix.len && slice_equal(slice_sub(s, 0, prefix.len), prefix);
-}
-
-slice slice_sub(slice s, size_t from, size_t len)
-{
-    if (from > s.len) from = s.len;
-    if (len > s.len - from) len = s.len - from;
-    return from == 0 ? slice_of(s.ptr, len) : slice_of(s.ptr + from, len);
-}
-
 slice slice_trim(slice s)
 {
     while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
@@ -53,12 +29,6 @@ slice slice_trim(slice s)
     while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
         s.len--;
     return s;
-}
-
-size_t slice_find(slice s, uint8_t byte)
-{
-    const uint8_t *hit = s.len ? memchr(s.ptr, byte, s.len) : NULL;
-    return hit ? (size_t)(hit - s.ptr) : s.len;
 }
 
 bool slice_split(slice *rest, uint8_t byte, slice *out_part)

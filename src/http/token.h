@@ -4,13 +4,23 @@
 
 #include "base/slice.h"
 
+/* Bit by bit, what a byte may be part of. */
+enum token_class { TOKEN_TCHAR = 1, TOKEN_VALUE = 2 };
+extern const uint8_t token_classes[256];
+
 /* tchar of RFC 9110 5.6.2: what methods and field names are made of. */
-bool token_char(uint8_t c);
+static inline bool token_char(uint8_t c)
+{
+    return token_classes[c] & TOKEN_TCHAR;
+}
 /* One or more of them. */
 bool token_valid(slice s);
 /* What may stand in a field value (RFC 9110 5.5): no control characters but the tab; bytes above 127 are
  * allowed. */
-bool field_value_char(uint8_t c);
+static inline bool field_value_char(uint8_t c)
+{
+    return token_classes[c] & TOKEN_VALUE;
+}
 bool field_value_valid(slice s);
 
 /* Takes the next element off a comma-separated list, trimmed. A comma within a quoted string does not divide.

@@ -31,6 +31,27 @@ static void lists_are_divided_at_commas_outside_quotes(void **state)
     assert_false(list_has(SLICE("upgraded"), SLICE("upgrade")));
 }
 
+/* RFC 9110 5.5: VCHAR, obs-text, space and tab; wherever in the value the byte stands. */
+static void a_field_value_has_no_control_character_but_the_tab(void **state)
+{
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        bool allowed = byte == '\t' || (byte >= ' ' && byte != 0x7F);
+        for (size_t len = 1; len < 20; len++) {
+            for (size_t at = 0; at < len; at++) {
+                uint8_t value[20];
+                memset(value, at % 2 ? 0xFF : '\t', sizeof value);
+                value[at] = (uint8_t)byte;
+                assert_int_equal(field_value_valid(slice_of(value, len)), allowed);
+                memset(value, ' ', sizeof value);
+                value[at] = (uint8_t)byte;
+                assert_int_equal(field_value_valid(slice_of(value, len)), allowed);
+            }
+        }
+    }
+    assert_true(field_value_valid(SLICE_EMPTY));
+}
+
 static const char *decoded(const char *text, bool plus)
 {
     static uint8_t out[100];
@@ -238,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_are_divided_at_commas_outside_quotes),
+        cmocka_unit_test(a_field_value_has_no_control_character_but_the_tab),
         cmocka_unit_test(percent_encoding_is_decoded_and_bad_escapes_are_refused),
         cmocka_unit_test(a_form_is_pairs),
         cmocka_unit_test(an_origin_is_compared_by_host_and_port),
