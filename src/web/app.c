@@ -142,7 +142,7 @@ struct wr_app *wr_app_new(const struct wr_config *config)
     uint8_t secret[16];
     struct wr_app *app = calloc(1, sizeof *app);
     if (!app || uv_random(NULL, NULL, secret, sizeof secret, 0, NULL) < 0 ||
-        uv_mutex_init(&app->addresses_lock) < 0) {
+        uv_mutex_init(&app->addresses_lock) < 0 || topic_counts_init(&app->topic_counts, secret) < 0) {
         free(app);
         return NULL;
     }
@@ -177,6 +177,7 @@ void wr_app_free(struct wr_app *app)
     }
     buffer_reset(&app->headers);
     map_deinit(&app->addresses);
+    topic_counts_deinit(&app->topic_counts);
     uv_mutex_destroy(&app->addresses_lock);
     free(app);
 }

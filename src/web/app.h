@@ -56,6 +56,7 @@ struct wr_app {
     unsigned connection_count; /* of all workers; atomic */
     struct map addresses;      /* open connections of each address */
     uv_mutex_t addresses_lock;
+    struct topic_counts topic_counts;
     struct wr_sessions *sessions;  /* all of them */
     struct wr_metric *own_metrics; /* the program's */
     struct log *log;               /* NULL: none */

@@ -15,6 +15,7 @@ static void refuse_handshake(struct wr_request *r, int status, const char *messa
 {
     wr_response_header(r, "Upgrade", "websocket");
     wr_response_header(r, "Sec-WebSocket-Version", "13");
+    buffer_text(&r->fields, "Connection: Upgrade\r\n"); /* RFC 9110 7.8: wherever Upgrade is sent */
     wr_respond_error(r, status, message);
 }
 
@@ -39,7 +40,8 @@ void socket_upgrade(struct wr_request *r)
         refuse_handshake(r, 426, not_a_handshake);
     else if (!slice_equal(request_field(r, "Sec-WebSocket-Version"), SLICE("13")))
         refuse_handshake(r, 426, "this server speaks version 13 of WebSocket");
-    else if (!ws_key_valid(request_field(r, "Sec-WebSocket-Key")) || head->body != HTTP_BODY_NONE)
+    else if (!ws_key_valid(request_field(r, "Sec-WebSocket-Key")) || head->body == HTTP_BODY_CHUNKED ||
+             head->content_length > 0)
         wr_respond_error(r, 400, "the WebSocket handshake is not valid");
     else if (r->target->socket.upgrade)
         r->target->socket.upgrade(r, r->target->context);

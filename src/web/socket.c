@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "http/token.h"
 #include "web/deflate.h"
+#include "web/topic.h"
 
 enum { CLOSE_TIMEOUT_MS = 5000 };
 
@@ -89,6 +90,7 @@ void socket_free(struct wr_socket *s)
 /* Tells the owner, once, and frees. The connection no longer knows it. */
 static void end(struct wr_socket *s, int code, const char *reason)
 {
+    topic_leave_all(s);
     if (socket_handlers(s)->close) socket_handlers(s)->close(s, code, reason, s->target->context);
     socket_free(s);
 }
@@ -162,6 +164,7 @@ void wr_socket_close(struct wr_socket *s, int code, const char *reason)
     put_close(s, (unsigned)code, text);
     s->closing = true;
     s->timer_ms = socket_now(s);
+    topic_leave_all(s);
     wr_socket_resume(s); /* the answer must be read */
     connection_arm(s->conn);
 }

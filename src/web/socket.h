@@ -16,11 +16,12 @@ struct wr_socket {
     const struct target *target;
     void *user;
     struct ws_reader reader;
-    uint64_t received_ms; /* when the other side was last heard of */
-    uint64_t timer_ms;    /* when the next ping is due; when the close frame went, once closing */
-    uint8_t window_bits;  /* what the other side can inflate, 9 to 15; 0: no compression was agreed on */
-    uint8_t protocol;     /* the chosen one of target->protocols, from 1; 0: none */
-    bool closing;         /* nothing is sent any more, no message is given out */
+    struct subscriptions *topics; /* topic.c; NULL: none */
+    uint64_t received_ms;         /* when the other side was last heard of */
+    uint64_t timer_ms;            /* when the next ping is due; when the close frame went, once closing */
+    uint8_t window_bits; /* what the other side can inflate, 9 to 15; 0: no compression was agreed on */
+    uint8_t protocol;    /* the chosen one of target->protocols, from 1; 0: none */
+    bool closing;        /* nothing is sent any more, no message is given out */
     bool paused;
     bool wants_drain; /* a send returned queue_bytes_high or more */
 };
@@ -57,6 +58,9 @@ int socket_target_init(struct target *target, const struct wr_socket_handlers *h
 void socket_target_deinit(struct target *target);
 /* Queues a control frame; payload of at most WS_CONTROL_BYTES_MAX. WR_CLOSED, WR_MEMORY, WR_SYSTEM. */
 int socket_put_control(struct wr_socket *s, enum ws_opcode opcode, slice payload) BASE_CHECKED;
+/* Queues a frame that many sockets share (of a server: it is not masked). Bytes in the queue then, WR_FULL,
+ * WR_CLOSED, WR_MEMORY. */
+int64_t socket_send_shared(struct wr_socket *s, struct shared_bytes *frame) BASE_CHECKED;
 /* The name of the protocol with this number, from 1; "" for 0. */
 const char *socket_protocol_name(const struct target *target, unsigned number);
 

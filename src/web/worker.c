@@ -8,7 +8,6 @@
 
 #include "web/connection.h"
 #include "web/deflate.h"
-#include "web/deflate.h"
 #include "web/listen.h"
 
 /* The worker whose thread this is. */
@@ -175,8 +174,13 @@ static int init(struct wr_worker *worker)
 
 struct wr_worker *worker_new(struct wr_app *app, unsigned index)
 {
+    uint8_t secret[16];
     struct wr_worker *worker = calloc(1, sizeof *worker);
-    if (!worker) return NULL;
+    if (!worker || uv_random(NULL, NULL, secret, sizeof secret, 0, NULL) < 0) {
+        free(worker);
+        return NULL;
+    }
+    topics_init(&worker->topics, secret);
     worker->app = app;
     worker->index = index;
     if (init(worker) == WR_OK) return worker;
@@ -200,7 +204,7 @@ void worker_free(struct wr_worker *worker)
         request_release(LIST_ENTRY(worker->requests.next, struct wr_request, node));
     request_free_pool(worker);
     deflater_free(worker->deflater);
-    deflater_free(worker->deflater);
+    topics_deinit(&worker->topics);
     uv_mutex_destroy(&worker->posts_lock);
     free(worker->access_lines.bytes);
     here = outer;

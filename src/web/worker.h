@@ -7,6 +7,7 @@
 
 #include "http/date.h"
 #include "net/loop.h"
+#include "web/topic.h"
 #include "weaprous/weaprous.h"
 #include "web/log.h"
 #include "web/metrics.h"
@@ -39,7 +40,7 @@ struct wr_worker {
     int64_t date_second;
     char date[HTTP_DATE_BYTES + 1];
     char address[46];
-    struct deflater *deflater; /* for WebSockets that agreed on compression; NULL until there is one */
+    struct topics topics;
     struct deflater *deflater; /* for WebSockets that agreed on compression; NULL until there is one */
     uv_thread_t thread;
 };

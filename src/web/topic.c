@@ -1,0 +1,391 @@
+#include "web/topic.h"
+
+#include <openssl/sha.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "http/ws_deflate.h"
+#include "web/deflate.h"
+#include "web/socket.h"
+
+enum { LONG_NAME = 255, CODE_BYTES = MAP_KEY_BYTES - 1 };
+
+struct subscriptions {
+    uint32_t len, cap;
+    struct {
+        uint32_t topic; /* index of the worker's list */
+        uint32_t at;    /* index of that topic's sockets */
+    } items[];
+};
+
+/* A message on its way to several workers. */
+struct publication {
+    atomic_uint owners; /* workers that have not had it, and who made it */
+    enum wr_message kind;
+    uint8_t key[MAP_KEY_BYTES];
+    slice payload;              /* within plain */
+    struct shared_bytes *plain; /* the frame */
+};
+
+/* A short name is its own key, a longer one is told by its hash. False when it is no name. */
+static bool key_of(const char *name, uint8_t key[MAP_KEY_BYTES])
+{
+    size_t len = name ? strnlen(name, TOPIC_NAME_MAX + 1) : 0;
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    if (len == 0 || len > TOPIC_NAME_MAX) return false;
+    memset(key, 0, MAP_KEY_BYTES);
+    if (len <= CODE_BYTES) {
+        key[0] = (uint8_t)len;
+        memcpy(key + 1, name, len);
+        return true;
+    }
+    key[0] = LONG_NAME;
+    SHA256((const unsigned char *)name, len, digest);
+    memcpy(key + 1, digest, CODE_BYTES);
+    return true;
+}
+
+/* --- counts of all workers --- */
+
+int topic_counts_init(struct topic_counts *counts, const uint8_t secret[16])
+{
+    map_init(&counts->by_key, &allocator_libc, UINT32_MAX, secret);
+    return uv_mutex_init(&counts->lock);
+}
+
+void topic_counts_deinit(struct topic_counts *counts)
+{
+    map_deinit(&counts->by_key);
+    uv_mutex_destroy(&counts->lock);
+}
+
+static int count_one_more(struct topic_counts *counts, const uint8_t key[MAP_KEY_BYTES])
+{
+    uint32_t count = 0;
+    uv_mutex_lock(&counts->lock);
+    map_get(&counts->by_key, key, &count);
+    int rc = map_set(&counts->by_key, key, count + 1);
+    uv_mutex_unlock(&counts->lock);
+    return rc;
+}
+
+static void count_one_less(struct topic_counts *counts, const uint8_t key[MAP_KEY_BYTES])
+{
+    uint32_t count = 0;
+    uv_mutex_lock(&counts->lock);
+    if (map_get(&counts->by_key, key, &count) && count > 1)
+        (void)!map_set(&counts->by_key, key, count - 1); /* replacing cannot fail */
+    else
+        map_remove(&counts->by_key, key);
+    uv_mutex_unlock(&counts->lock);
+}
+
+static uint32_t count_of(struct topic_counts *counts, const uint8_t key[MAP_KEY_BYTES])
+{
+    uint32_t count = 0;
+    uv_mutex_lock(&counts->lock);
+    map_get(&counts->by_key, key, &count);
+    uv_mutex_unlock(&counts->lock);
+    return count;
+}
+
+size_t wr_subscribers(struct wr_app *app, const char *name)
+{
+    uint8_t key[MAP_KEY_BYTES];
+    return key_of(name, key) ? count_of(&app->topic_counts, key) : 0;
+}
+
+/* --- the topics of a worker --- */
+
+void topics_init(struct topics *t, const uint8_t secret[16])
+{
+    *t = (struct topics){0};
+    map_init(&t->by_key, &allocator_libc, UINT32_MAX, secret);
+}
+
+void topics_deinit(struct topics *t)
+{
+    map_deinit(&t->by_key);
+    free(t->list);
+}
+
+static struct topic *topic_find(struct topics *t, const uint8_t key[MAP_KEY_BYTES])
+{
+    uint32_t index;
+    return map_get(&t->by_key, key, &index) ? &t->list[index] : NULL;
+}
+
+/* The array with room for one more element, perhaps at another place; it doubles. NULL without memory: then
+ * it is as it was. */
+static void *grown(void *array, uint32_t len, uint32_t *cap, size_t head, size_t element)
+{
+    if (len < *cap) return array;
+    uint32_t more = *cap ? *cap * 2 : 1;
+    void *bigger = more > *cap ? realloc(array, head + more * element) : NULL;
+    if (bigger) *cap = more;
+    return bigger;
+}
+
+/* A free place in the list, or a negative WR_ result. */
+static int64_t place_new(struct topics *t)
+{
+    if (t->first_free) {
+        uint32_t index = t->first_free - 1;
+        t->first_free = t->list[index].next_free;
+        return index;
+    }
+    struct topic *list = grown(t->list, t->len, &t->cap, 0, sizeof *list);
+    if (!list) return WR_MEMORY;
+    t->list = list;
+    return t->len++;
+}
+
+static void place_free(struct topics *t, uint32_t index)
+{
+    struct topic *topic = &t->list[index];
+    free(topic->sockets);
+    *topic = (struct topic){.next_free = t->first_free};
+    t->first_free = index + 1;
+}
+
+/* The topic with this key, made when there is none; NULL without memory. */
+static struct topic *topic_make(struct topics *t, const uint8_t key[MAP_KEY_BYTES])
+{
+    struct topic *topic = topic_find(t, key);
+    if (topic) return topic;
+    int64_t index = place_new(t);
+    if (index < 0) return NULL;
+    topic = &t->list[index];
+    *topic = (struct topic){0};
+    memcpy(topic->key, key, MAP_KEY_BYTES);
+    if (map_set(&t->by_key, key, (uint32_t)index) == OK) return topic;
+    place_free(t, (uint32_t)index);
+    return NULL;
+}
+
+static void topic_drop_if_empty(struct topics *t, struct topic *topic)
+{
+    if (topic->len > 0) return;
+    map_remove(&t->by_key, topic->key);
+    place_free(t, (uint32_t)(topic - t->list));
+}
+
+/* --- subscribing --- */
+
+/* Which of the socket's subscriptions this topic is; len when none. */
+static uint32_t subscription_find(const struct subscriptions *subs, uint32_t topic)
+{
+    uint32_t i = 0;
+    while (subs && i < subs->len && subs->items[i].topic != topic)
+        i++;
+    return i;
+}
+
+static bool make_room(struct wr_socket *s, struct topic *topic)
+{
+    uint32_t len = s->topics ? s->topics->len : 0, cap = s->topics ? s->topics->cap : 0;
+    struct subscriptions *subs = grown(s->topics, len, &cap, sizeof *subs, sizeof subs->items[0]);
+    if (!subs) return false;
+    s->topics = subs;
+    subs->len = len;
+    subs->cap = cap;
+    struct wr_socket **sockets = grown(topic->sockets, topic->len, &topic->cap, 0, sizeof *sockets);
+    if (!sockets) return false;
+    topic->sockets = sockets;
+    return true;
+}
+
+static int subscribe(struct wr_socket *s, struct topics *t, struct topic *topic)
+{
+    uint32_t index = (uint32_t)(topic - t->list);
+    if (s->topics && subscription_find(s->topics, index) < s->topics->len) return WR_OK;
+    if (s->topics && s->topics->len >= TOPICS_OF_SOCKET_MAX) return WR_FULL;
+    if (!make_room(s, topic) || count_one_more(&s->conn->worker->app->topic_counts, topic->key) < 0)
+        return WR_MEMORY;
+    s->topics->items[s->topics->len].topic = index;
+    s->topics->items[s->topics->len++].at = topic->len;
+    topic->sockets[topic->len++] = s;
+    return WR_OK;
+}
+
+int wr_subscribe(struct wr_socket *s, const char *name)
+{
+    uint8_t key[MAP_KEY_BYTES];
+    struct topics *t = &s->conn->worker->topics;
+    if (s->closing) return WR_CLOSED;
+    if (!key_of(name, key)) return WR_INVALID;
+    struct topic *topic = topic_make(t, key);
+    if (!topic) return WR_MEMORY;
+    int rc = subscribe(s, t, topic);
+    topic_drop_if_empty(t, topic);
+    return rc;
+}
+
+/* The socket's i-th subscription ends; the last one of the topic and the last one of the socket move up. */
+static void leave(struct wr_socket *s, uint32_t i)
+{
+    struct wr_worker *worker = s->conn->worker;
+    struct topics *t = &worker->topics;
+    uint32_t index = s->topics->items[i].topic, at = s->topics->items[i].at;
+    struct topic *topic = &t->list[index];
+    struct wr_socket *last = topic->sockets[--topic->len];
+    topic->sockets[at] = last;
+    last->topics->items[subscription_find(last->topics, index)].at = at;
+    s->topics->items[i] = s->topics->items[--s->topics->len];
+    count_one_less(&worker->app->topic_counts, topic->key);
+    topic_drop_if_empty(t, topic);
+}
+
+void wr_unsubscribe(struct wr_socket *s, const char *name)
+{
+    uint8_t key[MAP_KEY_BYTES];
+    struct topics *t = &s->conn->worker->topics;
+    struct topic *topic = key_of(name, key) ? topic_find(t, key) : NULL;
+    if (!topic || !s->topics) return;
+    uint32_t i = subscription_find(s->topics, (uint32_t)(topic - t->list));
+    if (i < s->topics->len) leave(s, i);
+}
+
+void topic_leave_all(struct wr_socket *s)
+{
+    while (s->topics && s->topics->len > 0)
+        leave(s, s->topics->len - 1);
+    free(s->topics);
+    s->topics = NULL;
+}
+
+/* --- publishing --- */
+
+static void publication_release(struct publication *p)
+{
+    if (atomic_fetch_sub_explicit(&p->owners, 1, memory_order_acq_rel) != 1) return;
+    shared_bytes_release(p->plain);
+    free(p);
+}
+
+static struct shared_bytes *frame_new(struct ws_frame *frame, slice payload)
+{
+    uint8_t head[WS_FRAME_HEAD_MAX];
+    frame->fin = true;
+    frame->len = payload.len;
+    size_t head_len = ws_frame_write(frame, head);
+    struct shared_bytes *bytes = shared_bytes_new(head_len + payload.len);
+    if (!bytes) return NULL;
+    memcpy(bytes->bytes, head, head_len);
+    if (payload.len) memcpy(bytes->bytes + head_len, payload.ptr, payload.len);
+    return bytes;
+}
+
+static uint8_t opcode_of(enum wr_message kind)
+{
+    return kind == WR_TEXT ? WS_TEXT : WS_BINARY;
+}
+
+static struct publication *publication_new(const uint8_t key[MAP_KEY_BYTES], enum wr_message kind,
+                                           slice payload)
+{
+    struct publication *p = malloc(sizeof *p);
+    struct shared_bytes *plain = frame_new(&(struct ws_frame){.opcode = opcode_of(kind)}, payload);
+    if (!p || !plain) {
+        free(p);
+        shared_bytes_release(plain);
+        return NULL;
+    }
+    p->kind = kind;
+    p->plain = plain;
+    p->payload = slice_of(plain->bytes + plain->len - payload.len, payload.len);
+    memcpy(p->key, key, MAP_KEY_BYTES);
+    atomic_init(&p->owners, 1);
+    return p;
+}
+
+/* The compressed frame, once for all sockets of this worker. */
+struct packing {
+    struct shared_bytes *frame;
+    bool tried;
+};
+
+static struct shared_bytes *packed_frame(struct packing *packing, struct deflater *deflater,
+                                         const struct publication *p)
+{
+    slice packed;
+    if (packing->tried) return packing->frame;
+    packing->tried = true;
+    const struct wr_bytes payload = {p->payload.ptr, p->payload.len};
+    if (deflater_pack(deflater, &payload, 1, payload.len, WS_DEFLATE_BITS_MAX, &packed) == OK)
+        packing->frame = frame_new(&(struct ws_frame){.opcode = opcode_of(p->kind), .rsv1 = true}, packed);
+    deflater_pack_done(deflater);
+    return packing->frame;
+}
+
+static int64_t send_to(struct wr_socket *s, const struct publication *p, struct packing *packing)
+{
+    /* What a client sends is masked for it alone. */
+    if (socket_masks(s)) return wr_socket_send(s, p->kind, p->payload.ptr, p->payload.len);
+    struct shared_bytes *frame = NULL;
+    size_t len = p->payload.len;
+    if (s->window_bits && len >= socket_handlers(s)->compress_bytes_min && deflater_fits(len, s->window_bits))
+        frame = packed_frame(packing, s->conn->worker->deflater, p);
+    return socket_send_shared(s, frame ? frame : p->plain);
+}
+
+/* Sends it to the subscribers of this worker. */
+static void deliver(struct wr_worker *worker, const struct publication *p, const struct wr_socket *except)
+{
+    struct packing packing = {0};
+    struct topic *topic = topic_find(&worker->topics, p->key);
+    /* Backwards: one that is closed leaves, and the last one, who has had it, takes its place. */
+    for (uint32_t i = topic ? topic->len : 0; i-- > 0;) {
+        struct wr_socket *s = topic->sockets[i];
+        if (s == except) continue;
+        int64_t rc = send_to(s, p, &packing);
+        if (rc == WR_FULL)
+            wr_socket_close(s, WR_CLOSE_POLICY, "too many messages wait for you");
+        else if (rc < 0 && rc != WR_CLOSED)
+            wr_socket_close(s, WR_CLOSE_ERROR, "out of memory");
+    }
+    shared_bytes_release(packing.frame);
+}
+
+static void on_publication(struct wr_worker *worker, void *publication)
+{
+    deliver(worker, publication, NULL);
+    publication_release(publication);
+}
+
+/* Hands it to all workers but one. */
+static int post_to_others(struct wr_app *app, const struct wr_worker *here, struct publication *p)
+{
+    int rc = WR_OK;
+    for (unsigned i = 0; i < app->worker_count; i++) {
+        if (app->workers[i] == here) continue;
+        atomic_fetch_add_explicit(&p->owners, 1, memory_order_relaxed);
+        int posted = wr_worker_post(app->workers[i], on_publication, p);
+        if (posted == WR_OK) continue;
+        publication_release(p);
+        if (posted == WR_MEMORY) rc = WR_MEMORY; /* else its sockets have gone */
+    }
+    return rc;
+}
+
+int wr_publish(struct wr_app *app, const char *name, enum wr_message kind, const void *bytes, size_t len,
+               struct wr_socket *except)
+{
+    uint8_t key[MAP_KEY_BYTES];
+    slice payload = slice_of(bytes, len);
+    struct wr_worker *here = wr_worker_here();
+    if (!key_of(name, key) || (kind == WR_TEXT && !utf8_valid(payload))) return WR_INVALID;
+    if (here && here->app != app) here = NULL;
+    const struct topic *topic = here ? topic_find(&here->topics, key) : NULL;
+    bool others =
+        (app->worker_count > 1 || !here) && count_of(&app->topic_counts, key) > (topic ? topic->len : 0);
+    if (!topic && !others) return WR_OK;
+    struct publication *p = publication_new(key, kind, payload);
+    if (!p) return WR_MEMORY;
+    int rc = others ? post_to_others(app, here, p) : WR_OK;
+    if (topic) deliver(here, p, except);
+    publication_release(p);
+    return rc;
+}
