@@ -1,6 +1,7 @@
 #include "net/loop.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "net/stream.h"
 
@@ -54,6 +55,8 @@ int net_loop_init(struct net_loop *loop, void (*expired)(struct wheel_entry *ent
     loop->chunks = (struct chunk_pool){0};
     loop->reading = false;
     loop->written_calls = 0;
+    loop->handshakes = (struct loop_handshakes){0};
+    loop->scratch = NULL;
     list_init(&loop->dirty);
     wheel_init(&loop->wheel, uv_now(&loop->uv));
     /* These cannot fail. */
@@ -81,6 +84,7 @@ void net_loop_deinit(struct net_loop *loop)
     assert(rc == 0 && "a handle on the loop was not closed");
     (void)rc;
     chunk_pool_deinit(&loop->chunks);
+    free(loop->scratch);
 }
 
 void net_loop_deadline(struct net_loop *loop, struct wheel_entry *entry, uint64_t deadline_ms)

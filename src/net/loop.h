@@ -14,7 +14,27 @@
 #include "net/list.h"
 #include "net/wheel.h"
 
-enum { LOOP_READ_BYTES = 64 * 1024 };
+enum {
+    LOOP_READ_BYTES = 64 * 1024,
+    LOOP_HEADROOM_BYTES = 18 * 1024, /* before what is read, for decrypting it in place */
+};
+
+/* Room for encrypting, made when the first stream with TLS comes. */
+enum {
+    LOOP_STAGE_BYTES = 64 * 1024,   /* small pieces joined; a piece of a file */
+    LOOP_SEALED_BYTES = 151 * 1024, /* 9 records of TLS: what leaves in one write */
+};
+struct loop_scratch {
+    uint8_t stage[LOOP_STAGE_BYTES];
+    uint8_t sealed[LOOP_SEALED_BYTES];
+};
+
+/* What happened to the handshakes of this loop. */
+struct loop_handshakes {
+    uint64_t done; /* resumed ones too */
+    uint64_t resumed;
+    uint64_t failed;
+};
 
 struct net_loop {
     uv_loop_t uv;
@@ -27,8 +47,10 @@ struct net_loop {
     struct chunk_pool chunks;
     void (*expired)(struct wheel_entry *entry); /* a deadline has come */
     uint64_t written_calls;                     /* write calls so far, for tests of the coalescing */
-    bool reading;                               /* the read buffer is in use */
-    uint8_t read_buffer[LOOP_READ_BYTES];
+    struct loop_handshakes handshakes;
+    struct loop_scratch *scratch; /* NULL before the first stream with TLS */
+    bool reading;                 /* the read buffer is in use */
+    uint8_t read_buffer[LOOP_HEADROOM_BYTES + LOOP_READ_BYTES];
 };
 
 /* 0 or a libuv error. */

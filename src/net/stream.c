@@ -1,27 +1,20 @@
 #include "net/stream.h"
 
 #include <assert.h>
-#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "net/listener.h"
+#include "net/send.h"
+#include "net/tls.h"
 
-enum { IOV_MAX_HERE = 64 };
+_Static_assert((int)LOOP_HEADROOM_BYTES >= (int)TLS_HEADROOM_BYTES, "room to decrypt in place");
 
-/* Bytes in libuv's hands; the chunks are kept here until the call back. */
-struct stream_write {
-    uv_write_t request;
-    struct stream *stream;
-    struct chunk_queue chunks;
-};
-
-static void mark_dirty(struct stream *s)
-{
-    if (list_empty(&s->dirty_node) && !s->closing) list_append(&s->loop->dirty, &s->dirty_node);
-}
+/* --- reading --- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
@@ -29,39 +22,118 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
     struct stream *s = handle->data;
     assert(!s->loop->reading);
     s->loop->reading = true;
-    *out = uv_buf_init((char *)s->loop->read_buffer, LOOP_READ_BYTES);
+    *out = uv_buf_init((char *)s->loop->read_buffer + LOOP_HEADROOM_BYTES, LOOP_READ_BYTES);
+}
+
+static void fail(struct stream *s, int uv_error)
+{
+    if (s->tls) {
+        s->tls->failed = true;
+        if (!s->tls->opened) s->loop->handshakes.failed++;
+        stream_send_last(s); /* the alert that says why */
+    }
+    s->events->failed(s, uv_error);
+}
+
+/* The handshake is done. */
+static void secure_opened(struct stream *s)
+{
+    s->loop->handshakes.done++;
+    if (SSL_session_reused(s->tls->ssl)) s->loop->handshakes.resumed++;
+    stream_mark(s);
+    if (s->events->opened) s->events->opened(s);
+}
+
+static void tell_end(struct stream *s)
+{
+    s->tls->end_waits = !s->reading;
+    if (!s->reading) return;
+    stream_read(s, false);
+    s->events->ended(s);
+}
+
+static void take_ciphertext(struct stream *s, slice cipher)
+{
+    struct tls *t = s->tls;
+    uint8_t *plain = s->loop->read_buffer;
+    bool was_opened = t->opened;
+    size_t len;
+    int rc = tls_open(t, plain, cipher, &len);
+    if (t->wire.bytes > 0) stream_mark(s);
+    if (!was_opened && t->opened) secure_opened(s);
+    if (!s->closing && len > 0) s->events->received(s, plain, len);
+    if (s->closing) return;
+    if (rc < 0)
+        fail(s, UV_EPROTO);
+    else if (t->ended)
+        tell_end(s);
+}
+
+/* TCP ends. TLS that has not said so before was cut off, by accident or by somebody in between. */
+static void take_end(struct stream *s)
+{
+    stream_read(s, false);
+    if (!s->tls) {
+        s->events->ended(s);
+        return;
+    }
+    s->tls->reason = s->tls->opened ? "the connection ended without a TLS close"
+                                    : "the connection ended within the TLS handshake";
+    fail(s, UV_EOF);
 }
 
 static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
 {
     struct stream *s = handle->data;
     s->loop->reading = false;
-    if (s->closing) return;
-    if (got > 0) {
+    if (s->closing || got == 0) return;
+    if (got == UV_EOF)
+        take_end(s);
+    else if (got < 0)
+        fail(s, (int)got);
+    else if (s->tls)
+        take_ciphertext(s, slice_of(buf->base, (size_t)got));
+    else
         s->events->received(s, (uint8_t *)buf->base, (size_t)got);
-    } else if (got == UV_EOF) {
-        stream_read(s, false);
-        s->events->ended(s);
-    } else if (got < 0) {
-        s->events->failed(s, (int)got);
-    }
 }
+
+void stream_read(struct stream *s, bool on)
+{
+    if (s->closing || s->reading == on) return;
+    s->reading = on;
+    if (s->tls && s->tls->ended && s->tls->end_waits) stream_mark(s);
+    if (s->connecting) return;
+    if (!on)
+        uv_read_stop((uv_stream_t *)&s->tcp);
+    else if (!s->tls || !s->tls->ended)
+        uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
+}
+
+/* --- life --- */
 
 static void on_closed(uv_handle_t *handle)
 {
     struct stream *s = handle->data;
+    tls_free(s->tls);
+    s->tls = NULL;
     s->events->closed(s);
 }
 
-int stream_accept(struct stream *s, struct net_loop *loop, struct listener *listener,
-                  const struct stream_events *events)
+static void init(struct stream *s, struct net_loop *loop, const struct stream_events *events)
 {
     *s = (struct stream){.loop = loop, .events = events};
     list_init(&s->dirty_node);
     int rc = uv_tcp_init(&loop->uv, &s->tcp);
     assert(rc == 0); /* fails only when it makes a socket */
+    (void)rc;
     s->tcp.data = s;
-    rc = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&s->tcp);
+}
+
+int stream_accept(struct stream *s, struct net_loop *loop, struct listener *listener,
+                  const struct stream_events *events)
+{
+    init(s, loop, events);
+    int rc = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&s->tcp);
     if (rc == 0) {
         stream_read(s, true);
     } else {
@@ -70,178 +142,120 @@ int stream_accept(struct stream *s, struct net_loop *loop, struct listener *list
     return rc;
 }
 
-void stream_read(struct stream *s, bool on)
+int stream_secure(struct stream *s, struct tls_server *server)
 {
-    if (s->closing || s->reading == on) return;
-    s->reading = on;
-    if (on)
-        uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
-    else
-        uv_read_stop((uv_stream_t *)&s->tcp);
+    assert(!s->tls);
+    int rc = stream_scratch(s->loop);
+    if (rc == OK) s->tls = tls_new_server(server, &s->loop->chunks);
+    return s->tls ? OK : ERR_MEMORY;
 }
+
+int stream_connect(struct stream *s, struct net_loop *loop, const struct stream_target *target,
+                   const struct stream_events *events)
+{
+    size_t len = strlen(target->host);
+    if (len == 0 || len > TLS_CLIENT_HOST_MAX) return ERR_INVALID;
+    struct connector *connector = connector_new(target->host, target->port);
+    struct tls *tls = NULL;
+    if (target->tls && stream_scratch(loop) == OK)
+        tls = tls_new_client(target->tls, target->host, target->port, &loop->chunks);
+    if (!connector || (target->tls && !tls)) {
+        connector_free(connector);
+        tls_free(tls);
+        return ERR_MEMORY;
+    }
+    init(s, loop, events);
+    s->tls = tls;
+    s->connecting = s->reading = true;
+    connector_begin(connector, s);
+    return OK;
+}
+
+void stream_connected(struct stream *s, int fd)
+{
+    s->connecting = false;
+    s->write = NULL;
+    (void)!setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    int rc = uv_tcp_open(&s->tcp, fd);
+    if (rc < 0) {
+        close(fd);
+        s->events->failed(s, rc);
+        return;
+    }
+    if (s->reading) uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
+    stream_mark(s);
+    if (!s->tls && s->events->opened) s->events->opened(s);
+}
+
+void stream_not_connected(struct stream *s, int uv_error)
+{
+    s->connecting = false;
+    s->write = NULL;
+    s->error = uv_error; /* nothing is sent any more */
+    s->events->failed(s, uv_error);
+}
+
+bool stream_opening(const struct stream *s)
+{
+    return s->connecting || (s->tls && !s->tls->opened);
+}
+
+const char *stream_failure(const struct stream *s, int uv_error)
+{
+    return s->tls && s->tls->reason ? s->tls->reason : uv_strerror(uv_error);
+}
+
+slice stream_protocol(const struct stream *s)
+{
+    return s->tls ? tls_protocol(s->tls) : SLICE_EMPTY;
+}
+
+void stream_wake(struct stream *s)
+{
+    s->wake = true;
+    stream_mark(s);
+}
+
+void stream_finish(struct stream *s)
+{
+    s->finish = true;
+    stream_mark(s);
+}
+
+void stream_close(struct stream *s)
+{
+    if (s->closing) return;
+    if (s->connecting) {
+        connector_cancel(s->connector);
+        s->connecting = false;
+        s->write = NULL;
+    } else if (s->tls && stream_is_sent(s) && !s->error) {
+        /* Only when everything was said: else the other side must see that something is missing. */
+        tls_shut(s->tls, NULL);
+        stream_send_last(s);
+    }
+    s->closing = true;
+    list_remove(&s->dirty_node);
+    chunk_consume(&s->loop->chunks, &s->out, s->out.bytes);
+    uv_close((uv_handle_t *)&s->tcp, on_closed);
+}
+
+/* --- queueing --- */
 
 static bool takes_bytes(const struct stream *s)
 {
     return !s->closing && !s->finish;
 }
 
-static void release(struct net_loop *loop, struct chunk_queue *queue)
-{
-    chunk_consume(&loop->chunks, queue, queue->bytes);
-}
-
-/* The pieces at the front of the queue that one write can take. A short range of a file is read on the way; a
- * long one ends it. 0 or an error of libuv's. */
-static int gather(struct stream *s, uv_buf_t iov[IOV_MAX_HERE], size_t *out_count, size_t *out_bytes)
-{
-    size_t n = 0, bytes = 0;
-    struct chunk *before = NULL;
-    for (struct chunk *c = s->out.first; c && n < IOV_MAX_HERE && bytes < STREAM_WRITE_BYTES; c = c->next) {
-        if (c->kind == CHUNK_FILE) {
-            if (c->len >= STREAM_SENDFILE_MIN) break;
-            int rc = chunk_load(&s->loop->chunks, &s->out, before, &c, c->len);
-            if (rc < 0) return rc == ERR_MEMORY ? UV_ENOMEM : UV_EIO;
-        }
-        iov[n++] = uv_buf_init((char *)(uintptr_t)c->ptr, (unsigned)c->len);
-        bytes += c->len;
-        before = c;
-    }
-    *out_count = n;
-    *out_bytes = bytes;
-    return 0;
-}
-
-static void on_written(uv_write_t *request, int status)
-{
-    struct stream_write *w = (struct stream_write *)request;
-    struct stream *s = w->stream;
-    s->write = NULL;
-    release(s->loop, &w->chunks);
-    free(w);
-    if (s->closing) return;
-    if (status < 0 && !s->error) s->error = status;
-    mark_dirty(s);
-}
-
-/* Moves the first n chunks to another queue. */
-static void move_chunks(struct chunk_queue *from, size_t n, struct chunk_queue *to)
-{
-    *to = (struct chunk_queue){.first = from->first};
-    for (; n > 0; n--) {
-        to->last = from->first;
-        to->bytes += from->first->len;
-        from->first = from->first->next;
-    }
-    from->bytes -= to->bytes;
-    if (!from->first) from->last = NULL;
-    to->last->next = NULL;
-}
-
-/* The kernel takes no more now: libuv waits until it does. It can wait only with bytes in its hands, so the
- * beginning of a file is read for it. */
-static int write_later(struct stream *s)
-{
-    struct chunk *first = s->out.first;
-    if (first->kind == CHUNK_FILE) {
-        size_t n = first->len < STREAM_STALL_BYTES ? first->len : STREAM_STALL_BYTES;
-        int rc = chunk_load(&s->loop->chunks, &s->out, NULL, &first, n);
-        if (rc < 0) return rc == ERR_MEMORY ? UV_ENOMEM : UV_EIO;
-    }
-    struct stream_write *w = calloc(1, sizeof *w);
-    if (!w) return UV_ENOMEM;
-    uv_buf_t iov[IOV_MAX_HERE];
-    size_t bytes, n;
-    int rc = gather(s, iov, &n, &bytes);
-    if (rc < 0) {
-        free(w);
-        return rc;
-    }
-    w->stream = s;
-    move_chunks(&s->out, n, &w->chunks);
-    s->write = w;
-    rc = uv_write(&w->request, (uv_stream_t *)&s->tcp, iov, (unsigned)n, on_written);
-    if (rc == 0) return 0;
-    s->write = NULL;
-    release(s->loop, &w->chunks);
-    free(w);
-    return rc;
-}
-
-/* What precedes a long file range waits in the kernel for its first bytes, so that they share segments. */
-static ssize_t write_more(struct stream *s, const uv_buf_t *iov, size_t n)
-{
-    uv_os_fd_t fd;
-    int rc = uv_fileno((const uv_handle_t *)&s->tcp, &fd);
-    if (rc < 0) return rc;
-    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
-    ssize_t sent;
-    do {
-        sent = sendmsg(fd, &message, MSG_MORE | MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    return sent < 0 ? uv_translate_sys_error(errno) : sent;
-}
-
-/* Sends from the file range at the front. */
-static ssize_t send_file(struct stream *s, size_t *out_asked)
-{
-    const struct chunk *c = s->out.first;
-    uv_os_fd_t fd;
-    int rc = uv_fileno((const uv_handle_t *)&s->tcp, &fd);
-    if (rc < 0) return rc;
-    *out_asked = c->len < STREAM_TURN_BYTES ? c->len : STREAM_TURN_BYTES;
-    off_t offset = (off_t)c->offset;
-    ssize_t sent;
-    do {
-        sent = sendfile(fd, c->owner.file->fd, &offset, *out_asked);
-    } while (sent < 0 && errno == EINTR);
-    if (sent == 0) return UV_EIO; /* it has become shorter */
-    return sent < 0 ? uv_translate_sys_error(errno) : sent;
-}
-
-/* One call. Bytes taken, or an error of libuv's. */
-static ssize_t send_front(struct stream *s, size_t *out_asked)
-{
-    const struct chunk *first = s->out.first;
-    if (first->kind == CHUNK_FILE && first->len >= STREAM_SENDFILE_MIN) return send_file(s, out_asked);
-    uv_buf_t iov[IOV_MAX_HERE];
-    size_t n;
-    int rc = gather(s, iov, &n, out_asked);
-    if (rc < 0) return rc;
-    bool file_next = *out_asked < s->out.bytes && n < IOV_MAX_HERE && *out_asked < STREAM_WRITE_BYTES;
-    return file_next ? write_more(s, iov, n) : uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
-}
-
-/* Sends what can be sent in this turn; an error is kept for the end of the turn, because the caller may be in
- * the middle of something. */
-static void send_out(struct stream *s)
-{
-    size_t left = STREAM_TURN_BYTES;
-    while (!s->write && s->out.bytes > 0 && !s->error) {
-        if (left == 0) {
-            mark_dirty(s);
-            return;
-        }
-        size_t asked;
-        ssize_t rc = send_front(s, &asked);
-        s->loop->written_calls++;
-        if (rc >= 0) {
-            chunk_consume(&s->loop->chunks, &s->out, (size_t)rc);
-            left -= (size_t)rc < left ? (size_t)rc : left;
-        }
-        if (rc == UV_EAGAIN || (rc >= 0 && (size_t)rc < asked)) rc = write_later(s);
-        if (rc < 0) s->error = (int)rc;
-    }
-}
-
 static void queued(struct stream *s, size_t len)
 {
     s->put += len;
-    mark_dirty(s);
+    stream_mark(s);
 }
 
 void stream_flush_large(struct stream *s)
 {
-    if (!s->closing && s->out.bytes >= STREAM_FLUSH_BYTES) send_out(s);
+    if (!s->closing && s->out.bytes >= STREAM_FLUSH_BYTES) stream_send(s);
 }
 
 int stream_put(struct stream *s, slice bytes)
@@ -297,36 +311,26 @@ void stream_trim(struct stream *s, size_t unused)
     s->put -= unused;
 }
 
+/* Handed on, but not taken by the kernel; with TLS this is ciphertext. */
+static size_t under_way(const struct stream *s)
+{
+    size_t bytes = s->connecting ? 0 : uv_stream_get_write_queue_size((const uv_stream_t *)&s->tcp);
+    return s->tls ? bytes + s->tls->wire.bytes : bytes;
+}
+
 size_t stream_queued(const struct stream *s)
 {
-    return s->out.bytes + uv_stream_get_write_queue_size((const uv_stream_t *)&s->tcp);
+    return s->out.bytes + under_way(s);
 }
 
 uint64_t stream_sent(const struct stream *s)
 {
-    return s->put - stream_queued(s);
+    size_t waiting = under_way(s);
+    if (s->tls && waiting > s->tls->under_way) waiting = s->tls->under_way;
+    return s->put - s->out.bytes - waiting;
 }
 
-void stream_wake(struct stream *s)
-{
-    s->wake = true;
-    mark_dirty(s);
-}
-
-void stream_finish(struct stream *s)
-{
-    s->finish = true;
-    mark_dirty(s);
-}
-
-void stream_close(struct stream *s)
-{
-    if (s->closing) return;
-    s->closing = true;
-    list_remove(&s->dirty_node);
-    release(s->loop, &s->out);
-    uv_close((uv_handle_t *)&s->tcp, on_closed);
-}
+/* --- the end of a turn --- */
 
 static void on_shutdown(uv_shutdown_t *request, int status)
 {
@@ -334,8 +338,14 @@ static void on_shutdown(uv_shutdown_t *request, int status)
     free(request);
 }
 
-static void shut_down(struct stream *s)
+/* Everything is sent: says so to TLS, then to TCP. */
+static void finish_now(struct stream *s)
 {
+    if (s->tls) {
+        tls_shut(s->tls, NULL);
+        stream_send(s);
+        if (!stream_is_sent(s)) return; /* when it is written this comes again */
+    }
     s->finished = true;
     uv_shutdown_t *request = malloc(sizeof *request);
     if (request && uv_shutdown(request, (uv_stream_t *)&s->tcp, on_shutdown) < 0) free(request);
@@ -348,11 +358,15 @@ void stream_turn(struct stream *s)
         s->events->woken(s);
         if (s->closing) return;
     }
-    send_out(s);
+    if (s->tls && s->tls->end_waits && s->reading) {
+        tell_end(s);
+        if (s->closing) return;
+    }
+    stream_send(s);
     if (s->error) {
         s->events->failed(s, s->error);
         return;
     }
-    if (s->finish && !s->finished && !s->write && s->out.bytes == 0) shut_down(s);
+    if (s->finish && !s->finished && stream_is_sent(s)) finish_now(s);
     s->events->flushed(s);
 }

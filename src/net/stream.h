@@ -1,10 +1,11 @@
-/* stream.h - one TCP connection.
+/* stream.h - one TCP connection, with TLS or without.
  *
  * Written bytes are queued and leave at the end of the loop turn in one write, tried directly first; only
  * what the kernel does not take waits in libuv. Ranges of files go by sendfile when they are large. Reading
- * goes to the loop's shared buffer.
+ * goes to the loop's shared buffer. With TLS the same calls and events are about the plaintext.
  *
- * Life: stream_accept makes it live; stream_close ends it at any time, `closed` is its last call. */
+ * Life: stream_accept or stream_connect makes it live; stream_close ends it at any time, `closed` is its last
+ * call. */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
@@ -13,6 +14,10 @@
 
 struct stream;
 struct listener;
+struct connector;
+struct tls;
+struct tls_server;
+struct tls_client;
 
 enum {
     STREAM_FLUSH_BYTES = 64 * 1024,  /* more than this leaves before the turn ends */
@@ -23,11 +28,15 @@ enum {
 };
 
 struct stream_events {
+    /* The connection that stream_connect asked for is there; with TLS (accepted ones too) the handshake is
+     * done. May be NULL. */
+    void (*opened)(struct stream *stream);
     /* Bytes came; they may be changed, and are gone after the call. */
     void (*received)(struct stream *stream, uint8_t *bytes, size_t len);
     /* The other side sends no more. */
     void (*ended)(struct stream *stream);
-    /* Reset or another error: call stream_close. */
+    /* It could not be opened, was reset, or broke another rule: call stream_close. UV_EOF: a TLS connection
+     * ended without saying so, what came may not be all. stream_failure has words for it. */
     void (*failed)(struct stream *stream, int uv_error);
     /* Asked for with stream_wake: at the end of this turn, before the flush. */
     void (*woken)(struct stream *stream);
@@ -41,17 +50,42 @@ struct stream {
     struct net_loop *loop;
     const struct stream_events *events;
     struct list dirty_node;
-    struct chunk_queue out;     /* not handed to the kernel yet */
-    struct stream_write *write; /* what libuv is writing, or NULL */
-    uint64_t put;               /* bytes ever queued */
-    int error;                  /* libuv's, to be reported at the end of the turn */
-    bool reading, wake, finish, finished, closing;
+    struct chunk_queue out; /* not handed to the kernel yet; plaintext */
+    union {
+        struct stream_write *write;  /* what libuv is writing, or NULL */
+        struct connector *connector; /* while `connecting` */
+    };
+    struct tls *tls; /* NULL: without */
+    uint64_t put;    /* bytes ever queued */
+    int error;       /* libuv's, to be reported at the end of the turn */
+    bool reading, wake, finish, finished, closing, connecting;
 };
 
 /* The connection that the listener has ready. 0 or a libuv error: then the stream is closed already, `closed`
  * comes from the loop. */
 int stream_accept(struct stream *stream, struct net_loop *loop, struct listener *listener,
                   const struct stream_events *events) BASE_CHECKED;
+/* Right after stream_accept: speaks TLS. The handshake has no time limit of its own: see stream_opening.
+ * ERR_MEMORY. */
+int stream_secure(struct stream *stream, struct tls_server *server) BASE_CHECKED;
+
+struct stream_target {
+    const char *host; /* a name, or an IP address without brackets */
+    uint16_t port;
+    struct tls_client *tls; /* NULL: without */
+};
+/* Connects: to each address of the host in turn, a next one 250 ms after the one before when that has not
+ * answered; the first that answers is it. `opened` or `failed` comes from the loop; what is put before is
+ * sent then. There is no time limit: stream_close ends the attempt. 0; ERR_MEMORY, ERR_INVALID (the host
+ * cannot be one): nothing was begun, no event comes. */
+int stream_connect(struct stream *stream, struct net_loop *loop, const struct stream_target *target,
+                   const struct stream_events *events) BASE_CHECKED;
+/* True until the connection and its TLS handshake are done. */
+bool stream_opening(const struct stream *stream);
+/* Why it failed, in words, for the error that `failed` gave. Borrows from the stream, or constant. */
+const char *stream_failure(const struct stream *stream, int uv_error);
+/* What both sides chose by ALPN; empty: nothing, or no TLS. Borrowed. */
+slice stream_protocol(const struct stream *stream);
 
 /* Starts and stops `received`. Both are cheap when nothing changes. */
 void stream_read(struct stream *stream, bool on);
@@ -72,9 +106,9 @@ uint8_t *stream_room(struct stream *stream, size_t len);
 void stream_trim(struct stream *stream, size_t unused);
 /* Writes now when much is queued; after stream_room, which cannot know when the room is filled. */
 void stream_flush_large(struct stream *stream);
-/* Bytes that are queued here and in libuv. */
+/* Bytes that are queued here and in libuv; with TLS what these have become. */
 size_t stream_queued(const struct stream *stream);
-/* Bytes that the kernel has taken in all. */
+/* Bytes that the kernel has taken in all. Never falls. */
 uint64_t stream_sent(const struct stream *stream);
 
 /* Calls `woken` at the end of this turn. */

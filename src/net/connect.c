@@ -1,0 +1,220 @@
+/* connect.c - finding somebody who listens: names to addresses, and the addresses in turn (RFC 8305 without
+ * the sorting, which the system's resolver has done).
+ *
+ * A connector belongs to its stream until that is connected, told so, or closed; then it closes what it has
+ * and frees itself. */
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/send.h"
+
+enum { ADDRESSES_MAX = 8, NEXT_AFTER_MS = 250 };
+
+struct attempt {
+    uv_poll_t poll;
+    struct connector *connector;
+    int fd; /* -1: none */
+};
+
+struct connector {
+    struct stream *stream; /* NULL: nobody waits any more */
+    struct net_loop *loop;
+    uv_getaddrinfo_t lookup;
+    uv_timer_t timer;
+    struct addrinfo *addresses, *next;
+    struct attempt attempts[ADDRESSES_MAX];
+    size_t begun, running;
+    unsigned handles; /* and requests that are not done */
+    int error;        /* of the last attempt */
+    char port[8];
+    char host[];
+};
+
+struct connector *connector_new(const char *host, uint16_t port)
+{
+    struct connector *c = calloc(1, sizeof *c + strlen(host) + 1);
+    if (!c) return NULL;
+    snprintf(c->port, sizeof c->port, "%u", port);
+    memcpy(c->host, host, strlen(host));
+    c->error = UV_EAI_NONAME;
+    return c;
+}
+
+void connector_free(struct connector *c)
+{
+    if (c && c->addresses) freeaddrinfo(c->addresses);
+    free(c);
+}
+
+static void released(struct connector *c)
+{
+    if (--c->handles == 0) connector_free(c);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    released(handle->data);
+}
+
+static void on_attempt_closed(uv_handle_t *handle)
+{
+    struct attempt *a = handle->data;
+    released(a->connector);
+}
+
+/* Its descriptor is closed, unless it was taken before. */
+static void attempt_end(struct attempt *a)
+{
+    if (uv_is_closing((uv_handle_t *)&a->poll)) return;
+    uv_poll_stop(&a->poll);
+    uv_close((uv_handle_t *)&a->poll, on_attempt_closed);
+    if (a->fd >= 0) close(a->fd);
+    a->fd = -1;
+    a->connector->running--;
+}
+
+static void end(struct connector *c)
+{
+    c->stream = NULL;
+    for (size_t i = 0; i < c->begun; i++)
+        attempt_end(&c->attempts[i]);
+    uv_cancel((uv_req_t *)&c->lookup); /* without effect when it is done */
+    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+}
+
+void connector_cancel(struct connector *c)
+{
+    end(c);
+}
+
+static void give_up(struct connector *c)
+{
+    struct stream *s = c->stream;
+    int error = c->error;
+    end(c);
+    stream_not_connected(s, error);
+}
+
+static void go_on(struct connector *c);
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    struct attempt *a = poll->data;
+    struct connector *c = a->connector;
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (status < 0)
+        c->error = status;
+    else if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
+    if (status < 0 || error) {
+        if (error) c->error = uv_translate_sys_error(error);
+        attempt_end(a);
+        go_on(c);
+        return;
+    }
+    struct stream *s = c->stream;
+    int fd = a->fd;
+    a->fd = -1;
+    end(c);
+    stream_connected(s, fd);
+}
+
+/* 0 when it is under way. */
+static int attempt_begin(struct connector *c, const struct addrinfo *address)
+{
+    struct attempt *a = &c->attempts[c->begun];
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return uv_translate_sys_error(errno);
+    int rc = connect(fd, address->ai_addr, address->ai_addrlen);
+    if (rc < 0 && errno != EINPROGRESS) {
+        rc = uv_translate_sys_error(errno);
+        close(fd);
+        return rc;
+    }
+    rc = uv_poll_init(&c->loop->uv, &a->poll, fd);
+    if (rc < 0) {
+        close(fd);
+        return rc;
+    }
+    a->poll.data = a;
+    a->connector = c;
+    a->fd = fd;
+    c->begun++;
+    c->running++;
+    c->handles++;
+    rc = uv_poll_start(&a->poll, UV_WRITABLE, on_ready);
+    if (rc < 0) attempt_end(a);
+    return rc;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    go_on(timer->data);
+}
+
+/* Begins the next attempt; gives up when there is none and none is running. */
+static void go_on(struct connector *c)
+{
+    while (c->next && c->begun < ADDRESSES_MAX) {
+        const struct addrinfo *address = c->next;
+        c->next = address->ai_next;
+        int rc = attempt_begin(c, address);
+        if (rc == 0) {
+            uv_timer_start(&c->timer, on_timer, NEXT_AFTER_MS, 0);
+            return;
+        }
+        c->error = rc;
+    }
+    if (c->running == 0) give_up(c);
+}
+
+static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
+{
+    struct connector *c = LIST_ENTRY(request, struct connector, lookup);
+    if (c->stream) {
+        c->addresses = c->next = addresses;
+        if (status < 0) c->error = status;
+        go_on(c);
+    } else if (addresses) {
+        freeaddrinfo(addresses);
+    }
+    released(c);
+}
+
+/* An IP address needs no lookup, and so no thread. */
+static void on_begin(uv_timer_t *timer)
+{
+    struct connector *c = timer->data;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    if (getaddrinfo(c->host, c->port, &hints, &c->addresses) == 0) {
+        c->next = c->addresses;
+        go_on(c);
+        return;
+    }
+    c->addresses = NULL;
+    hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+    c->handles++;
+    int rc = uv_getaddrinfo(&c->loop->uv, &c->lookup, on_found, c->host, c->port, &hints);
+    if (rc == 0) return;
+    c->handles--;
+    c->error = rc;
+    give_up(c);
+}
+
+void connector_begin(struct connector *c, struct stream *s)
+{
+    c->stream = s;
+    c->loop = s->loop;
+    s->connector = c;
+    uv_timer_init(&c->loop->uv, &c->timer);
+    c->timer.data = c;
+    c->handles = 1;
+    uv_timer_start(&c->timer, on_begin, 0, 0);
+}

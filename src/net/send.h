@@ -1,0 +1,31 @@
+/* send.h - how the queue of a stream gets to the kernel; for stream.c and connect.c. */
+#ifndef NET_SEND_H
+#define NET_SEND_H
+
+#include "net/stream.h"
+
+/* The stream has its turn at the end of this one. */
+void stream_mark(struct stream *stream);
+/* Sends what can be sent in this turn; an error is kept for the end of the turn, because the caller may be in
+ * the middle of something. */
+void stream_send(struct stream *stream);
+/* Whether everything has been handed to the kernel. */
+bool stream_is_sent(const struct stream *stream);
+/* Tries once to send what TLS itself has to say, for the last time: nothing waits for it. */
+void stream_send_last(struct stream *stream);
+/* Gives the scratch memory to the loop. ERR_MEMORY. */
+int stream_scratch(struct net_loop *loop) BASE_CHECKED;
+
+/* connect.c: NULL without memory. */
+struct connector *connector_new(const char *host, uint16_t port);
+/* Only one that was not begun; NULL is allowed. */
+void connector_free(struct connector *connector);
+/* Belongs to the stream from now on. */
+void connector_begin(struct connector *connector, struct stream *stream);
+/* The stream does not want it any more. */
+void connector_cancel(struct connector *connector);
+/* stream.c: the connection is there (fd is the stream's now), or could not be made. */
+void stream_connected(struct stream *stream, int fd);
+void stream_not_connected(struct stream *stream, int uv_error);
+
+#endif
