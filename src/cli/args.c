@@ -12,8 +12,8 @@ static void print_help(const char *usage, const struct arg *args, int count)
     printf("%s\nOptions:\n", usage);
     for (int i = 0; i < count; i++) {
         char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", args[i].name, args[i].value ? " " : "",
-                 args[i].value ? args[i].value : "");
+        snprintf(left, sizeof left, "%s%s%s%s", args[i].kind == ARG_WORD ? "" : "--", args[i].name,
+                 args[i].value ? " " : "", args[i].value ? args[i].value : "");
         slice rest = slice_text(args[i].help), line;
         while (slice_split(&rest, '\n', &line)) {
             printf("  %-20s %.*s\n", left, (int)line.len, (const char *)line.ptr);
@@ -61,7 +61,45 @@ static bool take_value(const struct arg *arg, const char *command, const char *v
 static const struct arg *find(const struct arg *args, int count, slice name)
 {
     for (int i = 0; i < count; i++) {
-        if (slice_equal(slice_text(args[i].name), name)) return &args[i];
+        if (args[i].kind != ARG_WORD && slice_equal(slice_text(args[i].name), name)) return &args[i];
+    }
+    return NULL;
+}
+
+/* One option of argv, which may take the next word too. */
+static bool take_option(const struct arg *args, int count, int argc, char **argv, int *i)
+{
+    const char *command = argv[0], *word = argv[*i];
+    slice text = slice_text(word);
+    size_t equals = slice_find(text, '=');
+    const struct arg *arg =
+        slice_starts(text, SLICE("--")) ? find(args, count, slice_sub(text, 2, equals - 2)) : NULL;
+    if (!arg) {
+        complain("weaprous %s: unknown option \"%s\"; `weaprous %s --help` lists what there is.", command,
+                 word, command);
+        return false;
+    }
+    bool joined = equals < text.len;
+    if (arg->kind == ARG_FLAG) {
+        if (joined) {
+            complain("weaprous %s: --%s takes no value.", command, arg->name);
+            return false;
+        }
+        *(bool *)arg->out = true;
+        return true;
+    }
+    if (!joined && *i + 1 == argc) {
+        complain("weaprous %s: --%s needs a value: --%s %s.", command, arg->name, arg->name, arg->value);
+        return false;
+    }
+    return take_value(arg, command, joined ? word + equals + 1 : argv[++*i]);
+}
+
+/* The word after the first `taken` words of the table; NULL when there is none. */
+static const struct arg *word_at(const struct arg *args, int count, int taken)
+{
+    for (int i = 0; i < count; i++) {
+        if (args[i].kind == ARG_WORD && taken-- == 0) return &args[i];
     }
     return NULL;
 }
@@ -69,35 +107,32 @@ static const struct arg *find(const struct arg *args, int count, slice name)
 enum args_result args_parse(const char *usage, const struct arg *args, int count, int argc, char **argv)
 {
     const char *command = argv[0];
+    bool options = true;
+    int words = 0;
     for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        const char *text = argv[i];
+        if (options && (strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0)) {
             print_help(usage, args, count);
             return ARGS_HELP;
         }
-        slice text = slice_text(word);
-        size_t equals = slice_find(text, '=');
-        const struct arg *arg =
-            slice_starts(text, SLICE("--")) ? find(args, count, slice_sub(text, 2, equals - 2)) : NULL;
-        if (!arg) {
-            complain("weaprous %s: unknown option \"%s\"; `weaprous %s --help` lists what there is.", command,
-                     word, command);
+        const struct arg *word = word_at(args, count, words);
+        bool is_word = !options || text[0] != '-' || !text[1]; /* "-" is standard input */
+        if (options && strcmp(text, "--") == 0) {
+            options = false;
+        } else if (is_word && word) {
+            *(const char **)word->out = text;
+            words++;
+        } else if (is_word && words) {
+            /* Not told which: it may be a password. */
+            complain("weaprous %s: there is a word too many after %s; `weaprous %s --help` says more.",
+                     command, word_at(args, count, words - 1)->name, command);
+            return ARGS_WRONG;
+        } else if (!take_option(args, count, argc, argv, &i)) {
             return ARGS_WRONG;
         }
-        bool joined = equals < text.len;
-        if (arg->kind == ARG_FLAG) {
-            if (joined) {
-                complain("weaprous %s: --%s takes no value.", command, arg->name);
-                return ARGS_WRONG;
-            }
-            *(bool *)arg->out = true;
-            continue;
-        }
-        if (!joined && i + 1 == argc) {
-            complain("weaprous %s: --%s needs a value: --%s %s.", command, arg->name, arg->name, arg->value);
-            return ARGS_WRONG;
-        }
-        if (!take_value(arg, command, joined ? word + equals + 1 : argv[++i])) return ARGS_WRONG;
     }
-    return ARGS_OK;
+    const struct arg *missing = word_at(args, count, words);
+    if (!missing) return ARGS_OK;
+    complain("weaprous %s: %s is missing; `weaprous %s --help` says more.", command, missing->name, command);
+    return ARGS_WRONG;
 }

@@ -10,10 +10,11 @@ enum arg_kind {
     ARG_TEXT,   /* const char *, not empty */
     ARG_IP,     /* const char *, an IPv4 or IPv6 address */
     ARG_NUMBER, /* uint64_t from min to max */
+    ARG_WORD,   /* const char *: a word that must be given, without a name before it */
 };
 
 struct arg {
-    const char *name; /* "server-port", written --server-port */
+    const char *name; /* "server-port", written --server-port; of a word: "NAME" */
     enum arg_kind kind;
     void *out;         /* of the type above; keeps its value, the default, when the option is not given */
     const char *value; /* what the help calls the value: "PORT"; NULL for a flag */
@@ -23,7 +24,8 @@ struct arg {
 
 enum args_result { ARGS_OK, ARGS_HELP, ARGS_WRONG };
 
-/* Reads --name value, --name=value and flags; --help prints `usage` and the table to stdout. ARGS_WRONG after
+/* Reads --name value, --name=value, flags, and words in the order of the table; after "--" all are words.
+ * --help prints `usage` and the table to stdout. ARGS_WRONG after
  * one sentence on stderr. Values borrow argv. */
 enum args_result args_parse(const char *usage, const struct arg *args, int count, int argc, char **argv);
 

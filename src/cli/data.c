@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 
 #define LOCK_NAME "lock"
+#define DATABASE_NAME "weaprous.db"
 
 static int complain_folder(const char *folder, int system)
 {
@@ -70,14 +71,36 @@ static int complain_locked(const char *folder, int lock)
     return ERR_BUSY;
 }
 
+static char *path_in(const char *folder, const char *name)
+{
+    size_t room = strlen(folder) + 1 + strlen(name) + 1;
+    char *path = malloc(room);
+    if (path) snprintf(path, room, "%s/%s", folder, name);
+    return path;
+}
+
+char *data_database(const char *folder)
+{
+    return path_in(folder, DATABASE_NAME);
+}
+
+int data_find(const char *folder, bool make)
+{
+    struct stat info;
+    if (!make && stat(folder, &info) && errno == ENOENT) {
+        complain("There is no data folder %s: name the one of the server with --data.", folder);
+        return ERR_NOT_FOUND;
+    }
+    int system = make_folders(folder);
+    return system ? complain_folder(folder, system) : OK;
+}
+
 int data_open(const char *folder, int *out_lock)
 {
     int system = make_folders(folder);
     if (system) return complain_folder(folder, system);
-    size_t room = strlen(folder) + sizeof "/" LOCK_NAME;
-    char *path = malloc(room);
+    char *path = path_in(folder, LOCK_NAME);
     if (!path) return complain_folder(folder, ENOMEM);
-    snprintf(path, room, "%s/" LOCK_NAME, folder);
     int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     free(path);
     if (lock < 0) return complain_folder(folder, errno);

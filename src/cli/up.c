@@ -18,7 +18,6 @@
 #include "page/page.h"
 #endif
 
-#define DATABASE_NAME "weaprous.db"
 #define ADDRESSES_MAX 8
 
 struct up_options {
@@ -194,14 +193,12 @@ static int open_and_serve(struct up_options *options)
 {
     const char *ips[3];
     char why[TRACKER_WHY_BYTES];
-    size_t room = strlen(options->data) + sizeof "/" DATABASE_NAME;
-    char *database = malloc(room);
+    char *database = data_database(options->data);
     if (!database || crypto_native_start()) {
         free(database);
         complain("weaprous cannot start: no memory, or no randomness from the system.");
         return EXIT_STOPPED;
     }
-    snprintf(database, room, "%s/" DATABASE_NAME, options->data);
     struct tracker_config config = {.database = database,
                                     .ips = ips,
                                     .ip_count = listen_addresses(options, ips),
@@ -232,7 +229,7 @@ int up_main(const struct subcommand *self, int argc, char **argv)
 {
     (void)self;
     struct up_options options = {.server_ip = "127.0.0.1",
-                                 .data = "./data",
+                                 .data = DATA_DEFAULT,
                                  .port = 8080,
                                  .relay_rate = (uint64_t)TRACKER_RELAY_BYTES_PER_SECOND};
     enum args_result result = parse(&options, argc, argv);

@@ -1,0 +1,329 @@
+/* weaprous user import: reads the whole file first, then hashes on all cores and adds one account after the
+ * other, so that what was done stays done when it is interrupted, and the next run goes on. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "account/import.h"
+#include "account/passwords.h"
+#include "base/buffer.h"
+#include "base/utf8.h"
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/data.h"
+#include "cli/user.h"
+
+enum { HASHING_MAX = 16, PROGRESS_FROM = 20 };
+
+struct row {
+    struct row *next;
+    int64_t account; /* that exists under this name, or 0 */
+    slice name, key, password;
+    size_t bytes;
+};
+
+struct import {
+    const char *file, *data;
+    bool replace, dry_run;
+    struct store *store; /* NULL: --dry-run where there is no database yet */
+
+    struct row *first, **last, *todo;
+    size_t refused, nicknames, friends, short_passwords; /* in the file */
+    size_t total, done, added, replaced, left;
+
+    uv_loop_t loop;
+    struct passwords passwords;
+    unsigned hashing;
+    int err;
+};
+
+struct hashing {
+    struct import *import;
+    struct row *row;
+};
+
+/* --- the file --- */
+
+static int complain_file(const struct import *import, int system)
+{
+    complain("The file %s cannot be read: %s.", import->file, strerror(system));
+    return ERR_IO;
+}
+
+static int read_file(const struct import *import, struct buffer *out)
+{
+    int fd = strcmp(import->file, "-") == 0 ? STDIN_FILENO : open(import->file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return complain_file(import, errno);
+    ssize_t got = 1;
+    while (got > 0 && !buffer_reserve(out, 64 * 1024)) {
+        got = read(fd, out->ptr + out->len, 64 * 1024);
+        if (got > 0) out->len += (size_t)got;
+    }
+    int system = errno;
+    if (fd != STDIN_FILENO) close(fd);
+    if (got < 0) return complain_file(import, system);
+    if (!out->failed && out->len <= IMPORT_BYTES_MAX) return OK;
+    complain("The file %s is too large: at most 16 MiB.", import->file);
+    return ERR_TOO_LARGE;
+}
+
+static void tell_problem(void *context, size_t line, const char *reason)
+{
+    struct import *import = context;
+    import->refused++;
+    fprintf(stderr, "%s:%zu: %s\n", import->file, line, reason);
+}
+
+static slice keep(uint8_t **room, slice bytes)
+{
+    slice kept = slice_of(*room, bytes.len);
+    memcpy(*room, bytes.ptr, bytes.len);
+    *room += bytes.len;
+    return kept;
+}
+
+static int keep_row(void *context, const struct import_record *record)
+{
+    struct import *import = context;
+    size_t bytes = sizeof(struct row) + record->name.len + record->key_len + record->password.len;
+    struct row *row = malloc(bytes);
+    if (!row) return ERR_MEMORY;
+    uint8_t *room = (uint8_t *)(row + 1);
+    *row = (struct row){.bytes = bytes};
+    row->name = keep(&room, record->name);
+    row->key = keep(&room, slice_of(record->key, record->key_len));
+    row->password = keep(&room, record->password);
+    *import->last = row;
+    import->last = &row->next;
+    import->total++;
+    import->nicknames += record->nickname;
+    import->friends += record->friends;
+    import->short_passwords += utf8_length(record->password) < PASSWORD_LETTERS_MIN;
+    const uint8_t *p = record->password.ptr;
+    if (p[0] == ' ' || p[record->password.len - 1] == ' ')
+        fprintf(stderr, "%s:%zu: The password begins or ends with a space, which belongs to it.\n",
+                import->file, record->line);
+    return OK;
+}
+
+static int read_rows(struct import *import)
+{
+    static const struct import_handlers handlers = {keep_row, tell_problem};
+    struct buffer file;
+    buffer_init(&file, &allocator_libc, IMPORT_BYTES_MAX + 64 * 1024);
+    int err = read_file(import, &file);
+    if (!err) {
+        err = import_read(buffer_slice(&file), &handlers, import);
+        if (err == ERR_MEMORY)
+            complain("There is not enough memory to read %s.", import->file);
+        else if (err)
+            complain("Nothing was imported from %s.", import->file);
+    }
+    if (file.len) sodium_memzero(file.ptr, file.len);
+    buffer_reset(&file);
+    return err;
+}
+
+static void free_rows(struct import *import)
+{
+    while (import->first) {
+        struct row *row = import->first;
+        import->first = row->next;
+        sodium_memzero(row, row->bytes);
+        free(row);
+    }
+}
+
+/* --- the accounts --- */
+
+static void show_progress(const struct import *import)
+{
+    if (import->total >= PROGRESS_FROM && isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%zu of %zu%s", import->done, import->total,
+                import->done == import->total ? "\n" : "");
+}
+
+static int keep_account(struct import *import, struct row *row, slice hash)
+{
+    uint64_t ended;
+    struct store_row account = {.name = row->name, .key = row->key, .secret = hash, .time_ms = user_now_ms()};
+    int err;
+    if (row->account) {
+        err = store_run(import->store, STORE_ACCOUNT_SECRET, &account, NULL, NULL);
+        if (!err) err = user_end_sessions(import->store, row->account, &ended);
+        import->replaced += !err;
+    } else {
+        err = store_run(import->store, STORE_ACCOUNT_ADD, &account, NULL, NULL);
+        import->added += !err;
+        import->left += err == ERR_EXISTS; /* somebody has just registered */
+        if (err == ERR_EXISTS) err = OK;
+    }
+    return err;
+}
+
+static void go_on(struct import *import);
+
+static void hashed(void *context, int result, slice hash)
+{
+    struct hashing *hashing = context;
+    struct import *import = hashing->import;
+    import->hashing--;
+    import->done++;
+    if (!result) result = keep_account(import, hashing->row, hash);
+    if (result && !import->err) import->err = result;
+    free(hashing);
+    show_progress(import);
+    go_on(import);
+}
+
+/* Whether the account is to be hashed and kept. */
+static int look_at(struct import *import, struct row *row, bool *out_wanted)
+{
+    struct user_found there = {0};
+    int err = import->store ? user_find(import->store, row->key, &there) : ERR_NOT_FOUND;
+    *out_wanted = err == ERR_NOT_FOUND || (!err && import->replace);
+    row->account = err ? 0 : there.account;
+    import->left += !err && !import->replace;
+    if (*out_wanted && import->dry_run) {
+        import->added += !row->account;
+        import->replaced += row->account != 0;
+        *out_wanted = false;
+    }
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
+static int hash_row(struct import *import, struct row *row)
+{
+    struct hashing *hashing = malloc(sizeof *hashing);
+    if (!hashing) return ERR_MEMORY;
+    *hashing = (struct hashing){import, row};
+    int err = passwords_hash(&import->passwords, row->password, hashed, hashing);
+    if (err)
+        free(hashing);
+    else
+        import->hashing++;
+    return err;
+}
+
+static void go_on(struct import *import)
+{
+    while (!import->err && import->todo && import->hashing < import->passwords.running_max) {
+        struct row *row = import->todo;
+        import->todo = row->next;
+        bool wanted;
+        import->err = look_at(import, row, &wanted);
+        if (!import->err && wanted)
+            import->err = hash_row(import, row);
+        else
+            import->done++;
+    }
+}
+
+static int import_rows(struct import *import)
+{
+    char threads[8];
+    unsigned cores = uv_available_parallelism();
+    if (cores > HASHING_MAX) cores = HASHING_MAX;
+    snprintf(threads, sizeof threads, "%u", cores);
+    setenv("UV_THREADPOOL_SIZE", threads, 1);
+    if (uv_loop_init(&import->loop)) return ERR_MEMORY;
+    passwords_init(&import->passwords, &import->loop);
+    import->passwords.running_max = cores;
+    import->todo = import->first;
+    go_on(import);
+    uv_run(&import->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&import->loop);
+    return import->err;
+}
+
+/* --- what came of it --- */
+
+static const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void print_summary(const struct import *import)
+{
+    const char *would = import->dry_run ? "Would add" : "Added";
+    printf("%s %zu account%s.\n", would, import->added, plural(import->added));
+    if (import->replaced)
+        printf("%s the password%s of %zu account%s, which %s logged out.\n",
+               import->dry_run ? "Would replace" : "Replaced", plural(import->replaced), import->replaced,
+               plural(import->replaced),
+               import->dry_run         ? "would be"
+               : import->replaced == 1 ? "was"
+                                       : "were");
+    if (import->left)
+        printf("Left %zu account%s alone that exist%s already (--replace gives the password of the file).\n",
+               import->left, plural(import->left), import->left == 1 ? "s" : "");
+    if (import->refused)
+        printf("Refused %zu line%s or record%s, see above.\n", import->refused, plural(import->refused),
+               plural(import->refused));
+    if (import->short_passwords)
+        printf("%zu password%s shorter than 8 characters: accepted, but better changed.\n",
+               import->short_passwords, import->short_passwords == 1 ? " is" : "s are");
+    if (import->nicknames)
+        printf("%zu nickname%s not kept: an account has one name, the username.\n", import->nicknames,
+               import->nicknames == 1 ? " was" : "s were");
+    if (import->friends)
+        printf("The friends of %zu account%s were not kept: friends come with a later version.\n",
+               import->friends, plural(import->friends));
+    if (import->dry_run) printf("Nothing was changed.\n");
+}
+
+static enum args_result parse(struct import *import, int argc, char **argv)
+{
+    const struct arg args[] = {
+        {"FILE", ARG_WORD, &import->file, NULL, "the list; - for standard input", 0, 0},
+        {"data", ARG_TEXT, &import->data, "DIR", "folder of the server (default " DATA_DEFAULT ")", 0, 0},
+        {"replace", ARG_FLAG, &import->replace, NULL,
+         "accounts that exist get the password of the file too, and\nare logged out", 0, 0},
+        {"dry-run", ARG_FLAG, &import->dry_run, NULL, "say what would be done, and do nothing", 0, 0},
+    };
+    return args_parse(
+        "Usage: weaprous user import FILE [OPTIONS]\n\n"
+        "Adds the accounts of a list with passwords in clear, and keeps them hashed (Argon2id).\n"
+        "The list is CSV, username,password on each line, with or without a header; or JSON\n"
+        "(Users.json): records with username and password, perhaps nickname and friends.\n"
+        "What is wrong on a line is told, and the others are imported; the exit status is 1 then.\n"
+        "Delete the list afterwards: it holds the passwords in clear.\n",
+        args, sizeof args / sizeof args[0], argc, argv);
+}
+
+static int open_store(struct import *import)
+{
+    char *path = import->dry_run ? data_database(import->data) : NULL;
+    bool nothing = path && access(path, F_OK);
+    free(path);
+    return nothing ? OK : user_open(import->data, true, &import->store);
+}
+
+int user_import(int argc, char **argv)
+{
+    struct import import = {.data = DATA_DEFAULT};
+    import.last = &import.first;
+    enum args_result result = parse(&import, argc, argv);
+    if (result != ARGS_OK) return result == ARGS_HELP ? EXIT_OK : EXIT_USAGE;
+    int err = read_rows(&import);
+    if (!err) err = open_store(&import);
+    if (!err) {
+        err = import_rows(&import);
+        print_summary(&import);
+        fflush(stdout);
+        if (err == ERR_MEMORY)
+            complain(
+                "It stopped there: there is not enough memory to hash passwords (64 MiB for each core).");
+        else if (err)
+            user_complain(import.data, err);
+        store_close(import.store);
+    }
+    free_rows(&import);
+    return err || import.refused ? EXIT_STOPPED : EXIT_OK;
+}
