@@ -37,6 +37,7 @@
 #include "weaprous/route.h"
 #include "weaprous/session.h"
 #include "weaprous/socket.h"
+#include "weaprous/tls.h"
 #include "weaprous/types.h"
 
 #endif

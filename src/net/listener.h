@@ -6,6 +6,7 @@
 #include "net/loop.h"
 
 struct listener;
+struct tls_server;
 
 /* A connection is ready: call stream_accept for it, or return false to leave it (and all that follow) in the
  * kernel's queue until listener_resume. */
@@ -15,6 +16,7 @@ struct listener {
     uv_tcp_t tcp;
     listener_ready ready;
     void *owner;
+    struct tls_server *secure; /* what is accepted speaks TLS; NULL: not. Borrowed until `closed` */
     uint16_t port;
     bool held; /* a connection waits that `ready` did not want */
     void (*trouble)(struct listener *listener, int uv_error);
@@ -33,8 +35,8 @@ struct listener_options {
     bool joins;  /* not the first of them: the address may be in use */
 };
 
-/* Fill in ready, owner, trouble, closed before. 0 or a libuv error; when it fails after the handle was made,
- * `closed` still comes: *out_made says so. */
+/* Fill in ready, owner, secure, trouble, closed before. 0 or a libuv error; when it fails after the handle
+ * was made, `closed` still comes: *out_made says so. */
 int listener_open(struct listener *listener, struct net_loop *loop, const struct listener_options *options,
                   bool *out_made) BASE_CHECKED;
 void listener_resume(struct listener *listener);

@@ -134,20 +134,15 @@ int stream_accept(struct stream *s, struct net_loop *loop, struct listener *list
 {
     init(s, loop, events);
     int rc = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&s->tcp);
-    if (rc == 0) {
-        stream_read(s, true);
-    } else {
-        stream_close(s);
+    if (rc == 0 && listener->secure) {
+        if (stream_scratch(loop) == OK) s->tls = tls_new_server(listener->secure, &loop->chunks);
+        if (!s->tls) rc = UV_ENOMEM;
     }
+    if (rc == 0)
+        stream_read(s, true);
+    else
+        stream_close(s);
     return rc;
-}
-
-int stream_secure(struct stream *s, struct tls_server *server)
-{
-    assert(!s->tls);
-    int rc = stream_scratch(s->loop);
-    if (rc == OK) s->tls = tls_new_server(server, &s->loop->chunks);
-    return s->tls ? OK : ERR_MEMORY;
 }
 
 int stream_connect(struct stream *s, struct net_loop *loop, const struct stream_target *target,

@@ -16,7 +16,6 @@ struct stream;
 struct listener;
 struct connector;
 struct tls;
-struct tls_server;
 struct tls_client;
 
 enum {
@@ -61,13 +60,11 @@ struct stream {
     bool reading, wake, finish, finished, closing, connecting;
 };
 
-/* The connection that the listener has ready. 0 or a libuv error: then the stream is closed already, `closed`
- * comes from the loop. */
+/* The connection that the listener has ready; with TLS when that is secure. The handshake has no time limit
+ * of its own: see stream_opening. 0 or a libuv error: then the stream is closed already, `closed` comes from
+ * the loop. */
 int stream_accept(struct stream *stream, struct net_loop *loop, struct listener *listener,
                   const struct stream_events *events) BASE_CHECKED;
-/* Right after stream_accept: speaks TLS. The handshake has no time limit of its own: see stream_opening.
- * ERR_MEMORY. */
-int stream_secure(struct stream *stream, struct tls_server *server) BASE_CHECKED;
 
 struct stream_target {
     const char *host; /* a name, or an IP address without brackets */

@@ -7,6 +7,7 @@
 
 #include "net/listener.h"
 #include "web/connection.h"
+#include "web/tls.h"
 
 enum { BACKLOG = 1024, DEFER_S = 10 };
 
@@ -104,6 +105,7 @@ static void on_closed(struct listener *listener)
     struct app_listener *l = LIST_ENTRY(listener, struct app_listener, listener);
     struct wr_worker *worker = l->worker;
     list_remove(&l->node);
+    tls_server_release(l->listener.secure);
     free(l);
     worker_finish_if_drained(worker);
 }
@@ -142,14 +144,17 @@ static int failed(struct wr_app *app, const char *ip, uint16_t port, int uv_erro
 }
 
 /* 0 or a libuv error. *port: what was asked for; then what it is. */
-static int open_one(struct wr_worker *worker, const char *ip, uint16_t *port)
+static int open_one(struct wr_worker *worker, const char *ip, uint16_t *port, struct tls_server *secure)
 {
     struct wr_app *app = worker->app;
     struct app_listener *l = calloc(1, sizeof *l);
     if (!l) return UV_ENOMEM;
     l->worker = worker;
-    l->listener =
-        (struct listener){.ready = on_ready, .owner = worker, .trouble = on_trouble, .closed = on_closed};
+    l->listener = (struct listener){.ready = on_ready,
+                                    .owner = worker,
+                                    .secure = secure ? tls_server_hold(secure) : NULL,
+                                    .trouble = on_trouble,
+                                    .closed = on_closed};
     struct listener_options options = {.ip = ip,
                                        .port = *port,
                                        .backlog = BACKLOG,
@@ -158,26 +163,30 @@ static int open_one(struct wr_worker *worker, const char *ip, uint16_t *port)
                                        .joins = worker->index > 0};
     bool made;
     int rc = listener_open(&l->listener, &worker->loop, &options, &made);
-    if (rc < 0 && !made)
+    if (rc < 0 && !made) {
+        tls_server_release(secure);
         free(l);
-    else
+    } else {
         list_append(&worker->listeners, &l->node);
+    }
     if (rc == 0) *port = l->listener.port;
     return rc;
 }
 
 int wr_listen(struct wr_app *app, const char *ip, uint16_t port, const struct wr_tls *tls)
 {
-    if (tls) {
-        snprintf(app->error, sizeof app->error, "this version of the library does not speak TLS");
+    uint16_t chosen = port;
+    struct tls_server *secure = tls ? tls_server_of(tls) : NULL;
+    if (tls && !secure) {
+        snprintf(app->error, sizeof app->error, "cannot listen on %s port %u: TLS: %s", ip, port,
+                 wr_tls_error(tls));
         return WR_INVALID;
     }
-    uint16_t chosen = port;
-    for (unsigned i = 0; i < app->worker_count; i++) {
-        int rc = open_one(app->workers[i], ip, &chosen);
-        if (rc < 0) return failed(app, ip, port, rc);
-    }
-    return WR_OK;
+    int rc = 0;
+    for (unsigned i = 0; i < app->worker_count && rc == 0; i++)
+        rc = open_one(app->workers[i], ip, &chosen, secure);
+    tls_server_release(secure);
+    return rc < 0 ? failed(app, ip, port, rc) : WR_OK;
 }
 
 uint16_t wr_port(const struct wr_app *app)

@@ -186,7 +186,6 @@ static bool on_ready(struct listener *listener)
     memset(e, 0, sizeof *e);
     e->world = w;
     assert_int_equal(stream_accept(&e->stream, &w->loop, listener, &end_events), 0);
-    if (w->secure) assert_int_equal(stream_secure(&e->stream, w->secure), OK);
     w->accepted++;
     return true;
 }
@@ -217,7 +216,6 @@ static void on_late(uv_timer_t *timer)
 void world_open(struct world *w, struct tls_server *secure)
 {
     memset(w, 0, sizeof *w);
-    w->secure = secure;
     w->accept_into = &w->server;
     assert_int_equal(net_loop_init(&w->loop, on_expired), 0);
     uv_timer_init(&w->loop.uv, &w->guard);

@@ -57,7 +57,6 @@ struct end {
 struct world {
     struct net_loop loop;
     struct listener listener;
-    struct tls_server *secure; /* borrowed; NULL: without TLS */
     struct end server, client; /* the ends of the connection of most tests */
     struct end *accept_into;
     int troubles, recoveries;
