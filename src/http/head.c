@@ -1,6 +1,7 @@
 #include "http/head.h"
 #include "http/request.h"
 #include "http/token.h"
+#include "http/url.h"
 
 #include <string.h>
 
@@ -45,23 +46,6 @@ static int version_parse(slice s)
     return minor == '0' ? 0 : 1;
 }
 
-/* RFC 3986, and those characters that browsers send as they are (URL Standard: the path and the query
- * percent-encode sets); a backslash in a path is none of them. */
-static bool target_char(uint8_t c, bool query)
-{
-    if (c <= ' ' || c >= 0x7F || c == '"' || c == '#' || c == '<' || c == '>') return false;
-    return query || (c != '\\' && c != '`' && c != '{' && c != '}');
-}
-
-static bool target_valid(slice target)
-{
-    size_t mark = slice_find(target, '?');
-    for (size_t i = 0; i < target.len; i++) {
-        if (!target_char(target.ptr[i], i > mark)) return false;
-    }
-    return true;
-}
-
 /* What holds for a request line that is not complete yet, too: so the same bytes get the same status however
  * they are cut, and an endless line is refused when it is too long, not when it ends. */
 static int request_line_begin(struct http_parser *p, slice line)
@@ -90,7 +74,7 @@ static int request_line(struct http_parser *p, slice bytes, slice line)
     int minor = version_parse(slice_sub(rest, target_len + 1, rest.len));
     if (minor == -505) return fail(p, 505, "this server speaks HTTP/1.1");
     if (target_len == 0 || minor < 0) return fail(p, 400, "the request line is not valid");
-    if (!target_valid(slice_sub(rest, 0, target_len)))
+    if (!url_target_valid(slice_sub(rest, 0, target_len)))
         return fail(p, 400, "the address has a character that must be encoded");
     p->head.method = span_of(base, method_len);
     p->head.is_head = slice_equal(slice_sub(line, 0, method_len), SLICE("HEAD"));

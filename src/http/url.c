@@ -1,6 +1,7 @@
 #include "http/url.h"
 
 #include "base/hex.h"
+#include "http/ip.h"
 
 int url_decode(slice text, bool plus, uint8_t *out, size_t *out_len)
 {
@@ -51,46 +52,10 @@ static bool is_hex(uint8_t c)
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
-/* Four numbers up to 255 without leading zeros. */
-static bool ipv4_valid(slice text)
-{
-    slice octet;
-    uint64_t number;
-    size_t count = 0;
-    while (slice_split(&text, '.', &octet)) {
-        if (!slice_to_u64(octet, 255, &number) || (octet.len > 1 && octet.ptr[0] == '0')) return false;
-        count++;
-    }
-    return count == 4;
-}
-
-/* IPv6address of RFC 3986 3.2.2: eight groups, a run of which may be "::", the last two an IPv4 address. */
 static bool ipv6_valid(slice text)
 {
-    size_t groups = 0, at = 0;
-    bool gap = slice_starts(text, SLICE("::"));
-    if (gap) at = 2;
-    while (at < text.len) {
-        slice rest = slice_sub(text, at, text.len);
-        size_t len = slice_find(rest, ':');
-        if (len == rest.len && slice_find(rest, '.') < rest.len) {
-            groups += 2;
-            if (!ipv4_valid(rest)) return false;
-            break;
-        }
-        for (size_t i = 0; i < len; i++) {
-            if (i == 4 || !is_hex(rest.ptr[i])) return false;
-        }
-        if (len == 0 || len + 1 == rest.len) return false; /* a colon at the start or the end */
-        groups++;
-        at += len + 1;
-        if (at < text.len && text.ptr[at] == ':') {
-            if (gap) return false;
-            gap = true;
-            at++;
-        }
-    }
-    return gap ? groups <= 7 : groups == 8;
+    uint8_t address[IP_BYTES];
+    return slice_find(text, ':') < text.len && ip_parse(text, address) == OK;
 }
 
 /* What stands between the brackets: an IPv6 address, or "v", a version, "." and what that version says. */
@@ -155,4 +120,118 @@ bool url_origin_matches(slice origin, slice authority)
     if ((!https && !slice_equal_nocase(scheme, SLICE("http"))) || !slice_starts(rest, SLICE("://")))
         return false;
     return url_authority_same(slice_sub(rest, 3, rest.len), authority, https ? 443 : 80);
+}
+
+/* --- whole URLs --- */
+
+/* RFC 3986, and those characters that browsers send as they are (URL Standard: the path and the query
+ * percent-encode sets); a backslash in a path is none of them. */
+static bool target_char(uint8_t c, bool query)
+{
+    if (c <= ' ' || c >= 0x7F || c == '"' || c == '#' || c == '<' || c == '>') return false;
+    return query || (c != '\\' && c != '`' && c != '{' && c != '}');
+}
+
+bool url_target_valid(slice target)
+{
+    size_t mark = slice_find(target, '?');
+    for (size_t i = 0; i < target.len; i++) {
+        if (!target_char(target.ptr[i], i > mark)) return false;
+    }
+    return true;
+}
+
+/* Takes "http://" or one of its kin off *text. */
+static bool take_scheme(slice *text, struct url *url)
+{
+    static const struct {
+        const char *name;
+        enum url_scheme scheme;
+        bool secure;
+    } schemes[] = {
+        {"http", URL_HTTP, false}, {"https", URL_HTTPS, true}, {"ws", URL_WS, false}, {"wss", URL_WSS, true}};
+    size_t colon = slice_find(*text, ':');
+    slice name = slice_sub(*text, 0, colon), rest = slice_sub(*text, colon, text->len);
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (!slice_equal_nocase(name, slice_text(schemes[i].name))) continue;
+        url->scheme = schemes[i].scheme;
+        url->secure = schemes[i].secure;
+        *text = slice_sub(rest, 3, rest.len);
+        return slice_starts(rest, SLICE("://"));
+    }
+    return false;
+}
+
+static int take_authority(slice authority, struct url *url)
+{
+    slice host, port;
+    uint16_t own = url->secure ? 443 : 80;
+    if (!authority_split(authority, &host, &port)) return ERR_MALFORMED;
+    uint64_t number = port_of(port, own);
+    if (number == 0) return ERR_MALFORMED;
+    url->port = (uint16_t)number;
+    url->authority = number == own ? host : authority;
+    url->host_is_v6 = host.ptr[0] == '[';
+    url->host = url->host_is_v6 ? slice_sub(host, 1, host.len - 2) : host;
+    return url->host_is_v6 && !ipv6_valid(url->host) ? ERR_MALFORMED : OK;
+}
+
+int url_parse(slice text, struct url *out)
+{
+    struct url url = {0};
+    if (!take_scheme(&text, &url)) return ERR_PROTOCOL;
+    text = slice_sub(text, 0, slice_find(text, '#'));
+    size_t end = 0;
+    while (end < text.len && text.ptr[end] != '/' && text.ptr[end] != '?')
+        end++;
+    int rc = take_authority(slice_sub(text, 0, end), &url);
+    if (rc < 0) return rc;
+    slice target = slice_sub(text, end, text.len);
+    size_t mark = slice_find(target, '?');
+    url.path = mark > 0 ? slice_sub(target, 0, mark) : SLICE("/");
+    url.has_query = mark < target.len;
+    url.query = slice_sub(target, mark + 1, target.len);
+    if (!url_target_valid(target)) return ERR_MALFORMED;
+    *out = url;
+    return OK;
+}
+
+void url_target_write(struct buffer *out, const struct url *url)
+{
+    buffer_put(out, url->path);
+    if (!url->has_query) return;
+    buffer_byte(out, '?');
+    buffer_put(out, url->query);
+}
+
+/* --- encoding --- */
+
+static bool is_unreserved(uint8_t c)
+{
+    return host_char(c); /* RFC 3986 2.3 */
+}
+
+static void put_encoded(struct buffer *out, slice text, slice also)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        if (is_unreserved(c) || slice_find(also, c) < also.len) {
+            buffer_byte(out, c);
+            continue;
+        }
+        buffer_byte(out, '%');
+        buffer_byte(out, (uint8_t)digits[c >> 4]);
+        buffer_byte(out, (uint8_t)digits[c & 15]);
+    }
+}
+
+void url_encode_path(struct buffer *out, slice path)
+{
+    put_encoded(out, path, SLICE("/!$&'()*+,;=:@"));
+}
+
+void url_encode_component(struct buffer *out, slice text)
+{
+    put_encoded(out, text, SLICE_EMPTY);
 }

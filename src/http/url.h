@@ -42,6 +42,9 @@ struct url {
  * would send a password in clear, or deceive), no host, a bad port or address, port 0, or a character that
  * must be encoded. */
 int url_parse(slice text, struct url *out) BASE_CHECKED;
+/* True when every character of a path with a query may stand in a request line: those of RFC 3986, and some
+ * that browsers send as they are. Percent escapes are not looked at. */
+bool url_target_valid(slice target);
 /* Appends path and query: what stands in a request line. */
 void url_target_write(struct buffer *out, const struct url *url);
 

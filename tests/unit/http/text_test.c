@@ -14,6 +14,7 @@
 #include "http/accept.h"
 #include "http/cookie.h"
 #include "http/date.h"
+#include "http/mime.h"
 #include "http/response.h"
 #include "http/status.h"
 #include "http/token.h"
@@ -255,9 +256,41 @@ static void the_fixed_room_is_enough_for_every_status(void **state)
     }
 }
 
+static void the_type_of_a_file_is_that_of_its_extension(void **state)
+{
+    (void)state;
+    assert_string_equal(mime_type(SLICE("index.html")), "text/html; charset=utf-8");
+    assert_string_equal(mime_type(SLICE("/a.b/c.min.JS")), "text/javascript; charset=utf-8");
+    assert_string_equal(mime_type(SLICE("a.svg")), "image/svg+xml");
+    assert_string_equal(mime_type(SLICE("a.woff2")), "font/woff2");
+    assert_string_equal(mime_type(SLICE("a.tar.gz")), "application/gzip");
+    assert_string_equal(mime_type(SLICE(".x.css")), "text/css; charset=utf-8");
+    static const char *const unknown[] = {"",      "html",     "a.",       "a.unknown",
+                                          ".html", "/a/.html", "a.html/b", "a.htmlx"};
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
+        assert_string_equal(mime_type(slice_text(unknown[i])), "application/octet-stream");
+}
+
+static void text_is_worth_compressing_and_what_is_compressed_is_not(void **state)
+{
+    (void)state;
+    static const char *const yes[] = {"a.html", "a.css", "a.js",  "a.json",       "a.svg",
+                                      "a.wasm", "a.ttf", "a.xml", "a.webmanifest"};
+    static const char *const no[] = {"a.png", "a.woff2", "a.mp4", "a.zip", "a.gz", "a.br", "a", "a.jpg"};
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
+        assert_true(mime_compressible(slice_text(mime_type(slice_text(yes[i])))));
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
+        assert_false(mime_compressible(slice_text(mime_type(slice_text(no[i])))));
+    assert_true(mime_compressible(SLICE("Text/HTML ; charset=x")));
+    assert_true(mime_compressible(SLICE("application/problem+json")));
+    assert_false(mime_compressible(SLICE("")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_type_of_a_file_is_that_of_its_extension),
+        cmocka_unit_test(text_is_worth_compressing_and_what_is_compressed_is_not),
         cmocka_unit_test(lists_are_divided_at_commas_outside_quotes),
         cmocka_unit_test(a_field_value_has_no_control_character_but_the_tab),
         cmocka_unit_test(percent_encoding_is_decoded_and_bad_escapes_are_refused),
