@@ -133,7 +133,8 @@ slice request_field(const struct wr_request *request, const char *name);
 
 /* Sends an asset as found by path, with the conditions of the request. */
 void asset_respond(struct wr_request *request, int status, const struct wr_asset *asset);
-/* Answers 405 with the methods; GET and HEAD too when asset is true. */
+/* Answers OPTIONS with 204 and other methods with 405, with those of the path in Allow; GET and HEAD too when
+ * asset is true. */
 void respond_wrong_method(struct wr_request *request, const struct route *routes, bool asset);
 /* Answer in the making: head (with the fields added so far) and body. content_type empty: none. `constant`:
  * the body lives as long as the app. */

@@ -180,6 +180,7 @@ void connection_refuse(struct connection *conn, int status, const char *why)
     writer_put(&text, slice_text(why));
     writer_put(&text, SLICE("\"}"));
     assert(!text.failed);
+    bool bodiless = conn->request && conn->request->parser.head.is_head;
     drop_request(conn);
     size_t size = HTTP_RESPONSE_FIXED_BYTES + app->headers.len + text.len;
     uint8_t *room = stream_room(&conn->stream, size);
@@ -195,10 +196,10 @@ void connection_refuse(struct connection *conn, int status, const char *why)
                                      .close = true,
                                      .fields = buffer_slice(&app->headers)};
     http_response_write(&out, &response);
-    writer_put(&out, writer_slice(&text));
+    if (!bodiless) writer_put(&out, writer_slice(&text));
     assert(!out.failed);
     stream_trim(&conn->stream, size - out.len);
-    access_refused(conn, status, text.len);
+    access_refused(conn, status, bodiless ? 0 : text.len);
     connection_linger(conn);
 }
 

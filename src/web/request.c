@@ -146,12 +146,23 @@ static slice trimmed_path(const struct wr_request *r)
     return path;
 }
 
+static bool method_known(const struct wr_app *app, slice method)
+{
+    static const char *const usual[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"};
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
+        if (slice_equal(slice_text(usual[i]), method)) return true;
+    }
+    return router_has_method(&app->router, method);
+}
+
 static void dispatch_unrouted(struct wr_request *r, const struct router_match *match)
 {
     slice method = request_method(r);
     const struct wr_asset *asset = app_asset_find(r->app, trimmed_path(r));
     if (asset && (slice_equal(method, SLICE("GET")) || r->head_only))
         asset_respond(r, 200, asset);
+    else if (!method_known(r->app, method))
+        wr_respond_error(r, 501, "this method is not known here"); /* RFC 9110 9.1 */
     else if (asset || match->others)
         respond_wrong_method(r, match->others, asset != NULL);
     else
@@ -161,6 +172,10 @@ static void dispatch_unrouted(struct wr_request *r, const struct router_match *m
 void request_dispatch(struct wr_request *r)
 {
     slice path = span(r, r->parser.head.path);
+    if (slice_equal(path, SLICE("*"))) { /* OPTIONS of the server itself */
+        wr_respond_empty(r, 204);
+        return;
+    }
     r->path = decoded(r, path, false);
     if (!r->path) {
         wr_respond_error(r, 400, "the address has a bad percent escape");

@@ -241,21 +241,33 @@ void wr_respond_redirect(struct wr_request *r, int status, const char *location)
     respond_raw(r, status, SLICE_EMPTY, SLICE_EMPTY, true);
 }
 
+/* One more method of a list; left out when there is no room. */
+static void allow(struct writer *w, slice method)
+{
+    size_t before = w->len;
+    if (before > 0) writer_put(w, SLICE(", "));
+    writer_put(w, method);
+    if (w->failed) w->len = before;
+}
+
 void respond_wrong_method(struct wr_request *r, const struct route *routes, bool asset)
 {
-    char allow[256];
-    struct writer w = writer_of(allow, sizeof allow - 1);
-    bool get = asset;
-    if (asset) writer_put(&w, SLICE("GET, HEAD"));
+    char text[512];
+    struct writer w = writer_of(text, sizeof text - 1);
+    bool get = asset, options = false;
+    if (asset) allow(&w, SLICE("GET, HEAD"));
     for (; routes; routes = routes->next) {
         slice method = slice_text(routes->method);
         bool is_get = slice_equal(method, SLICE("GET"));
         if (is_get && get) continue;
-        if (w.len > 0) writer_put(&w, SLICE(", "));
-        writer_put(&w, method);
-        if (is_get) writer_put(&w, SLICE(", HEAD"));
+        allow(&w, is_get ? SLICE("GET, HEAD") : method);
+        options |= slice_equal(method, SLICE("OPTIONS"));
     }
-    allow[w.len] = 0;
-    wr_response_header(r, "Allow", allow);
-    wr_respond_error(r, 405, "this address does not take this method; Allow names those that it takes");
+    if (!options) allow(&w, SLICE("OPTIONS"));
+    text[w.len] = 0;
+    wr_response_header(r, "Allow", text);
+    if (slice_equal(request_method(r), SLICE("OPTIONS")))
+        wr_respond_empty(r, 204);
+    else
+        wr_respond_error(r, 405, "this address does not take this method; Allow names those that it takes");
 }

@@ -20,7 +20,8 @@ enum {
     PATIENCE_MS = 20000,
     CUTS_ALL = 1200,  /* requests up to this long are cut at each place */
     CUTS_EDGE = 64,   /* longer ones at so many places at both ends */
-    CUTS_STRIDE = 61, /* and at each of these in between */
+    CUTS_STRIDE = 61, /* and at so many bytes from each other in between, or more */
+    CUTS_BETWEEN = 150,
     GOT_BYTES_MAX = 4 * 1024 * 1024,
 };
 
@@ -265,7 +266,8 @@ static size_t next_cut(size_t cut, size_t total)
     if (cut == WHOLE) return EACH_BYTE;
     if (cut >= total) return SIZE_MAX - 1;
     bool all = total <= CUTS_ALL || cut < CUTS_EDGE || cut + CUTS_EDGE >= total;
-    cut += all ? 1 : CUTS_STRIDE;
+    size_t stride = total / CUTS_BETWEEN > CUTS_STRIDE ? total / CUTS_BETWEEN : CUTS_STRIDE;
+    cut += all ? 1 : stride;
     return cut < total ? cut : SIZE_MAX - 1;
 }
 

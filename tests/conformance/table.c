@@ -8,7 +8,7 @@
 #include "base/hex.h"
 #include "http/ws_frame.h"
 
-enum { LINES_MAX = 64, VARIANTS_MAX = 128, BYTES_MAX = 64 * 1024 };
+enum { LINES_MAX = 64, VARIANTS_MAX = 128, BYTES_MAX = 256 * 1024 };
 
 /* A case as it stands in the file. */
 struct draft {
