@@ -57,7 +57,7 @@ WR_API struct wr_call *wr_client_get(struct wr_client *client, const char *url,
                                      void *context);
 /* Breaks it off: done comes with WR_CLOSED from the loop. */
 WR_API void wr_call_cancel(struct wr_call *call);
-/* Stops and goes on taking pieces of the answer. */
+/* Stops and goes on taking pieces of the answer; what was received already may still come. */
 WR_API void wr_call_pause(struct wr_call *call);
 WR_API void wr_call_resume(struct wr_call *call);
 

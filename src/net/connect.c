@@ -109,12 +109,10 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     struct connector *c = a->connector;
     int error = 0;
     socklen_t len = sizeof error;
-    if (status < 0)
-        c->error = status;
-    else if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        error = errno;
+    /* libuv tells any trouble as UV_EBADF; the socket knows what it was. */
+    if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) error = errno;
     if (status < 0 || error) {
-        if (error) c->error = uv_translate_sys_error(error);
+        c->error = error ? uv_translate_sys_error(error) : status;
         attempt_end(a);
         go_on(c);
         return;
