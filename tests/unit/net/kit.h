@@ -63,6 +63,7 @@ struct world {
     int accepted;
     bool listener_closed, late;
     uv_timer_t guard;
+    uint64_t guarded_ms;
 };
 
 /* Listens on 127.0.0.1. */
