@@ -255,7 +255,7 @@ static void metrics_add_up(void **state)
     assert_line(text, "weaprous_http_requests_total{method=\"GET\",code=\"2xx\"} 20");
     assert_line(text, "weaprous_http_requests_total{method=\"GET\",code=\"4xx\"} 1");
     assert_line(text, "weaprous_http_requests_total{method=\"POST\",code=\"2xx\"} 1");
-    assert_line(text, "weaprous_http_requests_total{method=\"other\",code=\"4xx\"} 1");
+    assert_line(text, "weaprous_http_requests_total{method=\"other\",code=\"5xx\"} 1");
     assert_line(text, "weaprous_http_requests_total{method=\"invalid\",code=\"4xx\"} 1");
     assert_line(text, "weaprous_http_request_duration_seconds_bucket{le=\"+Inf\"} 23");
     assert_line(text, "weaprous_http_request_duration_seconds_count 23");
