@@ -1,6 +1,7 @@
 #include "kit.h"
 
 #include <openssl/pem.h>
+#include <signal.h>
 #include <unistd.h>
 
 enum { GUARD_MS = 60000 };
@@ -217,6 +218,7 @@ static void on_tick(uv_timer_t *timer)
 
 void world_open(struct world *w, struct tls_server *secure)
 {
+    signal(SIGPIPE, SIG_IGN); /* as wr_app_new does */
     memset(w, 0, sizeof *w);
     w->accept_into = &w->server;
     assert_int_equal(net_loop_init(&w->loop, on_expired), 0);

@@ -255,8 +255,9 @@ static void a_file_that_became_shorter_ends_the_connection(struct tls_server *s,
         world_open(&w, s);
         world_connect(&w, c, "127.0.0.1");
         assert_int_equal(stream_put_file(&w.server.stream, file, 0, sizes[i]), OK);
-        end_put(&w.server, 100);
+        if (sizes[i] > 1000000) WORLD_UNTIL(&w, w.client.received > 0); /* it is under way */
         assert_int_equal(ftruncate(fd, (off_t)sizes[i] - 50), 0);
+        end_put(&w.server, 100);
         WORLD_UNTIL(&w, w.server.failed && w.client.ended + w.client.failed > 0);
         assert_int_equal(w.server.error, UV_EIO);
         assert_true(w.client.received <= sizes[i] - 50);
