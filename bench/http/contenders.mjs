@@ -42,9 +42,10 @@ function contender(name, child, ports, connectionsMax = CONNECTIONS_MAX) {
 }
 
 export async function ours(w, { workers = 1, name = "ours" } = {}) {
-  const child = start(SERVER_CORE, program("bench-server"), [w.www, w.certificate, w.key, String(workers)]);
-  const [plain, tls] = (await firstLine(child, "our server")).split(" ").map(Number);
-  return contender(name, child, { plain, deferred: plain, tls: tls || undefined });
+  const tls = await freePort();
+  const child = start(SERVER_CORE, program("bench-server"), [w.www, String(workers), String(tls), w.certificate, w.key]);
+  const plain = Number(await firstLine(child, "our server"));
+  return contender(name, child, { plain, deferred: plain, tls }); // it defers unless told not to
 }
 
 /** One listener for each answer. */
@@ -102,7 +103,7 @@ hosts:
   );
   const child = start(SERVER_CORE, "h2o", ["-m", "worker", "-c", file], PATH);
   await listening(plain, child, "h2o");
-  return contender("h2o", child, { plain, deferred: plain, tls }); // it always defers
+  return contender("h2o", child, { plain, deferred: plain, tls }); // it defers too
 }
 
 export async function lighttpd(w) {

@@ -1,7 +1,8 @@
 /* server.c - our contender: libweaprous as a program would use it.
  *
- * bench-server FOLDER CERTIFICATE KEY WORKERS: serves FOLDER under /, a JSON route with a path parameter and
- * a WebSocket that echoes, on two free ports of 127.0.0.1, the second with TLS. Prints them on one line. */
+ * bench-server FOLDER WORKERS TLS_PORT CERTIFICATE KEY: serves FOLDER under /, a JSON route with a path
+ * parameter and a WebSocket that echoes, on 127.0.0.1: plain on a free port, which it prints, and with TLS on
+ * the other. */
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -65,6 +66,19 @@ static int serve_file(const char *folder, const char *name, struct wr_asset *out
     return 0;
 }
 
+static int listen_on(const char *tls_port, const char *certificate, const char *key)
+{
+    struct wr_tls *tls = wr_tls_new(NULL);
+    if (!tls) return WR_MEMORY;
+    int rc = wr_tls_certificate(tls, certificate, key);
+    if (rc < 0)
+        fprintf(stderr, "%s\n", wr_tls_error(tls));
+    else if ((rc = wr_listen(app, "127.0.0.1", 0, NULL)) == WR_OK)
+        rc = wr_listen(app, "127.0.0.1", (uint16_t)strtoul(tls_port, NULL, 10), tls);
+    wr_tls_free(tls);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     static const struct wr_socket_handlers echo = {.message = message};
@@ -72,22 +86,23 @@ int main(int argc, char **argv)
     static const char *const names[] = {"1k.bin", "10k.bin", "100k.bin"};
     struct wr_config config;
     wr_config_init(&config);
+    if (argc != 6) return 2;
+    config.workers = (unsigned)strtoul(argv[2], NULL, 10);
     config.connections_per_address_max = 0; /* all load comes from here */
     config.idle_timeout_ms = 600000;
-    config.workers = argc == 5 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
     app = wr_app_new(&config);
-    if (argc != 5 || !app) return 1;
+    if (!app) return 1;
     for (int i = 0; i < 3; i++)
         if (serve_file(argv[1], names[i], &assets[i]) < 0) return 1;
     if (wr_route(app, "GET", "/users/:id", user, NULL) < 0 ||
         wr_route(app, "GET", "/memory", memory, NULL) < 0 || wr_websocket(app, "/socket", &echo, NULL) < 0 ||
-        wr_assets(app, assets, 3) < 0 || wr_listen(app, "127.0.0.1", 0, NULL) < 0) {
+        wr_assets(app, assets, 3) < 0 || listen_on(argv[3], argv[4], argv[5]) < 0) {
         fprintf(stderr, "%s\n", wr_app_error(app));
         return 1;
     }
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    printf("%u 0\n", wr_port(app)); /* TLS: to come */
+    printf("%u\n", wr_port(app));
     fflush(stdout);
     wr_run(app);
     wr_app_free(app);
