@@ -15,16 +15,21 @@
  *     else wr_run(app);
  *     wr_app_free(app);
  *
- * Rules
- *   Thread: an app has one worker (event loop) unless config.workers says more. Each request, socket, timer
- * and client belongs to one worker; its callbacks run on that worker's thread, and its functions are for that
- *           thread only. The app is set up (routes, listeners, filters) before wr_run. wr_stop,
- * wr_worker_post, wr_publish, wr_log and what says so may be called from anywhere; wr_stop also in a signal
- * handler. Work that blocks belongs into wr_offload. Memory: arguments are copied unless the comment says
- * borrows or takes. Pointers that a request gives out live until it is answered; those that a callback gets,
- * until it returns. Time:   milliseconds, monotonic. Errors: int results are 0 or a negative enum wr_result.
- * Answering never fails: what cannot be sent (the client has gone, memory is short) closes the connection.
- *   Calls:  handlers may call every function except wr_run and wr_app_free. */
+ * Thread: an app has one worker (event loop) unless config.workers says more. Each request, socket, timer and
+ * client belongs to one worker; its callbacks run on that worker's thread, and its functions are for that
+ * thread only. The app is set up (routes, listeners, filters) before wr_run. wr_stop, wr_worker_post,
+ * wr_publish, wr_log and what says so may be called from anywhere; wr_stop also in a signal handler. Work
+ * that blocks belongs into wr_offload.
+ *
+ * Memory: arguments are copied unless the comment says borrows or takes. Pointers that a request gives out
+ * live until it is answered; those that a callback gets, until it returns.
+ *
+ * Time: milliseconds, monotonic.
+ *
+ * Errors: int results are 0 or a negative enum wr_result. Answering never fails: what cannot be sent (the
+ * client has gone, memory is short) closes the connection.
+ *
+ * Calls: handlers may call every function except wr_run and wr_app_free. */
 #ifndef WEAPROUS_WEAPROUS_H
 #define WEAPROUS_WEAPROUS_H
 

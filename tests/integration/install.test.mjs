@@ -3,7 +3,7 @@
 // release build.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -50,10 +50,27 @@ function ask(address) {
   });
 }
 
-test("the installed program runs, and nothing but the program, the library and its description is installed", () => {
+test("the installed program runs, and nothing but the program, the library, its description and its manual is installed", () => {
   assert.match(run(join(prefix, "bin/weaprous"), "version"), /\d+\.\d+\.\d+/);
-  assert.deepEqual(readdirSync(prefix).sort(), ["bin", "include", "lib"]);
+  assert.deepEqual(readdirSync(prefix).sort(), ["bin", "include", "lib", "share"]);
   assert.deepEqual(readdirSync(join(prefix, "include/weaprous")), readdirSync(join(root, "include/weaprous")));
+});
+
+test("each function of the headers is in the library, and has its manual page", () => {
+  const folder = join(root, "include/weaprous");
+  const source = readdirSync(folder).map((name) => readFileSync(join(folder, name), "utf8")).join("\n");
+  const declared = [...source.matchAll(/\bWR_API\b[^;{]*?\b(wr_\w+)\(/g)].map(([, name]) => name).sort();
+  const library = run("find", prefix, "-name", "libweaprous.so");
+  const exported = run("nm", "-D", "--defined-only", library).split("\n").map((line) => line.split(" ").at(-1)).sort();
+  assert.ok(declared.length > 100);
+  assert.deepEqual(exported, declared);
+  const manual = join(prefix, "share/man/man3");
+  for (const name of declared) {
+    const [, page] = /^\.so man3\/(weaprous\w*\.3)$/.exec(readFileSync(join(manual, `${name}.3`), "utf8").trim());
+    assert.match(readFileSync(join(manual, page), "utf8"), new RegExp(`\\b${name}\\(`));
+  }
+  for (const page of readdirSync(manual).filter((name) => name.startsWith("weaprous")))
+    assert.equal(run("groff", "-man", "-Tutf8", "-ww", "-z", join(manual, page)), "");
 });
 
 // pkg-config alone is enough for the shared library; the static one is asked for by name, with what it needs itself.
