@@ -8,6 +8,7 @@
 #include "base/slice.h"
 
 enum {
+    ACCOUNT_NAME_BYTES_MAX = 128, /* 32 letters */
     PASSWORD_BYTES_MAX = 1024,
     PASSWORD_LETTERS_MIN = 8, /* of one that is chosen now; older ones may be shorter */
 };

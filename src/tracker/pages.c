@@ -13,22 +13,23 @@ void pages_respond(struct tracker *tracker, struct wr_request *request, int stat
         wr_respond_text(request, status, no_page);
 }
 
-static void index_found(struct tracker *tracker, struct wr_request *request, int result,
-                        const struct session *session)
+static void index_found(void *context, struct wr_request *request, int result, const struct session *session)
 {
+    struct tracker *tracker = context;
     if (!result) {
-        session_renew(tracker, request, session);
+        session_renew(tracker->accounts, request, session);
         pages_respond(tracker, request, 200);
     } else if (result == ERR_NOT_FOUND) {
         pages_respond(tracker, request, 401);
     } else {
-        tracker_store_failed(tracker, request, result);
+        accounts_failed(tracker->accounts, request, result);
     }
 }
 
 static void index_page(struct wr_request *request, void *context)
 {
-    session_check(context, request, index_found);
+    struct tracker *tracker = context;
+    session_check(tracker->accounts, request, index_found, tracker);
 }
 
 static void login_page(struct wr_request *request, void *context)

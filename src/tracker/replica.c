@@ -323,12 +323,15 @@ static int restore(void *context, slice record)
 
 static int join(struct tracker *tracker)
 {
-    struct command command = {.kind = COMMAND_JOIN,
-                              .channel = tracker->channel,
-                              .device = tracker->device,
-                              .bytes = SLICE(CHANNEL_NAME)};
-    int64_t result = node_command(tracker->node, &command, tracker_now_us(tracker));
-    return result < 0 && result != ERR_EXISTS ? (int)result : OK;
+    for (size_t i = 0; i < tracker->channel_count; i++) {
+        struct command command = {.kind = COMMAND_JOIN,
+                                  .channel = tracker->channels[i].id,
+                                  .device = tracker->device,
+                                  .bytes = tracker->channels[i].name};
+        int64_t result = node_command(tracker->node, &command, tracker_now_us(tracker));
+        if (result < 0 && result != ERR_EXISTS) return (int)result;
+    }
+    return OK;
 }
 
 int replica_open(struct tracker *tracker, char why[TRACKER_WHY_BYTES])

@@ -10,6 +10,7 @@
 
 #define PING_INTERVAL_MS 30000
 #define SILENCE_MS 60000
+#define SESSIONS_CHECKED 2048 /* at a time */
 #define LABEL_LETTERS_MAX 64
 #define REASON_BYTES_MAX 512 /* why a relay was closed, in words; a longer text is left out */
 
@@ -391,15 +392,22 @@ static void on_open(struct wr_socket *socket, void *context)
     client->socket = socket;
     char nonce[2 * KEY_BYTES + 1];
     hex_encode(slice_of(client->nonce, sizeof client->nonce), nonce);
-    client_send(client, json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:[{s:s,s:s}]}", "type", "welcome", "tracker",
+    json_t *channels = json_array();
+    for (size_t i = 0; i < tracker->channel_count; i++) {
+        const struct hosted *hosted = &tracker->channels[i];
+        json_array_append_new(channels, json_pack("{s:s%,s:s}", "name", (const char *)hosted->name.ptr,
+                                                  hosted->name.len, "id", hosted->id_text));
+    }
+    client_send(client, json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:o}", "type", "welcome", "tracker",
                                   tracker->device_text, "account", client->name, "nonce", nonce, "time_ms",
                                   (json_int_t)tracker_now_ms(tracker), "version", wr_version(), "channels",
-                                  "name", CHANNEL_NAME, "id", tracker->channel_text));
+                                  channels));
 }
 
-static void upgrade_found(struct tracker *tracker, struct wr_request *request, int result,
+static void upgrade_found(void *context, struct wr_request *request, int result,
                           const struct session *session)
 {
+    struct tracker *tracker = context;
     if (result == ERR_NOT_FOUND) {
         wr_respond_error(request, 401, "You are not logged in.");
         return;
@@ -410,14 +418,13 @@ static void upgrade_found(struct tracker *tracker, struct wr_request *request, i
     if (!result) result = handles_add(&tracker->clients, client, &client->number);
     if (result) {
         free(client);
-        tracker_store_failed(tracker, request, result);
+        accounts_failed(tracker->accounts, request, result);
         return;
     }
     client->tracker = tracker;
     client->account = session->account;
-    client->session_expires_ms = session->expires_ms;
     memcpy(client->session, session->hash, sizeof client->session);
-    memcpy(client->name, session->name.ptr, session->name.len); /* both by NODE_NAME_BYTES_MAX */
+    memcpy(client->name, session->name.ptr, session->name.len); /* at most ACCOUNT_NAME_BYTES_MAX */
     crypto_native_random(client->nonce, sizeof client->nonce);
     buffer_init(&client->held, &allocator_libc, BINARY_BYTES_MAX);
     uint32_t number = client->number;
@@ -433,7 +440,7 @@ static void upgrade(struct wr_request *request, void *context)
     if (!wr_request_same_origin(request))
         wr_respond_error(request, 403, "This page belongs to another site.");
     else
-        session_check(context, request, upgrade_found);
+        session_check(((struct tracker *)context)->accounts, request, upgrade_found, context);
 }
 
 int sockets_open(struct tracker *tracker)
@@ -471,11 +478,37 @@ void sockets_goodbye(struct tracker *tracker)
     }
 }
 
-void sockets_expire(struct tracker *tracker, uint64_t now_ms)
+/* --- sessions that are over --- */
+
+static void session_checked(void *context, int result, const struct store_row *row)
+{
+    (void)row;
+    struct claim *claim = context;
+    struct client *client = handles_get(&claim->tracker->clients, claim->client);
+    free(claim);
+    if (result == ERR_NOT_FOUND && client && client->phase != CLIENT_LEAVING)
+        client_goodbye(client, "logged-out", "Your session is over: log in again.", WR_CLOSE_NORMAL);
+}
+
+static bool check_session(struct client *client)
+{
+    struct tracker *tracker = client->tracker;
+    struct claim *claim = calloc(1, sizeof *claim);
+    if (!claim) return false;
+    *claim = (struct claim){tracker, client->number};
+    struct store_row row = {.token = client->session, .time_ms = tracker_now_ms(tracker)};
+    int err = store_submit(tracker->store, STORE_SESSION_GET, &row, session_checked, claim);
+    if (err) free(claim);
+    return !err;
+}
+
+void sockets_check_sessions(struct tracker *tracker)
 {
     struct client *client;
-    for (size_t at = 0; (client = handles_next(&tracker->clients, &at));) {
-        if (client->phase != CLIENT_LEAVING && client->session_expires_ms <= now_ms)
-            client_goodbye(client, "logged-out", "Your session is over: log in again.", WR_CLOSE_NORMAL);
+    for (unsigned i = 0; i < SESSIONS_CHECKED; i++) {
+        client = handles_next(&tracker->clients, &tracker->check_at);
+        if (client && (client->phase == CLIENT_LEAVING || check_session(client))) continue;
+        if (!client) tracker->check_at = 0; /* all were looked at; else the store is busy */
+        return;
     }
 }

@@ -35,7 +35,6 @@ struct client {
     int64_t account;
     char name[NODE_NAME_BYTES_MAX + 1];
     uint8_t session[HASH_BYTES];
-    uint64_t session_expires_ms;
     uint8_t nonce[KEY_BYTES];
     uint8_t device[ID_BYTES];
     char device_text[ID_TEXT_BYTES];
@@ -65,8 +64,9 @@ int sockets_open(struct tracker *tracker) BASE_CHECKED;
 void sockets_log_out(struct tracker *tracker, const uint8_t session[HASH_BYTES]);
 /* Says goodbye to all. */
 void sockets_goodbye(struct tracker *tracker);
-/* Ends the sockets whose session is over. */
-void sockets_expire(struct tracker *tracker, uint64_t now_ms);
+/* Looks at the sessions of some more sockets and ends those whose session is over, or was ended by a program
+ * beside this one (`weaprous user`). */
+void sockets_check_sessions(struct tracker *tracker);
 /* Who is online under this device; NULL when nobody is. */
 struct client *sockets_online(struct tracker *tracker, const uint8_t device[ID_BYTES]);
 

@@ -1,18 +1,18 @@
 /* state.h - what the files of the tracker share, private to src/tracker.
  *
- * tracker.c opens and closes; pages.c, accounts.c and session.c answer HTTP; socket.c runs the WebSocket and
- * hands its messages to presence.c, signal.c, relay.c and replica.c. */
+ * tracker.c opens and closes; pages.c and src/account answer HTTP; socket.c runs the WebSocket and hands its
+ * messages to presence.c, signal.c, relay.c and replica.c. */
 #ifndef TRACKER_STATE_H
 #define TRACKER_STATE_H
 
 #include <uv.h>
 
 #include "base/map.h"
+#include "base/rates.h"
 #include "core/node.h"
 #include "store/store.h"
 #include "tracker/handles.h"
-#include "account/passwords.h"
-#include "account/throttle.h"
+#include "account/accounts.h"
 #include "tracker/tracker.h"
 
 enum {
@@ -27,13 +27,20 @@ enum {
     TEXT_BYTES_MAX = 64 * 1024,
     BINARY_BYTES_MAX = 64 * 1024 + 4,
     LOG_KINDS = 8,
+    HOSTED_MAX = 64, /* channels */
 };
 
-#define SESSION_LIFE_MS ((uint64_t)30 * 86400 * 1000)
 #define CERTIFICATE_LIFE_MS ((uint64_t)180 * 86400 * 1000)
 #define CHANNEL_NAME "general"
 
 struct client;
+
+struct hosted {
+    slice name;
+    uint8_t id[ID_BYTES];
+    char id_text[ID_TEXT_BYTES];
+    char name_room[NODE_NAME_BYTES_MAX];
+};
 
 /* What is logged at most once a minute. */
 enum log_kind { LOG_STORE, LOG_REPLICA, LOG_HELLO };
@@ -46,8 +53,10 @@ struct tracker {
     uint64_t clock_ns; /* ... uv_hrtime then */
 
     uint8_t seed[KEY_BYTES]; /* secret */
-    uint8_t device[ID_BYTES], channel[ID_BYTES];
-    char device_text[ID_TEXT_BYTES], channel_text[ID_TEXT_BYTES];
+    uint8_t device[ID_BYTES];
+    char device_text[ID_TEXT_BYTES];
+    struct hosted channels[HOSTED_MAX]; /* the first is CHANNEL_NAME */
+    size_t channel_count;
 
     struct store *store;
     uv_async_t store_wake;
@@ -55,10 +64,11 @@ struct tracker {
     bool handles_open;
     bool stopping;
 
-    struct passwords passwords;
-    struct throttle throttle;
+    struct accounts *accounts;
     struct rates relay_quota; /* by account, in bytes */
     struct handles clients, relays;
+    size_t check_at;   /* whose session is looked at next */
+    unsigned houses;   /* how often house was kept */
     struct map online; /* device -> client number */
 
     struct node *node;
@@ -82,41 +92,10 @@ void tracker_log(struct tracker *tracker, enum wr_log_level level, const char *f
 void tracker_log_some(struct tracker *tracker, enum log_kind kind, const char *form, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Answers a request with an error of the store, in words; logs what a person should know. */
-void tracker_store_failed(struct tracker *tracker, struct wr_request *request, int err);
-
-/* --- pages.c, accounts.c: routes --- */
+/* --- pages.c --- */
 
 int pages_open(struct tracker *tracker) BASE_CHECKED;
-int accounts_open(struct tracker *tracker) BASE_CHECKED;
 /* The page with a status, or its one-line stand-in. */
 void pages_respond(struct tracker *tracker, struct wr_request *request, int status);
-
-/* --- session.c --- */
-
-enum { SESSION_TOKEN_BYTES = 32 };
-
-struct session {
-    int64_t account;
-    slice name; /* borrows */
-    uint8_t hash[HASH_BYTES];
-    uint64_t expires_ms;
-};
-
-/* result: OK; ERR_NOT_FOUND (no session, session is NULL); or an error of the store. The request is still to
- * be answered. */
-typedef void session_found(struct tracker *tracker, struct wr_request *request, int result,
-                           const struct session *session);
-/* Looks up the session that the request's cookie names; calls found once, now or later. */
-void session_check(struct tracker *tracker, struct wr_request *request, session_found *found);
-/* Makes a session for the account and adds its cookies to the answer; found gets it once it is durable. */
-void session_create(struct tracker *tracker, struct wr_request *request, int64_t account, slice name,
-                    session_found *found);
-/* Makes a session that is past half of its life last its full life again, cookies included. */
-void session_renew(struct tracker *tracker, struct wr_request *request, const struct session *session);
-/* Adds cookies that remove the session's. */
-void session_forget(struct wr_request *request);
-/* The hash of the token in the request's cookie; false when there is none in the right form. */
-bool session_hash(struct wr_request *request, uint8_t out_hash[HASH_BYTES]);
 
 #endif

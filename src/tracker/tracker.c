@@ -11,7 +11,8 @@
 #include "tracker/socket.h"
 #include "tracker/state.h"
 
-#define HOUSEKEEPING_MS 60000
+#define HOUSEKEEPING_MS 5000
+#define HOUSES_PER_PURGE 12
 #define LOG_PAUSE_MS 60000
 #define QUOTA_ACCOUNTS 4096
 /* An account may relay this many seconds' worth at once. */
@@ -70,27 +71,6 @@ void tracker_log_some(struct tracker *tracker, enum log_kind kind, const char *f
     va_end(arguments);
 }
 
-void tracker_store_failed(struct tracker *tracker, struct wr_request *request, int err)
-{
-    int status = 500;
-    const char *message = "The server's database reports an error.";
-    switch (err) {
-    case ERR_DISK_FULL: status = 507, message = "The server's disk is full: nothing was saved."; break;
-    case ERR_DENIED: message = "The server may not write its database: nothing was saved."; break;
-    case ERR_CORRUPT: message = "The server's database is damaged."; break;
-    case ERR_BUSY:
-    case ERR_FULL:
-        status = 503, message = "The server is busy: try again in a few seconds.";
-        wr_response_header(request, "Retry-After", "3");
-        break;
-    case ERR_CLOSED: status = 503, message = "The server is shutting down."; break;
-    case ERR_MEMORY: status = 503, message = "The server is out of memory."; break;
-    default: break;
-    }
-    if (err != ERR_CLOSED) tracker_log_some(tracker, LOG_STORE, "a request failed: %s", err_text(err));
-    wr_respond_error(request, status, message);
-}
-
 /* --- opening --- */
 
 static void wake(void *context)
@@ -109,8 +89,9 @@ static void store_woke(uv_async_t *async)
 static void keep_house(uv_timer_t *timer)
 {
     struct tracker *tracker = timer->data;
+    sockets_check_sessions(tracker);
+    if (tracker->houses++ % HOUSES_PER_PURGE) return;
     struct store_row row = {.time_ms = tracker_now_ms(tracker)};
-    sockets_expire(tracker, row.time_ms);
     if (store_submit(tracker->store, STORE_SESSION_PURGE, &row, NULL, NULL))
         tracker_log_some(tracker, LOG_STORE, "old sessions were not removed: the store is busy");
 }
@@ -135,7 +116,6 @@ static int open_loop(struct tracker *tracker)
     tracker->quota_timer.data = tracker;
     tracker->housekeeping_timer.data = tracker;
     tracker->handles_open = true;
-    passwords_init(&tracker->passwords, tracker->loop);
     return OK;
 }
 
@@ -148,8 +128,25 @@ static int open_tables(struct tracker *tracker)
     handles_init(&tracker->clients, &allocator_libc);
     handles_init(&tracker->relays, &allocator_libc);
     map_init(&tracker->online, &allocator_libc, HANDLES_MAX, secret);
-    int err = throttle_init(&tracker->throttle, &allocator_libc, secret);
-    return err ? err : rates_init(&tracker->relay_quota, &allocator_libc, QUOTA_ACCOUNTS, quota, secret);
+    return rates_init(&tracker->relay_quota, &allocator_libc, QUOTA_ACCOUNTS, quota, secret);
+}
+
+static int host(void *context, slice name)
+{
+    struct tracker *tracker = context;
+    if (tracker->channel_count == HOSTED_MAX) return ERR_FULL;
+    struct hosted *hosted = &tracker->channels[tracker->channel_count];
+    if (name.len > sizeof hosted->name_room) return ERR_TOO_LARGE;
+    memcpy(hosted->name_room, name.ptr, name.len);
+    hosted->name = slice_of(hosted->name_room, name.len);
+    channel_id(crypto_native(), tracker->device, name, hosted->id);
+    hex_encode(slice_of(hosted->id, ID_BYTES), hosted->id_text);
+    /* The same name twice is one channel. */
+    for (size_t i = 0; i < tracker->channel_count; i++) {
+        if (memcmp(tracker->channels[i].id, hosted->id, ID_BYTES) == 0) return OK;
+    }
+    tracker->channel_count++;
+    return OK;
 }
 
 static int open_identity(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
@@ -163,17 +160,58 @@ static int open_identity(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
         return err;
     }
     crypto->sign_public(crypto->context, tracker->device, tracker->seed);
-    channel_id(crypto, tracker->device, SLICE(CHANNEL_NAME), tracker->channel);
     hex_encode(slice_of(tracker->device, ID_BYTES), tracker->device_text);
-    hex_encode(slice_of(tracker->channel, ID_BYTES), tracker->channel_text);
-    return OK;
+    err = host(tracker, SLICE(CHANNEL_NAME));
+    if (!err) err = store_each_hosted(tracker->store, host, tracker);
+    if (err)
+        snprintf(why, TRACKER_WHY_BYTES, "The channels in %s cannot be read: %s.", tracker->config.database,
+                 err_text(err));
+    return err;
+}
+
+/* --- what the accounts ask of the tracker --- */
+
+static uint64_t accounts_now(void *context)
+{
+    return tracker_now_ms(context);
+}
+
+static void accounts_page(void *context, struct wr_request *request, int status)
+{
+    pages_respond(context, request, status);
+}
+
+static void accounts_logged_out(void *context, const uint8_t session[SESSION_HASH_BYTES])
+{
+    sockets_log_out(context, session);
+}
+
+static void accounts_trouble(void *context, int err)
+{
+    tracker_log_some(context, LOG_STORE, "a request failed: %s", err_text(err));
+}
+
+static int open_accounts(struct tracker *tracker)
+{
+    const struct accounts_config config = {.app = tracker->app,
+                                           .store = tracker->store,
+                                           .loop = tracker->loop,
+                                           .registers = true,
+                                           .after_login = "/",
+                                           .after_logout = "/login",
+                                           .now_ms = accounts_now,
+                                           .page = accounts_page,
+                                           .logged_out = accounts_logged_out,
+                                           .trouble = accounts_trouble,
+                                           .context = tracker};
+    return accounts_open(&config, &tracker->accounts);
 }
 
 static int open_routes(struct tracker *tracker)
 {
     if (wr_security_headers(tracker->app, tracker->config.page_policy)) return ERR_MEMORY;
     int err = pages_open(tracker);
-    if (!err) err = accounts_open(tracker);
+    if (!err) err = open_accounts(tracker);
     if (!err) err = sockets_open(tracker);
     return err;
 }
@@ -256,9 +294,9 @@ void tracker_close(struct tracker *tracker)
 {
     if (!tracker) return;
     tracker->stopping = true;
-    if (tracker->handles_open) {
-        passwords_stop(&tracker->passwords);
-        while (passwords_running(&tracker->passwords))
+    if (tracker->accounts) {
+        accounts_stop(tracker->accounts);
+        while (accounts_running(tracker->accounts))
             uv_run(tracker->loop, UV_RUN_ONCE);
     }
     store_close(tracker->store);
@@ -271,7 +309,7 @@ void tracker_close(struct tracker *tracker)
     }
     wr_app_free(tracker->app);
     if (tracker->relay_quota.slots) rates_deinit(&tracker->relay_quota);
-    throttle_deinit(&tracker->throttle);
+    accounts_free(tracker->accounts);
     if (tracker->online.allocator) map_deinit(&tracker->online);
     if (tracker->clients.allocator) handles_deinit(&tracker->clients);
     if (tracker->relays.allocator) handles_deinit(&tracker->relays);
