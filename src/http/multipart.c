@@ -179,7 +179,7 @@ static int head_parse(struct multipart *m, struct multipart_event *out)
 static bool head_is_complete(const struct multipart *m)
 {
     const struct buffer *h = &m->head;
-    if (h->len == 2) return h->ptr[0] == '\r';
+    if (h->len == 2) return memcmp(h->ptr, "\r\n", 2) == 0;
     return h->len >= 4 && memcmp(h->ptr + h->len - 4, "\r\n\r\n", 4) == 0;
 }
 

@@ -5,7 +5,7 @@
 
 #include "http/ip.h"
 #include "http/static_path.h"
-#include "http/url.h"
+#include "http/url_resolve.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -75,6 +75,24 @@ static void check_encoding(slice text)
     free(out);
 }
 
+/* A reference; what it leads to, being absolute, leads to itself. */
+static void check_reference(slice text)
+{
+    struct url base, url;
+    struct buffer out, again;
+    expect(url_parse(SLICE("https://a:1/b/c?d"), &base) == OK);
+    buffer_init(&out, &allocator_libc, 1 << 20);
+    buffer_init(&again, &allocator_libc, 1 << 20);
+    expect(url_resolve(&out, &base, text) == OK);
+    if (url_parse(buffer_slice(&out), &url) == OK) {
+        check_url(&url);
+        expect(url_resolve(&again, &base, buffer_slice(&out)) == OK);
+        expect(slice_equal(buffer_slice(&again), buffer_slice(&out)));
+    }
+    buffer_reset(&out);
+    buffer_reset(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     slice text = slice_of(data, size), rest = text, name, value;
@@ -82,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ip_network network;
     uint8_t address[IP_BYTES];
     if (url_parse(text, &url) == OK) check_url(&url);
+    check_reference(text);
     check_path(text);
     check_encoding(text);
     while (url_pair_next(&rest, &name, &value))

@@ -164,6 +164,8 @@ static const struct {
     {B D "a\r\n\r\n--B--b\r\n" D "b\r\n\r\ny" E, "[a:!MALFORMED"},
     /* heads */
     {B "\r\nx" E, "!MALFORMED"},
+    {B "\rx", "~"},
+    {B "\rx\r\n\r\nx" E, "!MALFORMED"},
     {B "Content-Type: a/b\r\n\r\nx" E, "!MALFORMED"},
     {B "Content-Disposition: form-data\r\n\r\nx" E, "!MALFORMED"},
     {B "Content-Disposition: form-data; filename=a\r\n\r\nx" E, "!MALFORMED"},
