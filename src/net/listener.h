@@ -1,6 +1,12 @@
-/* listener.h - accepts TCP connections. */
+/* listener.h - accepts TCP connections.
+ *
+ * When the system has no descriptor or memory for another connection, it stops accepting, says so once, and
+ * tries again every LISTENER_RETRY_MS: connections wait in the kernel's queue meanwhile, and nothing spins.
+ */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
+
+#include <netinet/in.h>
 
 #include "base/err.h"
 #include "net/loop.h"
@@ -8,17 +14,29 @@
 struct listener;
 struct tls_server;
 
-/* A connection is ready: call stream_accept for it, or return false to leave it (and all that follow) in the
- * kernel's queue until listener_resume. */
+enum {
+    LISTENER_RETRY_MS = 200,
+    LISTENER_TURN_MAX = 128, /* accepted in a turn of the loop; then what came before has its turn */
+};
+
+/* A connection is ready: call stream_accept for it, or return false to leave it (and all that follow) until
+ * listener_resume. */
 typedef bool (*listener_ready)(struct listener *listener);
 
 struct listener {
-    uv_tcp_t tcp;
+    uv_poll_t poll;
+    uv_timer_t retry;
     listener_ready ready;
     void *owner;
     struct tls_server *secure; /* what is accepted speaks TLS; NULL: not. Borrowed until `closed` */
+    int fd;
+    int accepted;             /* the connection that is ready, or -1 */
+    struct sockaddr_in6 peer; /* its address; of IPv4 it is a sockaddr_in */
     uint16_t port;
-    bool held; /* a connection waits that `ready` did not want */
+    bool held;     /* `ready` did not want it */
+    bool troubled; /* `trouble` was told */
+    int handles;   /* that are not closed */
+    /* Connections cannot be accepted for now (an error of libuv's), or can be again (0). */
     void (*trouble)(struct listener *listener, int uv_error);
     void (*closed)(struct listener *listener);
 };
@@ -35,11 +53,15 @@ struct listener_options {
     bool joins;  /* not the first of them: the address may be in use */
 };
 
-/* Fill in ready, owner, secure, trouble, closed before. 0 or a libuv error; when it fails after the handle
- * was made, `closed` still comes: *out_made says so. */
-int listener_open(struct listener *listener, struct net_loop *loop, const struct listener_options *options,
-                  bool *out_made) BASE_CHECKED;
+/* Fill in ready, owner, secure, trouble, closed before. 0 or a libuv error: then nothing was begun, and
+ * `closed` does not come. "::" also takes IPv4. */
+int listener_open(struct listener *listener, struct net_loop *loop,
+                  const struct listener_options *options) BASE_CHECKED;
 void listener_resume(struct listener *listener);
+/* What is ready is dropped. */
 void listener_close(struct listener *listener);
+
+/* For stream_accept: the descriptor of the connection that is ready is the caller's. */
+int listener_take(struct listener *listener);
 
 #endif

@@ -133,7 +133,9 @@ int stream_accept(struct stream *s, struct net_loop *loop, struct listener *list
                   const struct stream_events *events)
 {
     init(s, loop, events);
-    int rc = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&s->tcp);
+    int fd = listener_take(listener);
+    int rc = uv_tcp_open(&s->tcp, fd);
+    if (rc < 0) close(fd);
     if (rc == 0 && listener->secure) {
         if (stream_scratch(loop) == OK) s->tls = tls_new_server(listener->secure, &loop->chunks);
         if (!s->tls) rc = UV_ENOMEM;

@@ -97,7 +97,11 @@ static bool on_ready(struct listener *listener)
 static void on_trouble(struct listener *listener, int uv_error)
 {
     struct wr_worker *worker = listener->owner;
-    app_log(worker->app, WR_LOG_WARNING, "a connection could not be accepted: %s", uv_strerror(uv_error));
+    if (uv_error)
+        app_log(worker->app, WR_LOG_WARNING, "port %u accepts no connections for now: %s", listener->port,
+                uv_strerror(uv_error));
+    else
+        app_log(worker->app, WR_LOG_INFO, "port %u accepts connections again", listener->port);
 }
 
 static void on_closed(struct listener *listener)
@@ -161,16 +165,15 @@ static int open_one(struct wr_worker *worker, const char *ip, uint16_t *port, st
                                        .defer_s = app->config.defer_accept ? DEFER_S : 0,
                                        .shared = app->worker_count > 1,
                                        .joins = worker->index > 0};
-    bool made;
-    int rc = listener_open(&l->listener, &worker->loop, &options, &made);
-    if (rc < 0 && !made) {
+    int rc = listener_open(&l->listener, &worker->loop, &options);
+    if (rc < 0) {
         tls_server_release(secure);
         free(l);
-    } else {
-        list_append(&worker->listeners, &l->node);
+        return rc;
     }
-    if (rc == 0) *port = l->listener.port;
-    return rc;
+    list_append(&worker->listeners, &l->node);
+    *port = l->listener.port;
+    return 0;
 }
 
 int wr_listen(struct wr_app *app, const char *ip, uint16_t port, const struct wr_tls *tls)

@@ -227,8 +227,7 @@ void world_open(struct world *w, struct tls_server *secure)
     w->listener = (struct listener){
         .ready = on_ready, .owner = w, .secure = secure, .trouble = on_trouble, .closed = on_listener_closed};
     struct listener_options options = {.ip = "127.0.0.1", .backlog = 64};
-    bool made;
-    assert_int_equal(listener_open(&w->listener, &w->loop, &options, &made), 0);
+    assert_int_equal(listener_open(&w->listener, &w->loop, &options), 0);
 }
 
 static void end_close(struct world *w, struct end *e)

@@ -238,9 +238,12 @@ static void listening_fails_with_a_sentence(void **state)
     assert_has(wr_app_error(app), "another program uses this port");
     assert_int_equal(wr_listen(app, "192.0.2.1", 0, NULL), WR_SYSTEM);
     assert_has(wr_app_error(app), "this machine does not have this address");
-    int tls = 0;
-    assert_int_equal(wr_listen(app, "127.0.0.1", 0, (const struct wr_tls *)(void *)&tls), WR_INVALID);
-    assert_has(wr_app_error(app), "TLS");
+    struct wr_tls *tls = wr_tls_new(NULL);
+    assert_int_equal(wr_listen(app, "127.0.0.1", 0, tls), WR_INVALID);
+    assert_has(wr_app_error(app), "TLS: there is no certificate");
+    assert_int_equal(wr_tls_certificate(tls, "/nowhere/chain.pem", "/nowhere/key.pem"), WR_SYSTEM);
+    assert_has(wr_tls_error(tls), "/nowhere/chain.pem: No such file");
+    wr_tls_free(tls);
     assert_int_equal(wr_port(app), 0);
     assert_int_equal(wr_listen(app, "::1", 0, NULL), WR_OK);
     assert_int_not_equal(wr_port(app), 0);
