@@ -94,6 +94,7 @@ struct wr_request {
     bool bad_fields;       /* wr_response_header was given what it may not be */
     bool head_only;        /* HEAD */
     bool not_a_handshake;  /* a plain GET of a WebSocket's route: wr_socket_accept refuses it */
+    bool secure;           /* came by TLS */
     bool dispatched;       /* a handler has it, or had */
     char address_text[46]; /* written when it is asked for */
     uint8_t address[16];

@@ -60,7 +60,9 @@ static uint64_t phase_ms(const struct connection *conn)
 {
     const struct wr_config *config = &conn->worker->app->config;
     switch ((enum connection_state)conn->state) {
-    case CONNECTION_HEAD: return conn->request ? config->header_timeout_ms : config->idle_timeout_ms;
+    case CONNECTION_HEAD: /* a TLS handshake is no idleness */
+        return conn->request || stream_opening(&conn->stream) ? config->header_timeout_ms
+                                                              : config->idle_timeout_ms;
     case CONNECTION_BODY: return config->body_timeout_ms;
     case CONNECTION_ANSWER: return config->answer_timeout_ms;
     case CONNECTION_LINGER: return CONNECTION_LINGER_MS;

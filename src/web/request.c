@@ -38,6 +38,7 @@ struct wr_request *request_new(struct wr_worker *worker, struct connection *conn
     r->conn = conn;
     memcpy(r->address, conn->address, sizeof r->address);
     r->port = conn->port;
+    r->secure = conn->stream.tls != NULL;
     http_parser_init(&r->parser, &worker->app->limits);
     buffer_init(&r->body, &allocator_libc, 0);
     list_append(&worker->requests, &r->node);
@@ -317,8 +318,7 @@ struct wr_app *wr_request_app(const struct wr_request *r)
 
 const char *wr_request_scheme(struct wr_request *r)
 {
-    (void)r;
-    return "http";
+    return r->secure ? "https" : "http";
 }
 
 const char *wr_request_host(struct wr_request *r)
