@@ -11,6 +11,7 @@
 
 #include "http/status.h"
 #include "web/connection.h"
+#include "web/files.h"
 
 enum { DESCRIPTORS_KEPT = 64 };
 
@@ -171,6 +172,7 @@ void wr_app_free(struct wr_app *app)
     free(app->hooks);
     router_deinit(&app->router, target_free);
     free(app->assets.by_path);
+    files_free_mounts(app);
     for (size_t i = 0; i < app->header_count; i++) {
         free(app->header_names[i]);
         free(app->header_lines[i]);

@@ -14,6 +14,7 @@
 #include "web/worker.h"
 
 struct connection;
+struct file_mount;
 
 enum {
     APP_HEADERS_MAX = 32,
@@ -47,6 +48,8 @@ struct wr_app {
     unsigned worker_count;
     struct router router;
     struct asset_table assets;
+    struct file_mount *mounts; /* the folders that are served */
+    unsigned mount_count;
     char *header_names[APP_HEADERS_MAX]; /* fields for all answers */
     char *header_lines[APP_HEADERS_MAX]; /* each with its CR LF */
     size_t header_count;

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "web/connection.h"
+#include "web/files.h"
 #include "web/deflate.h"
 #include "web/listen.h"
 
@@ -203,6 +204,7 @@ void worker_free(struct wr_worker *worker)
     while (!list_empty(&worker->requests))
         request_release(LIST_ENTRY(worker->requests.next, struct wr_request, node));
     request_free_pool(worker);
+    files_free_caches(worker);
     deflater_free(worker->deflater);
     topics_deinit(&worker->topics);
     uv_mutex_destroy(&worker->posts_lock);
