@@ -184,7 +184,8 @@ size_t filename_safe(slice filename, char out[FILENAME_BYTES_MAX + 1])
     struct writer w = writer_of(out, FILENAME_BYTES_MAX);
     if (is_device(name)) writer_byte(&w, '_');
     while (stem.len > 0) {
-        slice character = take_character(&stem, SLICE("<>:\"|?*/\\"));
+        slice character = take_character(&stem, SLICE("<>:\"|?*/\\`$"));
+        if (w.len == 0 && slice_equal(character, SLICE("-"))) character = SLICE("_");
         if (w.len + character.len + extension.len > w.cap) break;
         writer_put(&w, character);
     }

@@ -26,13 +26,13 @@ int disposition_parse(uint8_t *value, size_t len, struct disposition *out) BASE_
  * is not UTF-8 or a control character becomes '_', a path is cut to its last part. Check out->failed. */
 void disposition_write(struct buffer *out, bool attachment, slice filename);
 
-enum { FILENAME_BYTES_MAX = 255 };
+enum { FILENAME_BYTES_MAX = 200 }; /* leaves room below the 255 of file systems for a prefix or suffix */
 
 /* A name under which a file of the sender's choice can be stored in a folder: the last part of the path
- * (after '/' or '\'), no control characters, none of <>:"|?*, no dots or spaces at its ends, not a device of
- * Windows (CON, NUL...), at most FILENAME_BYTES_MAX bytes with its extension kept, valid UTF-8; "file" when
- * nothing is left. Never empty, "." or "..", never hidden. Returns its length; a NUL follows. Two names may
- * become one: do not overwrite. */
+ * (after '/' or '\'); '_' for control characters, what deceives the eye, and <>:"|?*`$; no dots or spaces at
+ * its ends, no hyphen at its beginning, not a device of Windows (CON, NUL...); at most FILENAME_BYTES_MAX
+ * bytes with its extension kept; valid UTF-8; "file" when nothing is left. Never empty, "." or "..", never
+ * hidden. Returns its length; a NUL follows. Two names may become one: do not overwrite. */
 size_t filename_safe(slice filename, char out[FILENAME_BYTES_MAX + 1]);
 
 #endif

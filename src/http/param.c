@@ -29,8 +29,8 @@ static size_t quoted_length(slice s)
 {
     for (size_t i = 0; i < s.len; i++) {
         if (s.ptr[i] == '"') return i;
-        if (s.ptr[i] == '\\' && ++i == s.len) break;
-        if (!field_value_char(s.ptr[i])) break;
+        if (s.ptr[i] == '\\') i++;
+        if (i == s.len || !field_value_char(s.ptr[i])) break;
     }
     return s.len;
 }

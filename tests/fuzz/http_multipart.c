@@ -21,7 +21,7 @@ static void check_name(slice filename)
     size_t len = filename_safe(filename, name);
     slice safe = slice_of(name, len);
     expect(len > 0 && len <= FILENAME_BYTES_MAX && strlen(name) == len && utf8_valid(safe));
-    expect(name[0] != '.' && name[len - 1] != '.' && name[len - 1] != ' ');
+    expect(name[0] != '.' && name[0] != '-' && name[len - 1] != '.' && name[len - 1] != ' ');
     for (size_t i = 0; i < len; i++)
         expect((uint8_t)name[i] >= ' ' && !strchr("/\\<>:\"|?*\x7f", name[i]));
     /* A name that is safe stays as it is. */

@@ -406,6 +406,10 @@ static void a_name_becomes_safe(void **state)
         {"console", "console"},
         {"a\u202Egpj.exe", "a_gpj.exe"},
         {"\u200B", "_"},
+        {"-rf", "_rf"},
+        {"--help.txt", "_-help.txt"},
+        {"$(id)`x`.sh", "_(id)_x_.sh"},
+        {"photo (1)'s.jpg", "photo (1)'s.jpg"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (strcmp(safe(rows[i][0]), rows[i][1]) != 0) fail_msg("%s: %s", rows[i][0], safe(rows[i][0]));
@@ -425,8 +429,8 @@ static void a_long_name_keeps_its_extension_and_its_characters_whole(void **stat
     assert_string_equal(name + len - 3, ".gz");
     assert_true(utf8_valid(slice_text(name)));
     memset(text, 'x', sizeof text - 1);
-    text[254] = ' ';
-    assert_int_equal(strlen(safe(text)), 254);
+    text[FILENAME_BYTES_MAX - 1] = ' ';
+    assert_int_equal(strlen(safe(text)), FILENAME_BYTES_MAX - 1);
 }
 
 int main(void)
