@@ -1,10 +1,9 @@
 /* asset.c - files that are compiled in. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/accept.h"
-#include "http/condition.h"
-#include "web/app.h"
+#include "web/wanted.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -68,68 +67,57 @@ const struct wr_asset *wr_asset_find(const struct wr_app *app, const char *path)
     return app_asset_find(app, slice_text(path));
 }
 
-struct coding {
-    const char *name; /* NULL: identity */
-    const char *etag_suffix;
-    slice bytes;
-};
-
-/* The coding of the greatest weight; of equal ones the smallest. */
-static struct coding choose(struct wr_request *r, const struct wr_asset *asset)
+/* The form of the greatest weight, as bytes. */
+static slice choose(const struct wr_asset *asset, slice accept_encoding, enum coding *out)
 {
-    const struct coding codings[] = {
-        {"br", "-br", slice_of(asset->br, asset->br_len)},
-        {"gzip", "-gz", slice_of(asset->gzip, asset->gzip_len)},
-        {NULL, "", slice_of(asset->identity, asset->identity_len)},
+    const slice forms[CODINGS] = {
+        [CODING_IDENTITY] = slice_of(asset->identity, asset->identity_len),
+        [CODING_BR] = slice_of(asset->br, asset->br_len),
+        [CODING_GZIP] = slice_of(asset->gzip, asset->gzip_len),
     };
-    struct coding best = codings[2];
-    const char *header = wr_request_header(r, "Accept-Encoding");
-    if (!header) return best;
-    slice accept = slice_text(header);
-    int best_weight = accept_encoding_weight(accept, SLICE("identity"));
-    for (int i = 1; i >= 0; i--) {
-        if (!codings[i].bytes.ptr) continue;
-        int weight = accept_encoding_weight(accept, slice_text(codings[i].name));
-        bool better =
-            weight > best_weight || (weight == best_weight && codings[i].bytes.len < best.bytes.len);
-        if (weight == 0 || !better) continue;
-        best = codings[i];
-        best_weight = weight;
-    }
-    return best;
+    uint64_t sizes[CODINGS];
+    for (size_t i = 0; i < CODINGS; i++)
+        sizes[i] = forms[i].ptr || i == CODING_IDENTITY ? forms[i].len : CODING_ABSENT;
+    *out = coding_choose(accept_encoding, sizes);
+    return forms[*out];
 }
 
-static const char *etag_of(struct wr_request *r, const struct wr_asset *asset, const struct coding *coding)
+/* NULL without memory. */
+static const char *etag_of(struct wr_request *r, const struct wr_asset *asset, enum coding coding)
 {
-    size_t len = strlen(asset->etag), suffix_len = strlen(coding->etag_suffix);
-    char *etag = arena_take(&r->arena, len + suffix_len + 3);
-    if (!etag) return NULL;
-    etag[0] = '"';
-    memcpy(etag + 1, asset->etag, len);
-    memcpy(etag + 1 + len, coding->etag_suffix, suffix_len);
-    memcpy(etag + 1 + len + suffix_len, "\"", 2);
+    static const char *const suffixes[CODINGS] = {"", "-br", "-gz"};
+    size_t size = strlen(asset->etag) + 6;
+    char *etag = arena_take(&r->arena, size);
+    if (etag) snprintf(etag, size, "\"%s%s\"", asset->etag, suffixes[coding]);
     return etag;
 }
 
 void asset_respond(struct wr_request *r, int status, const struct wr_asset *asset)
 {
-    struct coding coding = choose(r, asset);
+    static const char *const names[CODINGS] = {NULL, "br", "gzip"};
+    struct wanted wanted;
+    enum coding coding;
+    wanted_read(r, &wanted);
+    slice bytes = choose(asset, wanted.accept_encoding, &coding), type = slice_text(asset->mime);
     wr_response_header(r, "Vary", "Accept-Encoding");
-    if (coding.name) wr_response_header(r, "Content-Encoding", coding.name);
-    if (status != 200) {
-        wr_response_header(r, "Cache-Control", "no-store");
-        respond_raw(r, status, slice_text(asset->mime), coding.bytes, true);
+    const char *etag = status == 200 ? etag_of(r, asset, coding) : NULL;
+    switch (etag ? wanted_evaluate(r, &wanted, slice_text(etag), -1) : HTTP_PROCEED) {
+    case HTTP_PROCEED: break;
+    case HTTP_NOT_MODIFIED:
+        status = 304;
+        bytes = type = SLICE_EMPTY;
+        break;
+    case HTTP_PRECONDITION_FAILED:
+        wr_respond_error(r, 412, "the file is another one than the request goes for");
         return;
     }
-    const char *etag = etag_of(r, asset, &coding);
+    if (coding != CODING_IDENTITY && status != 304) wr_response_header(r, "Content-Encoding", names[coding]);
     if (etag) wr_response_header(r, "ETag", etag);
     wr_response_header(r, "Cache-Control",
-                       asset->immutable ? "public, max-age=31536000, immutable" : "no-cache");
-    const char *condition = wr_request_header(r, "If-None-Match");
-    if (condition && etag && etag_list_has(slice_text(condition), slice_text(etag), ETAG_WEAK))
-        respond_raw(r, 304, SLICE_EMPTY, SLICE_EMPTY, true);
-    else
-        respond_raw(r, 200, slice_text(asset->mime), coding.bytes, true);
+                       !etag              ? "no-store"
+                       : asset->immutable ? "public, max-age=31536000, immutable"
+                                          : "no-cache");
+    respond_raw(r, status, type, bytes, true);
 }
 
 void wr_respond_asset(struct wr_request *r, int status, const struct wr_asset *asset)
