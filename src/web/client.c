@@ -279,6 +279,7 @@ struct wr_client *wr_client_new(struct wr_worker *worker, const struct wr_client
     if (client->config.tls) client->tls = tls_client_of(client->config.tls);
     list_init(&client->hosts);
     list_init(&client->calls);
+    list_init(&client->openings);
     return client;
 }
 
@@ -289,6 +290,7 @@ void wr_client_free(struct wr_client *client)
     client->connections++; /* so that it stays while it is being taken apart */
     while (!list_empty(&client->calls))
         call_end(LIST_ENTRY(client->calls.next, struct wr_call, node), WR_CLOSED, "the client was freed");
+    client_cut_openings(client);
     /* Without calls all connections are idle; a host goes with its last one. */
     while (!list_empty(&client->hosts)) {
         struct client_host *host = LIST_ENTRY(client->hosts.next, struct client_host, node);

@@ -23,6 +23,7 @@ struct wr_client {
     struct wr_client_config config;
     struct tls_client *tls; /* made when it is needed */
     struct list hosts, calls;
+    struct list openings; /* of client_socket.c */
     unsigned waiting;     /* calls without a connection */
     unsigned connections; /* whose handles are not closed yet */
     bool freed;           /* gone when the last connection is */
@@ -111,6 +112,14 @@ void call_connection_lost(struct wr_call *call, int result, const char *why, boo
 void call_end_soon(struct wr_call *call, int result, const char *why);
 /* Ends it now. */
 void call_end(struct wr_call *call, int result, const char *why);
+
+/* Appends header lines. WR_INVALID for what is none, or is the library's own; WR_FULL. */
+int client_put_fields(struct buffer *out, const char *const *headers, bool *named_agent);
+
+/* --- client_socket.c --- */
+
+/* Ends what is being opened. */
+void client_cut_openings(struct wr_client *client);
 
 /* Owned by the client; NULL without memory. */
 struct tls_client *client_tls(struct wr_client *client);

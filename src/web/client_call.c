@@ -144,7 +144,7 @@ void call_send(struct wr_call *call)
 }
 
 /* Adds the caller's fields. WR_INVALID for what is not one, or is the library's own. */
-static int take_fields(struct wr_call *call, const char *const *headers)
+int client_put_fields(struct buffer *out, const char *const *headers, bool *named_agent)
 {
     static const char *const own[] = {"Host",   "Content-Length", "Connection", "Transfer-Encoding",
                                       "Expect", "Upgrade"};
@@ -154,13 +154,13 @@ static int take_fields(struct wr_call *call, const char *const *headers)
         for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
             if (slice_equal_nocase(name, slice_text(own[i]))) return WR_INVALID;
         }
-        call->named_agent |= slice_equal_nocase(name, SLICE("User-Agent"));
-        buffer_put(&call->fields, name);
-        buffer_text(&call->fields, ": ");
-        buffer_put(&call->fields, value);
-        buffer_text(&call->fields, "\r\n");
+        *named_agent |= slice_equal_nocase(name, SLICE("User-Agent"));
+        buffer_put(out, name);
+        buffer_text(out, ": ");
+        buffer_put(out, value);
+        buffer_text(out, "\r\n");
     }
-    return call->fields.failed ? WR_FULL : WR_OK;
+    return out->failed ? WR_FULL : WR_OK;
 }
 
 static int take_url(struct wr_call *call, const char *text)
@@ -188,7 +188,7 @@ static int fill(struct wr_call *call, const struct wr_client_request *request)
     if (!request->url || !request->done || !token_valid(slice_text(method)) || strcmp(method, "CONNECT") == 0)
         return WR_INVALID;
     int rc = take_url(call, request->url);
-    if (rc == WR_OK) rc = take_fields(call, request->headers);
+    if (rc == WR_OK) rc = client_put_fields(&call->fields, request->headers, &call->named_agent);
     if (rc != WR_OK) return rc;
     call->method = strdup(method);
     buffer_put(&call->sent, slice_of(request->body.ptr, request->body.len));

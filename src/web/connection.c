@@ -157,7 +157,7 @@ void connection_cut(struct connection *conn)
     set_state(conn, CONNECTION_CLOSED);
     wheel_remove(&conn->worker->loop.wheel, &conn->timer);
     drop_request(conn);
-    if (conn->socket) socket_lost(conn->socket);
+    if (conn->socket) socket_lost(conn->socket, NULL);
     conn->socket = NULL;
     stream_close(&conn->stream);
 }
@@ -424,8 +424,11 @@ static void on_ended(struct stream *stream)
 
 static void on_failed(struct stream *stream, int uv_error)
 {
-    (void)uv_error;
-    connection_cut(connection_of(stream));
+    struct connection *conn = connection_of(stream);
+    struct wr_socket *socket = conn->socket;
+    conn->socket = NULL;
+    if (socket) socket_lost(socket, stream_failure(stream, uv_error));
+    connection_cut(conn);
 }
 
 static void on_flushed(struct stream *stream)
@@ -474,32 +477,49 @@ static void on_closed(struct stream *stream)
 {
     struct connection *conn = connection_of(stream);
     struct wr_worker *worker = conn->worker;
+    bool outgoing = conn->outgoing;
     if (conn->counted) listen_uncount_address(worker->app, conn->address);
     buffer_reset(&conn->in);
     list_remove(&conn->node);
     free(conn);
     worker->connection_count--;
-    listen_uncount(worker);
+    if (!outgoing) listen_uncount(worker);
     worker_connection_closed(worker);
 }
 
-static const struct stream_events events = {.received = on_received,
+static void on_opened(struct stream *stream)
+{
+    struct connection *conn = connection_of(stream);
+    if (!conn->outgoing) return;
+    (void)!address_read(conn);
+    connection_arm(conn); /* the deadline is another one now */
+}
+
+static const struct stream_events events = {.opened = on_opened,
+                                            .received = on_received,
                                             .ended = on_ended,
                                             .failed = on_failed,
                                             .woken = on_woken,
                                             .flushed = on_flushed,
                                             .closed = on_closed};
 
-bool connection_accept(struct wr_worker *worker, struct listener *listener)
+static struct connection *connection_new(struct wr_worker *worker)
 {
     struct connection *conn = calloc(1, sizeof *conn);
-    if (!conn) return false;
+    if (!conn) return NULL;
     conn->worker = worker;
     conn->since_ms = now_of(conn);
     buffer_init(&conn->in, &allocator_libc, CONNECTION_KEPT_BYTES_MAX);
     wheel_entry_init(&conn->timer);
     list_append(&worker->connections, &conn->node);
     worker->connection_count++;
+    return conn;
+}
+
+bool connection_accept(struct wr_worker *worker, struct listener *listener)
+{
+    struct connection *conn = connection_new(worker);
+    if (!conn) return false;
     if (stream_accept(&conn->stream, &worker->loop, listener, &events) < 0) {
         conn->state = CONNECTION_CLOSED;
         return true;
@@ -522,4 +542,23 @@ void connection_upgrade(struct connection *conn, struct wr_socket *socket)
     set_state(conn, CONNECTION_SOCKET);
     connection_resume(conn);
     connection_arm(conn);
+}
+
+int connection_open(struct wr_worker *worker, const struct stream_target *target, struct wr_socket *socket,
+                    struct connection **out)
+{
+    struct connection *conn = connection_new(worker);
+    if (!conn) return ERR_MEMORY;
+    conn->outgoing = true;
+    int rc = stream_connect(&conn->stream, &worker->loop, target, &events);
+    if (rc < 0) {
+        list_remove(&conn->node);
+        worker->connection_count--;
+        free(conn);
+        return rc;
+    }
+    conn->state = CONNECTION_SOCKET;
+    conn->socket = socket;
+    *out = conn;
+    return OK;
 }

@@ -44,10 +44,15 @@ struct connection {
     bool stalled;       /* bytes wait for the client to take them */
     bool behind;        /* so many that its next request waits */
     bool counted;       /* in app->addresses */
+    bool outgoing;      /* of ours to a server: a WebSocket from the beginning */
 };
 
 /* For the listener: takes the connection that is ready. False without memory: try again later. */
 bool connection_accept(struct wr_worker *worker, struct listener *listener);
+/* Connects to a server for the socket; it is a WebSocket from the beginning. Arm it. 0, ERR_MEMORY,
+ * ERR_INVALID (the host cannot be one). */
+int connection_open(struct wr_worker *worker, const struct stream_target *target, struct wr_socket *socket,
+                    struct connection **out) BASE_CHECKED;
 /* A deadline of it has come. */
 void connection_expired(struct wheel_entry *entry);
 /* The answer of its request is queued: go on, or close after it (which the client has asked for, or not). */
@@ -72,8 +77,8 @@ void connection_arm(struct connection *conn);
 /* Takes bytes; returns how many. */
 size_t socket_input(struct wr_socket *socket, uint8_t *bytes, size_t len);
 bool socket_paused(const struct wr_socket *socket);
-/* The connection has gone: tells the owner and frees. */
-void socket_lost(struct wr_socket *socket);
+/* The connection has gone: tells the owner and frees. why: a sentence, or NULL for the usual one. */
+void socket_lost(struct wr_socket *socket, const char *why);
 void socket_flushed(struct wr_socket *socket);
 /* Sends the ping that is due; returns the next deadline, or 0 when the socket is dead. */
 uint64_t socket_deadline(struct wr_socket *socket, uint64_t now_ms);

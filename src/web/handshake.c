@@ -80,13 +80,6 @@ static unsigned choose_protocol(struct wr_request *r)
     return 0;
 }
 
-/* The one of this worker, made when it is first needed; NULL without memory. */
-static struct deflater *worker_deflater(struct wr_worker *worker)
-{
-    if (!worker->deflater) worker->deflater = deflater_new();
-    return worker->deflater;
-}
-
 /* Whether and how messages are compressed. */
 static bool choose_deflate(struct wr_request *r, struct ws_deflate *out)
 {
@@ -148,7 +141,7 @@ int wr_socket_accept(struct wr_request *r, void *user)
     }
     struct ws_deflate deflate = {0};
     if (choose_deflate(r, &deflate)) put_deflate(r, &deflate);
-    struct wr_socket *s = socket_new(r->conn, r->target, user, deflate.server_bits);
+    struct wr_socket *s = socket_new(r->target, user, false);
     if (s) s->protocol = (uint8_t)choose_protocol(r);
     int rc = s ? send_handshake(r, s->protocol) : WR_MEMORY;
     if (rc < 0) {
@@ -157,6 +150,7 @@ int wr_socket_accept(struct wr_request *r, void *user)
         wr_respond_empty(r, 500);
         return rc == WR_MEMORY ? WR_CLOSED : WR_INVALID;
     }
+    socket_begin(s, r->conn, deflate.server_bits);
     connection_upgrade(r->conn, s);
     request_release(r);
     if (socket_handlers(s)->open) socket_handlers(s)->open(s, s->target->context);

@@ -63,25 +63,36 @@ const char *socket_protocol_name(const struct target *target, unsigned number)
 
 /* --- life --- */
 
-struct wr_socket *socket_new(struct connection *conn, const struct target *target, void *user,
-                             unsigned window_bits)
+struct wr_socket *socket_new(const struct target *target, void *user, bool client)
 {
     struct wr_socket *s = calloc(1, sizeof *s);
     if (!s) return NULL;
-    s->conn = conn;
     s->target = target;
     s->user = user;
-    s->received_ms = socket_now(s);
-    s->timer_ms = s->received_ms + target->socket.ping_interval_ms;
-    s->window_bits = (uint8_t)window_bits;
-    ws_reader_init(&s->reader, &allocator_libc, target->socket.message_bytes_max, true);
-    if (window_bits) ws_reader_allow_compressed(&s->reader);
+    ws_reader_init(&s->reader, &allocator_libc, target->socket.message_bytes_max, !client);
     return s;
+}
+
+void socket_begin(struct wr_socket *s, struct connection *conn, unsigned window_bits)
+{
+    s->conn = conn;
+    s->received_ms = socket_now(s);
+    s->timer_ms = s->received_ms + s->target->socket.ping_interval_ms;
+    s->window_bits = (uint8_t)window_bits;
+    if (window_bits) ws_reader_allow_compressed(&s->reader);
+}
+
+struct deflater *worker_deflater(struct wr_worker *worker)
+{
+    if (!worker->deflater) worker->deflater = deflater_new();
+    return worker->deflater;
 }
 
 void socket_free(struct wr_socket *s)
 {
-    if (s) ws_reader_deinit(&s->reader);
+    if (!s) return;
+    ws_reader_deinit(&s->reader);
+    if (socket_masks(s)) target_free((struct target *)(uintptr_t)s->target);
     free(s);
 }
 
@@ -95,10 +106,14 @@ static void end(struct wr_socket *s, int code, const char *reason)
     socket_free(s);
 }
 
-void socket_lost(struct wr_socket *s)
+void socket_lost(struct wr_socket *s, const char *why)
 {
+    if (s->is_opening) {
+        opening_lost(s, why ? WR_SYSTEM : WR_CLOSED, why ? why : "the connection was closed");
+        return;
+    }
     s->closing = true; /* calls from within the close callback must find a closed socket */
-    end(s, WR_CLOSE_LOST, "the connection was lost");
+    end(s, WR_CLOSE_LOST, why ? why : "the connection was lost");
 }
 
 static void put_close(struct wr_socket *s, unsigned code, slice reason)
@@ -154,6 +169,10 @@ static bool reason_valid(slice reason)
 void wr_socket_close(struct wr_socket *s, int code, const char *reason)
 {
     if (s->closing) return;
+    if (s->is_opening) {
+        connection_cut(s->conn);
+        return;
+    }
     slice text = slice_text(reason);
     if (code < 0 || !ws_close_code_valid((unsigned)code) || !reason_valid(text)) {
         app_log(s->conn->worker->app, WR_LOG_ERROR,
@@ -227,6 +246,7 @@ size_t socket_input(struct wr_socket *s, uint8_t *bytes, size_t len)
     uint8_t *at = bytes;
     size_t left = len;
     s->received_ms = socket_now(s);
+    if (s->is_opening) return opening_input(s, bytes, len);
     while (!s->paused) {
         struct ws_event event;
         int rc = ws_reader_next(&s->reader, &at, &left, &event);
@@ -263,7 +283,7 @@ void wr_socket_resume(struct wr_socket *s)
 
 void socket_flushed(struct wr_socket *s)
 {
-    if (!s->wants_drain || s->closing) return;
+    if (!s->wants_drain || s->closing || s->is_opening) return;
     if (stream_queued(&s->conn->stream) > socket_handlers(s)->queue_bytes_high / 4) return;
     s->wants_drain = false;
     if (socket_handlers(s)->drain) socket_handlers(s)->drain(s, s->target->context);
@@ -279,6 +299,7 @@ static void ping(struct wr_socket *s, uint64_t now_ms)
 
 uint64_t socket_deadline(struct wr_socket *s, uint64_t now_ms)
 {
+    if (s->is_opening) return opening_deadline(s, now_ms);
     uint64_t dead_ms = s->closing  ? s->timer_ms + CLOSE_TIMEOUT_MS
                        : s->paused ? UINT64_MAX
                                    : s->received_ms + socket_handlers(s)->idle_timeout_ms;

@@ -16,12 +16,16 @@ struct wr_socket {
     const struct target *target;
     void *user;
     struct ws_reader reader;
-    struct subscriptions *topics; /* topic.c; NULL: none */
-    uint64_t received_ms;         /* when the other side was last heard of */
-    uint64_t timer_ms;            /* when the next ping is due; when the close frame went, once closing */
-    uint8_t window_bits; /* what the other side can inflate, 9 to 15; 0: no compression was agreed on */
-    uint8_t protocol;    /* the chosen one of target->protocols, from 1; 0: none */
-    bool closing;        /* nothing is sent any more, no message is given out */
+    union {
+        struct subscriptions *topics; /* topic.c; NULL: none */
+        struct opening *opening;      /* client_socket.c, while is_opening */
+    };
+    uint64_t received_ms; /* when the other side was last heard of */
+    uint64_t timer_ms;    /* when the next ping is due; when the close frame went, once closing */
+    uint8_t window_bits;  /* what the other side can inflate, 9 to 15; 0: no compression was agreed on */
+    uint8_t protocol;     /* the chosen one of target->protocols, from 1; 0: none */
+    bool is_opening;      /* of a client: the server has not agreed yet */
+    bool closing;         /* nothing is sent any more, no message is given out */
     bool paused;
     bool wants_drain; /* a send returned queue_bytes_high or more */
 };
@@ -42,15 +46,31 @@ static inline bool socket_masks(const struct wr_socket *s)
     return !s->reader.expects_mask;
 }
 
-/* A socket without a connection, or NULL without memory. window_bits as above. */
-struct wr_socket *socket_new(struct connection *conn, const struct target *target, void *user,
-                             unsigned window_bits);
-/* Before it has a connection. NULL is allowed. */
+/* One without a connection, or NULL without memory. One of a client masks what it sends, and owns its
+ * target, which is on the heap. */
+struct wr_socket *socket_new(const struct target *target, void *user, bool client);
+/* Both sides have agreed: it is open. window_bits: of the other side's inflater, 0 without compression. */
+void socket_begin(struct wr_socket *s, struct connection *conn, unsigned window_bits);
+/* NULL is allowed. */
 void socket_free(struct wr_socket *s);
+
+/* The one of this worker, made when it is first needed; NULL without memory. */
+struct deflater *worker_deflater(struct wr_worker *worker);
 
 /* RFC 6455 4.2.2: what answers Sec-WebSocket-Key. */
 enum { SOCKET_ACCEPT_BYTES = 28 };
 void socket_accept_value(slice key, char out[SOCKET_ACCEPT_BYTES + 1]);
+
+/* --- client_socket.c: a socket that is being opened --- */
+
+/* Takes bytes of the server's answer; returns how many. The socket is perhaps gone afterwards. */
+size_t opening_input(struct wr_socket *s, const uint8_t *bytes, size_t len);
+/* It will not be: tells the owner and frees the socket, which has no connection any more. */
+void opening_lost(struct wr_socket *s, int result, const char *why);
+/* The next deadline of its connection, or 0 when that has come: then the socket is gone. */
+uint64_t opening_deadline(struct wr_socket *s, uint64_t now_ms);
+
+/* --- what a route, or a client, says --- */
 
 /* Fills a target in: copies the handlers, sets the defaults. WR_INVALID, WR_MEMORY. */
 int socket_target_init(struct target *target, const struct wr_socket_handlers *handlers,
