@@ -6,7 +6,9 @@
  * walk stops at the first address that is not trusted, which is the client, or at an element that cannot be
  * read. What a client wrote itself is never reached.
  *
- * Which kind of field is read must be chosen: a proxy passes on the other kind as the client sent it.
+ * Proxies write one kind of field and pass on the other as the client sent it. So which kind is read is best
+ * chosen (FORWARDED_X, FORWARDED_STANDARD). With FORWARDED_EITHER the one that is there counts; where both
+ * are and say different things, one of them is the client's own word, and neither counts.
  *
  * Rules: nothing allocates; slices borrow the fields. */
 #ifndef HTTP_FORWARDED_H
@@ -16,13 +18,13 @@
 
 enum { FORWARDED_HOPS_MAX = 16 }; /* further proxies are not walked */
 
-enum forwarded_kind { FORWARDED_X, FORWARDED_STANDARD };
+enum forwarded_kind { FORWARDED_EITHER, FORWARDED_X, FORWARDED_STANDARD };
 
 /* As sent, several fields of one name joined with commas; empty: absent. */
 struct forwarded_fields {
     enum forwarded_kind kind;
-    slice forwarded;                                            /* FORWARDED_STANDARD reads this */
-    slice x_forwarded_for, x_forwarded_proto, x_forwarded_host; /* FORWARDED_X reads these */
+    slice forwarded;                                            /* FORWARDED_X does not read this */
+    slice x_forwarded_for, x_forwarded_proto, x_forwarded_host; /* FORWARDED_STANDARD does not read these */
 };
 
 struct forwarded {
