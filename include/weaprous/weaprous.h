@@ -36,6 +36,7 @@
 #include "weaprous/app.h"
 #include "weaprous/client.h"
 #include "weaprous/files.h"
+#include "weaprous/json.h"
 #include "weaprous/log.h"
 #include "weaprous/request.h"
 #include "weaprous/response.h"
