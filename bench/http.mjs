@@ -8,7 +8,7 @@ import { chmodSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { inFolder, median } from "./common.mjs";
-import { h2o, JSON_ANSWER, JSON_PATH, lighttpd, loop, missing, nginx, ours, packages, world } from "./http/contenders.mjs";
+import { h2o, JSON_ANSWER, JSON_PATH, lighttpd, loop, missing, nginx, ours, packages, TREE_PATH, world } from "./http/contenders.mjs";
 import { calls, calm, cpu, has, hold, makeCertificate, measure, pss, stop } from "./http/measure.mjs";
 
 const IDLE_CONNECTIONS = 15000;
@@ -24,7 +24,8 @@ const workloads = {
   browser: { title: "static 1 KB, 9 request fields", what: "1k", load: { ...file(1), fields: true }, who: ["ours", "loop", "nginx", "h2o", "lighttpd"], goals: {} },
   static10k: { title: "static 10 KB", what: "10k", load: file(10), who: ["ours", "loop", "nginx", "h2o", "lighttpd"], goals: { nginx: 0.8 } },
   static100k: { title: "static 100 KB", what: "100k", load: file(100), who: ["ours", "loop", "nginx", "h2o", "lighttpd"], goals: { nginx: 0.95 } },
-  json: { title: "routed JSON (nginx: `return`)", what: "json", load: json, who: ["ours", "loop", "nginx", "ours again"], goals: { loop: 1.08 } },
+  json: { title: "routed JSON, written (nginx: `return`)", what: "json", load: json, who: ["ours", "loop", "nginx", "ours again"], goals: { loop: 1.08 } },
+  tree: { title: "the same by a tree (`wr_respond_json`)", what: "json", load: { ...json, path: TREE_PATH }, who: ["ours", "loop"], goals: {} },
   close: { title: "new connection each, 1 KB", what: "close", load: { ...file(1), close: true }, who: ["ours", "loop", "nginx", "lighttpd"], goals: { nginx: 0.75 } },
   deferred: { title: "the same, all with deferred accept", what: "deferred", port: "deferred", load: { ...file(1), close: true }, who: ["ours", "loop", "nginx", "h2o"], goals: {} },
   tls1k: { title: "TLS keep-alive 1 KB", port: "tls", load: { ...file(1), tls: true }, who: served, goals: { nginx: 0.92 } },

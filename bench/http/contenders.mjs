@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ended, firstLine, freePort, has, program, SERVER_CORE, start } from "./measure.mjs";
 
 export const JSON_PATH = "/users/12345";
+export const TREE_PATH = "/trees/12345"; // of ours only
 export const JSON_ANSWER = '{"ok":true,"id":12345,"name":"bench"}';
 const DESCRIPTORS_MAX = 20000; // each process may have at most so many on many machines
 const CONNECTIONS_MAX = 18000;

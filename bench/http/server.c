@@ -16,6 +16,19 @@ static struct wr_app *app;
 static void user(struct wr_request *request, void *context)
 {
     (void)context;
+    struct wr_json *json = wr_json_new(request);
+    wr_json_object(json, NULL);
+    wr_json_boolean(json, "ok", true);
+    wr_json_integer(json, "id", strtoll(wr_request_param(request, "id"), NULL, 10));
+    wr_json_text(json, "name", "bench");
+    wr_json_end(json);
+    wr_respond_json_written(request, 200, json);
+}
+
+/* The same by way of a tree. */
+static void user_tree(struct wr_request *request, void *context)
+{
+    (void)context;
     long long id = strtoll(wr_request_param(request, "id"), NULL, 10);
     wr_respond_json(request, 200,
                     json_pack("{s:b, s:I, s:s}", "ok", 1, "id", (json_int_t)id, "name", "bench"));
@@ -43,29 +56,6 @@ static void on_signal(int number)
     wr_stop(app);
 }
 
-/* The files are read once and served from memory. */
-static int serve_file(const char *folder, const char *name, struct wr_asset *out)
-{
-    char path[1024];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "rb");
-    if (!f) return -1;
-    fseek(f, 0, SEEK_END);
-    size_t len = (size_t)ftell(f);
-    rewind(f);
-    unsigned char *bytes = malloc(len + 1);
-    char *url = malloc(strlen(name) + 2);
-    if (!bytes || !url || fread(bytes, 1, len, f) != len) return -1;
-    fclose(f);
-    sprintf(url, "/%s", name);
-    *out = (struct wr_asset){.path = url,
-                             .mime = "application/octet-stream",
-                             .identity = bytes,
-                             .identity_len = len,
-                             .etag = name};
-    return 0;
-}
-
 static int listen_on(const char *tls_port, const char *certificate, const char *key)
 {
     struct wr_tls *tls = wr_tls_new(NULL);
@@ -82,8 +72,6 @@ static int listen_on(const char *tls_port, const char *certificate, const char *
 int main(int argc, char **argv)
 {
     static const struct wr_socket_handlers echo = {.message = message};
-    static struct wr_asset assets[3];
-    static const char *const names[] = {"1k.bin", "10k.bin", "100k.bin"};
     struct wr_config config;
     wr_config_init(&config);
     if (argc != 6) return 2;
@@ -92,11 +80,10 @@ int main(int argc, char **argv)
     config.idle_timeout_ms = 600000;
     app = wr_app_new(&config);
     if (!app) return 1;
-    for (int i = 0; i < 3; i++)
-        if (serve_file(argv[1], names[i], &assets[i]) < 0) return 1;
     if (wr_route(app, "GET", "/users/:id", user, NULL) < 0 ||
+        wr_route(app, "GET", "/trees/:id", user_tree, NULL) < 0 ||
         wr_route(app, "GET", "/memory", memory, NULL) < 0 || wr_websocket(app, "/socket", &echo, NULL) < 0 ||
-        wr_assets(app, assets, 3) < 0 || listen_on(argv[3], argv[4], argv[5]) < 0) {
+        wr_static(app, "/", argv[1], NULL) < 0 || listen_on(argv[3], argv[4], argv[5]) < 0) {
         fprintf(stderr, "%s\n", wr_app_error(app));
         return 1;
     }
