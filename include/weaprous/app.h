@@ -22,7 +22,9 @@ struct wr_config {
     unsigned connections_per_address_max; /* default 512; one more is closed at once. 0: no limit */
     unsigned
         header_timeout_ms; /* from the first byte of a request to the end of its header, default 10 s (408) */
-    unsigned body_timeout_ms; /* for the whole body, default 30 s (408) */
+    /* For the whole body, default 30 s (408); a body that a route takes in pieces earns a second more with
+     * each 4 KiB. */
+    unsigned body_timeout_ms;
     unsigned idle_timeout_ms; /* a connection without a request, default 60 s (closed silently) */
     unsigned
         answer_timeout_ms; /* a handler that has not answered, default 60 s (503); the handle stays valid */
@@ -30,6 +32,8 @@ struct wr_config {
     /* TCP_DEFER_ACCEPT: the kernel keeps a connection back until its first byte, or 10 s. Default true. */
     bool defer_accept;
     unsigned drain_timeout_ms; /* how long wr_stop waits before it cuts, default 5 s */
+    unsigned
+        event_beat_ms; /* server-sent events get a comment when silent for so long, default 15 s; 0: none */
     /* Event loops, each on its own thread, each with its own connections; the kernel spreads connections over
      * them (SO_REUSEPORT). Default 1: then all handlers run on one thread. 0: one for each core. With
      * several, handlers of different connections run at the same time: what they share must be protected. */
@@ -126,12 +130,16 @@ WR_API int wr_offload(struct wr_worker *worker, void (*work)(void *argument), wr
 
 /* --- where clients are --- */
 
-/* Reverse proxies whose word about the client (Forwarded, X-Forwarded-For, -Proto, -Host) is believed:
- * addresses and networks, separated by commas or spaces ("127.0.0.1, 10.0.0.0/8, ::1"). Without it nobody's
- * is. Then wr_request_address, _scheme, _host tell the client's. Limits per address count the client's too
- * where it is known (requests), the proxy's where it is not (connections from trusted proxies have no limit
- * per address). Before wr_run. WR_INVALID with wr_app_error. */
-WR_API int wr_trust_proxies(struct wr_app *app, const char *networks) WR_CHECKED;
+/* Which fields the proxies write. The others are not read: a proxy passes them on as the client sent them. */
+enum wr_proxy_fields {
+    WR_X_FORWARDED, /* X-Forwarded-For, -Proto, -Host */
+    WR_FORWARDED,   /* Forwarded (RFC 7239) */
+};
+/* Reverse proxies whose word about the client is believed: addresses and networks, separated by commas or
+ * spaces ("127.0.0.1, 10.0.0.0/8, ::1"). Without it nobody's is. Then wr_request_address, _scheme, _host tell
+ * the client's. Connections from trusted proxies have no limit per address. Before wr_run; again: replaces.
+ * WR_INVALID with wr_app_error, WR_MEMORY. */
+WR_API int wr_trust_proxies(struct wr_app *app, const char *networks, enum wr_proxy_fields fields) WR_CHECKED;
 
 /* --- https only --- */
 

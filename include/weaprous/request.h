@@ -53,7 +53,7 @@ WR_API const char *wr_request_host(struct wr_request *request);
 /* A pointer for the handlers of this request (filters, streaming); NULL at first. */
 WR_API void wr_request_set_user(struct wr_request *request, void *user);
 WR_API void *wr_request_user(const struct wr_request *request);
-/* Memory that lives until the request is released; NULL when there is none. */
+/* Memory that lives until the request is released, not zeroed; NULL when there is none. */
 WR_API void *wr_request_alloc(struct wr_request *request, size_t size) WR_CHECKED;
 
 /* --- a body that comes in pieces (wr_route_body) --- */
@@ -64,8 +64,11 @@ WR_API void wr_request_resume(struct wr_request *request);
 /* Bytes of the body so far; and in all, -1 when the client has not said (chunked). */
 WR_API uint64_t wr_request_received(const struct wr_request *request);
 WR_API int64_t wr_request_length(const struct wr_request *request);
-/* Called when the client goes away before the answer is complete, once, on the worker's thread. The handle
- * stays valid: an answer must still be given. NULL: none. */
+/* Called when the client goes away (or config.answer_timeout_ms is over) before the answer is complete, once,
+ * on the worker's thread. The handle stays valid: an answer must still be given, here or later; only when the
+ * handler does not have the request yet (a filter asked for the call, the body was still coming) is it
+ * released by the library, and must not be answered. Never called from within a function of the request.
+ * A client that only half-closes its connection counts as gone for requests that have this. NULL: none. */
 WR_API void wr_request_on_gone(struct wr_request *request, wr_handler handler, void *context);
 
 /* --- forms with files: multipart/form-data (RFC 7578) --- */
@@ -82,9 +85,10 @@ struct wr_part {
  * WR_INVALID when the body is no multipart form. Borrows from the request. */
 WR_API int wr_request_parts(struct wr_request *request, const struct wr_part **out_parts,
                             size_t *out_count) WR_CHECKED;
-/* The last component of a file name, with what file systems and shells trip over replaced: never empty, no
- * slash, backslash, control character, leading dot or hyphen, at most 200 bytes. Writes a NUL-terminated text
- * into out. */
+/* A name under which a file of this name can be stored in a folder: the last part of the path, with what file
+ * systems and shells trip over replaced: never empty, no slash, backslash, control character, leading dot or
+ * hyphen, none of <>:"|?*, no device of Windows; valid UTF-8, at most 200 bytes with its extension kept.
+ * Writes a NUL-terminated text into out. Two names may become one: do not overwrite. */
 WR_API void wr_part_safe_name(const char *filename, char out[201]);
 
 /* The same for a body that comes in pieces. */

@@ -14,8 +14,8 @@ extern "C" {
  * ignored on both sides. A literal segment wins over ":name", which wins over "*name"; routes win over
  * assets. What has no route gets 404; a path that has, but not for this method, 405 with Allow; both as JSON
  * errors. OPTIONS of a path that has
- * routes but not this one is answered with 204 and Allow. Routes are added before wr_run. WR_EXISTS,
- * WR_INVALID, WR_MEMORY. */
+ * something else is answered with 204 and Allow, "OPTIONS *" with all methods that there are. Routes are
+ * added before wr_run. WR_EXISTS, WR_INVALID, WR_MEMORY. */
 WR_API int wr_route(struct wr_app *app, const char *methods, const char *path, wr_handler handler,
                     void *context) WR_CHECKED;
 
@@ -50,13 +50,16 @@ WR_API int wr_group_static(struct wr_group *group, const char *prefix, const cha
 /* A filter before the handler: true lets the request go on; false says that it has answered, or will answer,
  * or will call wr_request_continue later. Runs when the head has come, before the body: what it refuses need
  * not be received. Filters run from the outer group to the inner one, within one group in the order they were
- * added; they go for routes that are added to the group later, too. */
+ * added; they go for routes that are added to the group later, too, and for the 405 and OPTIONS that the
+ * library answers under a path of the group. */
 typedef bool (*wr_filter)(struct wr_request *request, void *context);
 WR_API int wr_before(struct wr_group *group, wr_filter filter, void *context) WR_CHECKED;
-/* The request goes on after a filter that returned false. */
+/* The request goes on after a filter that returned false. It may be answered, and so released, when this
+ * returns; when the client has gone meanwhile it is released. */
 WR_API void wr_request_continue(struct wr_request *request);
 /* Called when an answer begins, before its head is written: may still add header fields (wr_response_header,
- * wr_response_cookie). Inner groups first. Not called for what is no valid request. */
+ * wr_response_cookie). Inner groups first. Not called for what is no valid request, nor for what the library
+ * says when a request fails later: 408, 413 of a chunked body, 503. */
 typedef void (*wr_after_filter)(struct wr_request *request, int status, void *context);
 WR_API int wr_after(struct wr_group *group, wr_after_filter filter, void *context) WR_CHECKED;
 

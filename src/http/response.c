@@ -21,6 +21,8 @@ void http_response_write(struct writer *w, const struct http_response *r)
     if (r->content_length != HTTP_NO_LENGTH) {
         writer_put(w, SLICE("\r\nContent-Length: "));
         writer_u64(w, r->content_length);
+    } else if (r->chunked) {
+        writer_put(w, SLICE("\r\nTransfer-Encoding: chunked"));
     }
     if (r->close)
         writer_put(w, SLICE("\r\nConnection: close"));

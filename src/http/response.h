@@ -11,6 +11,7 @@ struct http_response {
     const char *date;        /* HTTP_DATE_BYTES characters */
     slice content_type;      /* empty: none */
     uint64_t content_length; /* HTTP_NO_LENGTH: no such field (1xx, 204, 304) */
+    bool chunked;            /* Transfer-Encoding: chunked, instead of a length */
     bool close;              /* Connection: close */
     bool keep_alive;         /* Connection: keep-alive, for HTTP/1.0 */
     slice fields;            /* further fields, each with its CR LF; checked already */

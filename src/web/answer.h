@@ -34,5 +34,44 @@ struct answer {
 
 /* Sends it and releases the request. */
 void respond_answer(struct wr_request *request, const struct answer *answer);
+/* Answers OPTIONS with 204, other methods with 405; Allow lists the routes' methods; GET and HEAD too when
+ * `file` is true. */
+void respond_other_method(struct wr_request *request, const struct route *routes, bool file);
+
+/* --- the steps of it, for answers that come in pieces --- */
+
+/* Calls the filters behind and judges status and fields. False: one is not valid, which was logged; then
+ * answer_broken takes the place of head and body. */
+bool answer_check(struct wr_request *request, int status);
+/* Queues a whole 500 instead. An error: that is not possible (any more). */
+int answer_broken(struct wr_request *request) BASE_CHECKED;
+/* Queues the head, without the pieces; the request must have its connection. length: of the body,
+ * HTTP_NO_LENGTH when it is not known before. ERR_MEMORY. */
+int answer_head(struct wr_request *request, const struct answer *answer, uint64_t length) BASE_CHECKED;
+/* False: HEAD, 204, 304. */
+bool answer_has_body(const struct wr_request *request);
+/* The answer is queued, or could not be (rc is an error): the connection goes on, or ends. Releases the
+ * request. */
+void answer_done(struct wr_request *request, int rc);
+/* Takes the request from its connection: what the program still does with the handle goes nowhere. */
+void answer_detach(struct wr_request *request);
+
+/* --- pieces.c: for events.c --- */
+
+/* Room for a piece of an answer that was begun; fill it, then pieces_filled. *out_room NULL: nothing is to be
+ * written, the result is what wr_respond_write returns. */
+int64_t pieces_room(struct wr_request *request, size_t len, uint8_t **out_room);
+int64_t pieces_filled(struct wr_request *request);
+/* Queues what ends the body. ERR_WRONG_STATE: bytes are missing; ERR_MEMORY. */
+int pieces_put_end(struct wr_request *request) BASE_CHECKED;
+
+/* --- pieces.c, events.c: what the connection tells an answer that was begun --- */
+
+/* Some of it has left. */
+void pieces_flushed(struct wr_request *request);
+/* A deadline of server-sent events has come. */
+void events_beat(struct wr_request *request);
+/* The server stops: ends them; the program is told as if the client had gone. */
+void events_stop(struct wr_request *request);
 
 #endif

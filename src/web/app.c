@@ -30,6 +30,7 @@ void wr_config_init(struct wr_config *config)
         .write_timeout_ms = 30000,
         .defer_accept = true,
         .drain_timeout_ms = 5000,
+        .event_beat_ms = 15000,
         .workers = 1,
     };
 }
@@ -130,8 +131,11 @@ static void init(struct wr_app *app, const uint8_t secret[16])
 {
     const struct wr_config *c = &app->config;
     if (c->connections_max == 0) app->config.connections_max = descriptors_allowed();
-    app->limits = (struct http_limits){c->target_bytes_max, c->header_bytes_max, c->header_count_max,
-                                       c->body_bytes_max};
+    /* How long a body may be is the route's to say (body_begin). */
+    app->limits =
+        (struct http_limits){c->target_bytes_max, c->header_bytes_max, c->header_count_max, INT64_MAX};
+    group_init(&app->root, app);
+    buffer_init(&app->methods, &allocator_libc, APP_METHODS_BYTES_MAX);
     app->began_s = time(NULL);
     ignore_sigpipe();
     buffer_init(&app->headers, &allocator_libc, APP_HEADER_BYTES_MAX);
@@ -171,6 +175,9 @@ void wr_app_free(struct wr_app *app)
     free(app->workers);
     free(app->hooks);
     router_deinit(&app->router, target_free);
+    group_deinit(&app->root);
+    buffer_reset(&app->methods);
+    proxies_deinit(&app->proxies);
     free(app->assets.by_path);
     files_free_mounts(app);
     for (size_t i = 0; i < app->header_count; i++) {

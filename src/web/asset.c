@@ -54,6 +54,7 @@ int wr_assets(struct wr_app *app, const struct wr_asset *assets, size_t count)
     free(table->by_path);
     table->by_path = all;
     table->count = n;
+    app_note_method(app, SLICE("GET"));
     return WR_OK;
 }
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "http/response.h"
+#include "web/answer.h"
+#include "web/body.h"
 #include "web/listen.h"
 
 static struct connection *connection_of(struct stream *stream)
@@ -18,15 +20,16 @@ static uint64_t now_of(const struct connection *conn)
     return net_loop_now(&conn->worker->loop);
 }
 
-static void set_state(struct connection *conn, enum connection_state state)
+void connection_set_state(struct connection *conn, enum connection_state state)
 {
+    enum { END = 1 << CONNECTION_LINGER | 1 << CONNECTION_CLOSED };
     static const uint8_t allowed[] = {
-        [CONNECTION_HEAD] = 1 << CONNECTION_HEAD | 1 << CONNECTION_BODY | 1 << CONNECTION_ANSWER |
-                            1 << CONNECTION_LINGER | 1 << CONNECTION_CLOSED,
-        [CONNECTION_BODY] = 1 << CONNECTION_ANSWER | 1 << CONNECTION_LINGER | 1 << CONNECTION_CLOSED,
+        [CONNECTION_HEAD] = 1 << CONNECTION_ANSWER | END,
+        [CONNECTION_BODY] = 1 << CONNECTION_ANSWER | 1 << CONNECTION_HEAD | 1 << CONNECTION_SKIP | END,
         [CONNECTION_ANSWER] =
-            1 << CONNECTION_HEAD | 1 << CONNECTION_SOCKET | 1 << CONNECTION_LINGER | 1 << CONNECTION_CLOSED,
-        [CONNECTION_SOCKET] = 1 << CONNECTION_LINGER | 1 << CONNECTION_CLOSED,
+            1 << CONNECTION_HEAD | 1 << CONNECTION_BODY | 1 << CONNECTION_SKIP | 1 << CONNECTION_SOCKET | END,
+        [CONNECTION_SKIP] = 1 << CONNECTION_HEAD | END,
+        [CONNECTION_SOCKET] = END,
         [CONNECTION_LINGER] = 1 << CONNECTION_CLOSED,
         [CONNECTION_CLOSED] = 0,
     };
@@ -51,110 +54,24 @@ static bool is_behind(const struct connection *conn)
 static bool is_busy(const struct connection *conn)
 {
     return conn->state == CONNECTION_ANSWER || is_behind(conn) ||
+           (conn->state == CONNECTION_BODY && conn->request->paused) ||
            (conn->state == CONNECTION_SOCKET && socket_paused(conn->socket));
-}
-
-/* --- deadlines --- */
-
-static uint64_t phase_ms(const struct connection *conn)
-{
-    const struct wr_config *config = &conn->worker->app->config;
-    switch ((enum connection_state)conn->state) {
-    case CONNECTION_HEAD: /* a TLS handshake is no idleness */
-        return conn->request || stream_opening(&conn->stream) ? config->header_timeout_ms
-                                                              : config->idle_timeout_ms;
-    case CONNECTION_BODY: return config->body_timeout_ms;
-    case CONNECTION_ANSWER: return config->answer_timeout_ms;
-    case CONNECTION_LINGER: return CONNECTION_LINGER_MS;
-    case CONNECTION_SOCKET:
-    case CONNECTION_CLOSED: break;
-    }
-    return 0;
-}
-
-static void set_deadline(struct connection *conn, uint64_t deadline_ms)
-{
-    if (conn->stalled && conn->sent_ms + conn->worker->app->config.write_timeout_ms < deadline_ms)
-        deadline_ms = conn->sent_ms + conn->worker->app->config.write_timeout_ms;
-    net_loop_deadline(&conn->worker->loop, &conn->timer, deadline_ms);
-}
-
-void connection_arm(struct connection *conn)
-{
-    if (has_gone(conn)) return;
-    if (conn->state == CONNECTION_SOCKET) {
-        uint64_t deadline = socket_deadline(conn->socket, now_of(conn));
-        if (deadline) set_deadline(conn, deadline);
-        return;
-    }
-    set_deadline(conn, conn->since_ms + phase_ms(conn));
-}
-
-/* The phase has lasted too long. */
-static void phase_expired(struct connection *conn)
-{
-    switch ((enum connection_state)conn->state) {
-    case CONNECTION_HEAD:
-        if (conn->request)
-            connection_refuse(conn, 408, "the request came too slowly");
-        else if (stream_queued(&conn->stream) == 0)
-            connection_cut(conn);
-        else
-            conn->since_ms = now_of(conn); /* still taking its answer: not idle */
-        break;
-    case CONNECTION_BODY: connection_refuse(conn, 408, "the body came too slowly"); break;
-    case CONNECTION_ANSWER: connection_refuse(conn, 503, "the answer took too long; try again later"); break;
-    case CONNECTION_LINGER:
-        if (stream_queued(&conn->stream) == 0)
-            connection_cut(conn);
-        else
-            conn->since_ms = now_of(conn);
-        break;
-    case CONNECTION_SOCKET:
-    case CONNECTION_CLOSED: break;
-    }
-}
-
-/* True when the client has not taken a byte for too long. */
-static bool write_expired(struct connection *conn, uint64_t now_ms)
-{
-    if (!conn->stalled) return false;
-    uint64_t sent = stream_sent(&conn->stream);
-    if (sent != conn->sent_bytes) {
-        conn->sent_bytes = sent;
-        conn->sent_ms = now_ms;
-    }
-    return conn->sent_ms + conn->worker->app->config.write_timeout_ms <= now_ms;
-}
-
-void connection_expired(struct wheel_entry *entry)
-{
-    struct connection *conn = LIST_ENTRY(entry, struct connection, timer);
-    uint64_t now_ms = now_of(conn);
-    if (write_expired(conn, now_ms)) {
-        connection_cut(conn);
-        return;
-    }
-    if (conn->state != CONNECTION_SOCKET && conn->since_ms + phase_ms(conn) <= now_ms) phase_expired(conn);
-    connection_arm(conn);
 }
 
 /* --- ending --- */
 
-/* A handler that has the request keeps it; one that is not complete is nobody's. */
 static void drop_request(struct connection *conn)
 {
     struct wr_request *request = conn->request;
     if (!request) return;
-    conn->request = NULL;
-    request->conn = NULL;
-    if (!request->dispatched) request_release(request);
+    answer_detach(request);
+    request_lost(request);
 }
 
 void connection_cut(struct connection *conn)
 {
     if (has_gone(conn)) return;
-    set_state(conn, CONNECTION_CLOSED);
+    connection_set_state(conn, CONNECTION_CLOSED);
     wheel_remove(&conn->worker->loop.wheel, &conn->timer);
     drop_request(conn);
     if (conn->socket) socket_lost(conn->socket, NULL);
@@ -162,10 +79,17 @@ void connection_cut(struct connection *conn)
     stream_close(&conn->stream);
 }
 
+void connection_doom(struct connection *conn)
+{
+    conn->doomed = true;
+    stream_wake(&conn->stream);
+}
+
 void connection_linger(struct connection *conn)
 {
     if (conn->state >= CONNECTION_LINGER) return;
-    set_state(conn, CONNECTION_LINGER);
+    connection_set_state(conn, CONNECTION_LINGER);
+    drop_request(conn);
     buffer_reset(&conn->in);
     stream_finish(&conn->stream);
     stream_read(&conn->stream, !conn->ended);
@@ -182,8 +106,13 @@ void connection_refuse(struct connection *conn, int status, const char *why)
     writer_put(&text, slice_text(why));
     writer_put(&text, SLICE("\"}"));
     assert(!text.failed);
+    bool begun = conn->request && conn->request->flow.begun;
     bool bodiless = conn->request && conn->request->parser.head.is_head;
     drop_request(conn);
+    if (begun) { /* half an answer is out: the client must see that no more comes */
+        connection_cut(conn);
+        return;
+    }
     size_t size = HTTP_RESPONSE_FIXED_BYTES + app->headers.len + text.len;
     uint8_t *room = stream_room(&conn->stream, size);
     if (!room) {
@@ -205,91 +134,62 @@ void connection_refuse(struct connection *conn, int status, const char *why)
     connection_linger(conn);
 }
 
-void connection_answered(struct connection *conn, bool close, bool client_closes)
+/* The next request may come. */
+static void next_request(struct connection *conn)
 {
     conn->request = NULL;
-    if (conn->state == CONNECTION_CLOSED) return;
-    if (!close) {
-        set_state(conn, CONNECTION_HEAD);
-        if (conn->in.len > 0 || conn->ended) connection_resume(conn);
+    connection_set_state(conn, CONNECTION_HEAD);
+    if (conn->in.len > 0 || conn->ended) connection_resume(conn);
+}
+
+/* A client that asked for the end and has sent its request sends nothing more that a reset could harm: no
+ * need to linger. */
+static bool has_said_all(const struct connection *conn)
+{
+    return !conn->request->parser.head.keep_alive && conn->in.len == 0 && conn->request->body_done;
+}
+
+void connection_answered(struct connection *conn)
+{
+    struct wr_request *request = conn->request;
+    bool close = request->flow.close, expected = has_said_all(conn);
+    if (!close && !request->body_done) {
+        request->dispatched = false;
+        request->answered = true;
+        request->flow.left = BODY_SKIP_BYTES_MAX;
+        connection_set_state(conn, CONNECTION_SKIP);
+        connection_resume(conn);
         return;
     }
-    /* A client that asked for the end sends nothing more that a reset could harm: no need to linger. */
-    bool expected = client_closes && conn->in.len == 0;
-    if (expected) {
-        set_state(conn, CONNECTION_LINGER);
+    request_release(request);
+    conn->request = NULL;
+    if (!close) {
+        next_request(conn);
+    } else if (expected) {
+        connection_set_state(conn, CONNECTION_LINGER);
         conn->close_flushed = true;
     } else {
         connection_linger(conn);
     }
 }
 
+void connection_skipped(struct connection *conn)
+{
+    request_release(conn->request);
+    next_request(conn);
+}
+
 void connection_drain(struct connection *conn)
 {
     if (conn->state == CONNECTION_SOCKET)
         wr_socket_close(conn->socket, WR_CLOSE_GOING_AWAY, "the server is stopping");
-    else if (conn->state == CONNECTION_HEAD && !conn->request)
+    else if ((conn->state == CONNECTION_HEAD && !conn->request) || conn->state == CONNECTION_SKIP)
         connection_linger(conn);
+    else if (conn->state == CONNECTION_ANSWER && conn->request->flow.events)
+        events_stop(conn->request);
 }
 
 /* --- input --- */
-
-static int body_take(struct connection *conn, slice *input)
-{
-    struct wr_request *request = conn->request;
-    const struct http_head *head = &request->parser.head;
-    if (head->body == HTTP_BODY_LENGTH) {
-        slice part = slice_sub(*input, 0, (size_t)(head->content_length - request->body.len));
-        buffer_put(&request->body, part);
-        if (request->body.failed) return ERR_MEMORY;
-        *input = slice_sub(*input, part.len, input->len);
-        return request->body.len == head->content_length ? ERR_CLOSED : ERR_AGAIN;
-    }
-    slice data;
-    int rc;
-    while ((rc = http_chunked_next(&request->chunked, input, &data)) == OK) {
-        buffer_put(&request->body, data);
-        if (request->body.failed) return ERR_MEMORY;
-    }
-    return rc;
-}
-
-static void dispatch(struct connection *conn)
-{
-    set_state(conn, CONNECTION_ANSWER);
-    conn->request->dispatched = true;
-    request_dispatch(conn->request);
-}
-
-static void read_body(struct connection *conn, slice *input)
-{
-    int rc = body_take(conn, input);
-    if (rc == ERR_CLOSED)
-        dispatch(conn);
-    else if (rc == ERR_TOO_LARGE)
-        connection_refuse(conn, 413, "the body is too large");
-    else if (rc == ERR_MEMORY)
-        connection_refuse(conn, 503, "out of memory; try again later");
-    else if (rc != ERR_AGAIN)
-        connection_refuse(conn, 400, "the chunked body is not valid");
-}
-
-/* The head is complete. */
-static void begin_body(struct connection *conn, bool body_is_here)
-{
-    struct wr_request *request = conn->request;
-    const struct http_head *head = &request->parser.head;
-    if (head->body == HTTP_BODY_NONE || (head->body == HTTP_BODY_LENGTH && head->content_length == 0)) {
-        dispatch(conn);
-        return;
-    }
-    buffer_init(&request->body, &allocator_libc, conn->worker->app->config.body_bytes_max);
-    http_chunked_init(&request->chunked, conn->worker->app->config.body_bytes_max);
-    set_state(conn, CONNECTION_BODY);
-    if (head->expects_continue && !body_is_here &&
-        stream_put(&conn->stream, SLICE("HTTP/1.1 100 Continue\r\n\r\n")) < 0)
-        connection_cut(conn);
-}
 
 /* False when all input is used that can be used now. */
 static bool read_head(struct connection *conn, slice *input)
@@ -315,7 +215,9 @@ static bool read_head(struct connection *conn, slice *input)
         return true;
     }
     *input = slice_sub(*input, len, input->len);
-    begin_body(conn, input->len > 0);
+    connection_set_state(conn, CONNECTION_ANSWER);
+    conn->request->continue_due = conn->request->parser.head.expects_continue && input->len == 0;
+    request_begin(conn->request);
     return true;
 }
 
@@ -327,7 +229,8 @@ static size_t process(struct connection *conn, uint8_t *bytes, size_t len)
     while (more && input.len > 0 && !is_busy(conn)) {
         switch ((enum connection_state)conn->state) {
         case CONNECTION_HEAD: more = read_head(conn, &input); break;
-        case CONNECTION_BODY: read_body(conn, &input); break;
+        case CONNECTION_BODY: body_input(conn, &input); break;
+        case CONNECTION_SKIP: body_skip(conn, &input); break;
         case CONNECTION_SOCKET: {
             size_t used = socket_input(conn->socket, bytes + (len - input.len), input.len);
             input = slice_sub(input, used, input.len);
@@ -365,15 +268,31 @@ static void pump(struct connection *conn)
     if (conn->in.len == 0) buffer_reset(&conn->in);
 }
 
+/* A program that wants to be told when its client goes takes a half-closed connection for that. */
+static bool is_watched(const struct connection *conn)
+{
+    return conn->state == CONNECTION_ANSWER && (conn->request->gone || conn->request->flow.events);
+}
+
 /* The client has half-closed: what it sent before is still answered; what it did not finish never will be. */
 static void end_if_done(struct connection *conn)
 {
-    if (!conn->ended || conn->state >= CONNECTION_LINGER || conn->state == CONNECTION_ANSWER) return;
-    if (conn->state == CONNECTION_HEAD && !conn->request && conn->in.len > 0) return; /* kept requests */
-    if (conn->state == CONNECTION_SOCKET || conn->request || stream_queued(&conn->stream) == 0)
+    if (!conn->ended || conn->state >= CONNECTION_LINGER) return;
+    if (is_watched(conn)) {
         connection_cut(conn);
-    else
-        conn->close_flushed = true;
+        return;
+    }
+    if (conn->state == CONNECTION_ANSWER || (conn->state == CONNECTION_BODY && conn->request->paused)) return;
+    if (conn->in.len > 0 && (is_busy(conn) || (conn->state == CONNECTION_HEAD && !conn->request)))
+        return; /* kept bytes come first */
+    if (conn->state == CONNECTION_SOCKET || conn->state == CONNECTION_BODY ||
+        stream_queued(&conn->stream) == 0) {
+        connection_cut(conn);
+        return;
+    }
+    drop_request(conn);
+    connection_set_state(conn, CONNECTION_LINGER);
+    conn->close_flushed = true;
 }
 
 static void after_input(struct connection *conn)
@@ -381,7 +300,7 @@ static void after_input(struct connection *conn)
     if (conn->state < CONNECTION_LINGER && !is_busy(conn)) stream_read(&conn->stream, !conn->ended);
     conn->behind = is_behind(conn);
     end_if_done(conn);
-    if (conn->state <= CONNECTION_ANSWER) connection_arm(conn);
+    if (conn->state < CONNECTION_SOCKET) connection_arm(conn);
 }
 
 static void on_received(struct stream *stream, uint8_t *bytes, size_t len)
@@ -402,6 +321,12 @@ static void on_received(struct stream *stream, uint8_t *bytes, size_t len)
 static void on_woken(struct stream *stream)
 {
     struct connection *conn = connection_of(stream);
+    if (conn->doomed) {
+        connection_cut(conn);
+        return;
+    }
+    if (conn->state == CONNECTION_BODY && conn->in.len == 0 && !conn->request->paused)
+        body_input(conn, &(slice){NULL, 0}); /* it may have been paused at its very end */
     pump(conn);
     after_input(conn);
 }
@@ -436,19 +361,15 @@ static void on_flushed(struct stream *stream)
     struct connection *conn = connection_of(stream);
     if (has_gone(conn)) return;
     size_t queued = stream_queued(stream);
-    if (queued > 0 && !conn->stalled) {
-        conn->stalled = true;
-        conn->sent_bytes = stream_sent(stream);
-        conn->sent_ms = now_of(conn);
-        connection_arm(conn);
-    }
-    if (queued == 0) conn->stalled = false;
+    connection_watch_writing(conn);
     if (conn->behind && !is_behind(conn)) {
         conn->behind = false;
         connection_resume(conn);
     }
     if (conn->state == CONNECTION_SOCKET)
         socket_flushed(conn->socket);
+    else if (conn->request && conn->request->flow.wants_drain)
+        pieces_flushed(conn->request);
     else if (queued == 0 && conn->close_flushed)
         connection_cut(conn);
 }
@@ -526,9 +447,9 @@ bool connection_accept(struct wr_worker *worker, struct listener *listener)
     }
     counts_add(&worker->counts.connections, 1);
     conn->counted = address_read(conn) && listen_count_address(worker->app, conn->address);
-    if (conn->counted)
+    if (conn->counted) {
         connection_arm(conn);
-    else {
+    } else {
         counts_add(&worker->counts.turned_away, 1);
         connection_cut(conn);
     }
@@ -539,7 +460,7 @@ void connection_upgrade(struct connection *conn, struct wr_socket *socket)
 {
     conn->request = NULL;
     conn->socket = socket;
-    set_state(conn, CONNECTION_SOCKET);
+    connection_set_state(conn, CONNECTION_SOCKET);
     connection_resume(conn);
     connection_arm(conn);
 }

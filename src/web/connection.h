@@ -1,8 +1,9 @@
 /* connection.h - one client: bytes in, requests one after the other, answers out in the same order.
  *
- * A request is read whole, then handed to its handler; while it waits for its answer, further (pipelined)
- * bytes are kept, at most a read buffer's worth, then reading stops. So answers cannot get out of order. The
- * same happens to a client that asks on and on and does not take the answers. */
+ * When the head of a request is complete its route is looked for and the filters are called; its body is
+ * received when somebody wants it (body.h). While it waits for its answer, further (pipelined) bytes are
+ * kept, at most a read buffer's worth, then reading stops. So answers cannot get out of order. The same
+ * happens to a client that asks on and on and does not take the answers. */
 #ifndef WEB_CONNECTION_H
 #define WEB_CONNECTION_H
 
@@ -18,8 +19,9 @@ enum {
 
 enum connection_state {
     CONNECTION_HEAD,   /* waiting for, or within, the head of a request */
-    CONNECTION_BODY,   /* within its body */
-    CONNECTION_ANSWER, /* the handler has it */
+    CONNECTION_BODY,   /* within its body, which somebody wants */
+    CONNECTION_ANSWER, /* a filter or the handler has it */
+    CONNECTION_SKIP,   /* it is answered; the rest of its body is dropped */
     CONNECTION_SOCKET, /* a WebSocket */
     CONNECTION_LINGER, /* the last answer is on its way; what comes in is dropped */
     CONNECTION_CLOSED,
@@ -44,6 +46,7 @@ struct connection {
     bool stalled;       /* bytes wait for the client to take them */
     bool behind;        /* so many that its next request waits */
     bool counted;       /* in app->addresses */
+    bool doomed;        /* to be cut at the end of the turn */
     bool outgoing;      /* of ours to a server: a WebSocket from the beginning */
 };
 
@@ -53,14 +56,18 @@ bool connection_accept(struct wr_worker *worker, struct listener *listener);
  * ERR_INVALID (the host cannot be one). */
 int connection_open(struct wr_worker *worker, const struct stream_target *target, struct wr_socket *socket,
                     struct connection **out) BASE_CHECKED;
-/* A deadline of it has come. */
-void connection_expired(struct wheel_entry *entry);
-/* The answer of its request is queued: go on, or close after it (which the client has asked for, or not). */
-void connection_answered(struct connection *conn, bool close, bool client_closes);
+/* One that is allowed to follow the state that it is in. */
+void connection_set_state(struct connection *conn, enum connection_state state);
+/* The answer of its request is queued: releases it; goes on, or ends. */
+void connection_answered(struct connection *conn);
+/* The unwanted body has come to its end. */
+void connection_skipped(struct connection *conn);
 /* Answers what is not a valid request, and closes. */
 void connection_refuse(struct connection *conn, int status, const char *why);
-/* Ends it at once. */
+/* Ends it at once; tells the program. */
 void connection_cut(struct connection *conn);
+/* Ends it at the end of the turn: for functions that the program calls, which may not call back into it. */
+void connection_doom(struct connection *conn);
 /* Sends what is queued, then closes; what still comes in is dropped. */
 void connection_linger(struct connection *conn);
 /* Goes on with the bytes that were kept, at the end of the turn. */
@@ -69,8 +76,15 @@ void connection_resume(struct connection *conn);
 void connection_drain(struct connection *conn);
 /* The request becomes a WebSocket. */
 void connection_upgrade(struct connection *conn, struct wr_socket *socket);
+
+/* --- deadline.c --- */
+
 /* Looks at the deadlines again. */
 void connection_arm(struct connection *conn);
+/* A deadline of it has come. */
+void connection_expired(struct wheel_entry *entry);
+/* Bytes were sent, or could not be. */
+void connection_watch_writing(struct connection *conn);
 
 /* --- what socket.c does for a connection that is a WebSocket --- */
 

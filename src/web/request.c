@@ -29,7 +29,7 @@ struct wr_request *request_new(struct wr_worker *worker, struct connection *conn
     /* What keeps its memory from request to request. */
     struct arena arena = r->arena;
     struct buffer fields = r->fields;
-    memset(r, 0, offsetof(struct wr_request, parser));
+    memset(r, 0, offsetof(struct wr_request, body));
     r->arena = arena;
     r->fields = fields;
     r->worker = worker;
@@ -58,6 +58,7 @@ void request_release(struct wr_request *r)
     if (r->status) access_answered(r);
     list_remove(&r->node);
     buffer_reset(&r->body);
+    if (r->flow.begun) buffer_reset(&r->trailers);
     if (r->fields.cap > REQUEST_FIELDS_KEPT || r->fields.failed)
         buffer_reset(&r->fields);
     else
@@ -106,20 +107,17 @@ int request_keep_head(struct wr_request *r, slice bytes)
     return OK;
 }
 
-static slice span(const struct wr_request *r, struct http_span s)
+slice request_span(const struct wr_request *r, struct http_span s)
 {
     return http_span_slice(slice_of(r->head, r->head_len), s);
 }
 
 slice request_method(const struct wr_request *r)
 {
-    return span(r, r->parser.head.method);
+    return request_span(r, r->parser.head.method);
 }
 
-/* --- dispatch --- */
-
-/* Decoded and NUL-terminated; NULL for a bad escape. */
-static char *decoded(struct wr_request *r, slice text, bool plus)
+char *request_decoded(struct wr_request *r, slice text, bool plus)
 {
     uint8_t *out = arena_take(&r->arena, text.len + 1);
     size_t len;
@@ -128,75 +126,21 @@ static char *decoded(struct wr_request *r, slice text, bool plus)
     return (char *)out;
 }
 
-static bool take_params(struct wr_request *r, const struct router_match *match)
+void request_lost(struct wr_request *r)
 {
-    r->param_names = (const char *const *)match->route->params;
-    for (size_t i = 0; i < match->route->param_count; i++) {
-        r->params[i] = decoded(r, match->values[i], false);
-        if (!r->params[i]) return false;
-    }
-    r->param_count = match->route->param_count;
-    return true;
-}
-
-static slice trimmed_path(const struct wr_request *r)
-{
-    slice path = slice_text(r->path);
-    while (path.len > 1 && path.ptr[path.len - 1] == '/')
-        path.len--;
-    return path;
-}
-
-static bool method_known(const struct wr_app *app, slice method)
-{
-    static const char *const usual[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"};
-    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
-        if (slice_equal(slice_text(usual[i]), method)) return true;
-    }
-    return router_has_method(&app->router, method);
-}
-
-static void dispatch_unrouted(struct wr_request *r, const struct router_match *match)
-{
-    slice method = request_method(r);
-    const struct wr_asset *asset = app_asset_find(r->app, trimmed_path(r));
-    if (asset && (slice_equal(method, SLICE("GET")) || r->head_only))
-        asset_respond(r, 200, asset);
-    else if (!method_known(r->app, method))
-        wr_respond_error(r, 501, "this method is not known here"); /* RFC 9110 9.1 */
-    else if (asset || match->others)
-        respond_wrong_method(r, match->others, asset != NULL);
-    else
-        wr_respond_error(r, 404, "there is nothing at this address");
-}
-
-void request_dispatch(struct wr_request *r)
-{
-    slice path = span(r, r->parser.head.path);
-    if (slice_equal(path, SLICE("*"))) { /* OPTIONS of the server itself */
-        wr_respond_empty(r, 204);
+    const struct target *target = r->target;
+    if (r->dispatched) {
+        if (r->gone) r->gone(r, r->gone_context);
         return;
     }
-    r->path = decoded(r, path, false);
-    if (!r->path) {
-        wr_respond_error(r, 400, "the address has a bad percent escape");
-        return;
+    if (!r->answered && target) {
+        r->failing = true;
+        if (target->is_body && target->body.failed)
+            target->body.failed(r, target->context);
+        else if (r->gone)
+            r->gone(r, r->gone_context);
     }
-    struct router_match match;
-    router_find(&r->app->router, request_method(r), path, &match);
-    if (!match.route) {
-        dispatch_unrouted(r, &match);
-        return;
-    }
-    if (!take_params(r, &match)) {
-        wr_respond_error(r, 400, "the address has a bad percent escape");
-        return;
-    }
-    r->target = match.route->target;
-    if (r->target->is_socket)
-        socket_upgrade(r);
-    else
-        r->target->handler(r, r->target->context);
+    request_release(r);
 }
 
 /* --- what a handler asks --- */
@@ -221,10 +165,10 @@ const char *wr_request_param(const struct wr_request *r, const char *name)
 
 const char *wr_request_query(struct wr_request *r, const char *name)
 {
-    slice rest = span(r, r->parser.head.query), key, value;
+    slice rest = request_span(r, r->parser.head.query), key, value;
     while (url_pair_next(&rest, &key, &value)) {
-        const char *text = decoded(r, key, true);
-        if (text && strcmp(text, name) == 0) return decoded(r, value, true);
+        const char *text = request_decoded(r, key, true);
+        if (text && strcmp(text, name) == 0) return request_decoded(r, value, true);
     }
     return NULL;
 }
@@ -238,8 +182,8 @@ static const char *joined(struct wr_request *r, slice name, size_t total)
     if (!out) return NULL;
     size_t n = 0;
     for (size_t i = 0; i < head->field_count; i++) {
-        slice value = span(r, head->fields[i].value);
-        if (!slice_equal_nocase(span(r, head->fields[i].name), name)) continue;
+        slice value = request_span(r, head->fields[i].value);
+        if (!slice_equal_nocase(request_span(r, head->fields[i].name), name)) continue;
         if (n > 0) {
             memcpy(out + n, separator, 2);
             n += 2;
@@ -258,7 +202,7 @@ const char *wr_request_header(struct wr_request *r, const char *name)
     const char *first = NULL;
     size_t count = 0, total = 0;
     for (size_t i = 0; i < head->field_count; i++) {
-        if (!slice_equal_nocase(span(r, head->fields[i].name), wanted)) continue;
+        if (!slice_equal_nocase(request_span(r, head->fields[i].name), wanted)) continue;
         if (count++ == 0) first = (const char *)r->head + head->fields[i].value.at;
         total += head->fields[i].value.len + 2u;
     }
@@ -297,7 +241,7 @@ uint16_t wr_request_port(const struct wr_request *r)
 bool wr_request_same_origin(struct wr_request *r)
 {
     const char *origin = wr_request_header(r, "Origin");
-    return !origin || url_origin_matches(slice_text(origin), span(r, r->parser.head.authority));
+    return !origin || url_origin_matches(slice_text(origin), slice_text(wr_request_host(r)));
 }
 
 bool wr_request_wants_json(struct wr_request *r)
@@ -316,18 +260,42 @@ struct wr_app *wr_request_app(const struct wr_request *r)
     return r->app;
 }
 
+struct wr_worker *wr_request_worker(const struct wr_request *r)
+{
+    return r->worker;
+}
+
+/* A part of the head that is no field value has no NUL behind it. */
+const char *wr_request_host(struct wr_request *r)
+{
+    if (!r->host) r->host = arena_text(&r->arena, request_span(r, r->parser.head.authority));
+    return r->host ? r->host : "";
+}
+
 const char *wr_request_scheme(struct wr_request *r)
 {
     return r->secure ? "https" : "http";
 }
 
-const char *wr_request_host(struct wr_request *r)
+void wr_request_set_user(struct wr_request *r, void *user)
 {
-    const char *host = arena_text(&r->arena, span(r, r->parser.head.authority));
-    return host ? host : "";
+    r->user = user;
 }
 
-struct wr_worker *wr_request_worker(const struct wr_request *r)
+void *wr_request_user(const struct wr_request *r)
 {
-    return r->worker;
+    return r->user;
+}
+
+void *wr_request_alloc(struct wr_request *r, size_t size)
+{
+    return arena_take(&r->arena, size);
+}
+
+void wr_request_on_gone(struct wr_request *r, wr_handler handler, void *context)
+{
+    r->gone = handler;
+    r->gone_context = context;
+    /* It may have half-closed already. */
+    if (handler && r->conn && r->conn->ended) connection_resume(r->conn);
 }

@@ -8,6 +8,7 @@
 #include "http/status.h"
 #include "http/token.h"
 #include "web/answer.h"
+#include "web/body.h"
 #include "web/connection.h"
 
 /* --- fields --- */
@@ -99,7 +100,30 @@ static bool may_have_body(int status)
     return status >= 200 && status != 204 && status != 304;
 }
 
-/* Writes the head straight into the queue of the connection. */
+bool answer_has_body(const struct wr_request *r)
+{
+    return r->flow.framing != FRAMING_NONE;
+}
+
+static enum framing framing_of(const struct wr_request *r, int status, uint64_t length)
+{
+    if (r->head_only || !may_have_body(status)) return FRAMING_NONE;
+    if (length != HTTP_NO_LENGTH) return FRAMING_LENGTH;
+    return r->parser.head.minor == 0 ? FRAMING_CLOSE : FRAMING_CHUNKED;
+}
+
+bool answer_check(struct wr_request *r, int status)
+{
+    if (r->conn && r->group && r->group->after.len > 0) group_after(r, status);
+    if (!r->fields.failed && !r->bad_fields && !r->flow.begun && status >= 200 && status <= 599) return true;
+    app_log(r->app, WR_LOG_ERROR,
+            r->flow.begun ? "%s was answered twice"
+                          : "the answer to %s has a field or status that is not valid",
+            r->path ? r->path : "a request");
+    return false;
+}
+
+/* Writes it straight into the queue of the connection. */
 static int put_head(struct wr_request *r, const struct http_response *response)
 {
     struct stream *stream = &r->conn->stream;
@@ -111,6 +135,53 @@ static int put_head(struct wr_request *r, const struct http_response *response)
     http_response_write(&w, response);
     stream_trim(stream, size - w.len);
     return w.failed ? ERR_MEMORY : OK;
+}
+
+int answer_head(struct wr_request *r, const struct answer *answer, uint64_t length)
+{
+    const struct http_head *head = &r->parser.head;
+    enum framing framing = framing_of(r, answer->status, length);
+    slice common, own;
+    r->replaced |= answer->replaces;
+    if (r->secure && r->app->proxies.strict_transport)
+        buffer_text(&r->fields, r->app->proxies.strict_transport);
+    if (!common_fields(r, &common) || !own_fields(r, answer->fields, &own)) return ERR_MEMORY;
+    r->status = (uint16_t)answer->status;
+    r->flow.framing = (uint8_t)framing;
+    r->flow.close = !head->keep_alive || framing == FRAMING_CLOSE || r->over_limit || wr_stopping(r->app) ||
+                    (!r->body_done && !r->flow.begun && body_is_long(r));
+    struct http_response response = {
+        .status = answer->status,
+        .date = worker_date(r->worker),
+        .content_type = answer->content_type,
+        .content_length = may_have_body(answer->status) ? length : HTTP_NO_LENGTH,
+        .chunked = framing == FRAMING_CHUNKED,
+        .close = r->flow.close,
+        .keep_alive = head->minor == 0,
+        .fields = common,
+        .more_fields = own,
+    };
+    return put_head(r, &response);
+}
+
+void answer_detach(struct wr_request *r)
+{
+    r->conn->request = NULL;
+    r->conn = NULL;
+}
+
+void answer_done(struct wr_request *r, int rc)
+{
+    struct connection *conn = r->conn;
+    if (!conn) {
+        if (!r->failing) request_release(r);
+    } else if (rc < 0) {
+        answer_detach(r);
+        request_release(r);
+        connection_cut(conn);
+    } else {
+        connection_answered(conn);
+    }
 }
 
 static uint64_t piece_len(const struct answer_piece *piece)
@@ -135,59 +206,41 @@ static int put_piece(struct stream *stream, const struct answer_piece *piece)
     return OK;
 }
 
-static int put_answer(struct wr_request *r, const struct answer *answer, bool close)
+static int put_answer(struct wr_request *r, const struct answer *answer)
 {
-    slice common, own;
-    if (!common_fields(r, &common) || !own_fields(r, answer->fields, &own)) return ERR_MEMORY;
     uint64_t length = 0;
     for (size_t i = 0; i < answer->count; i++)
         length += piece_len(&answer->pieces[i]);
-    bool body = may_have_body(answer->status);
-    struct http_response response = {
-        .status = answer->status,
-        .date = worker_date(r->worker),
-        .content_type = answer->content_type,
-        .content_length = body ? length : HTTP_NO_LENGTH,
-        .close = close,
-        .keep_alive = r->parser.head.minor == 0,
-        .fields = common,
-        .more_fields = own,
-    };
-    r->status = (uint16_t)answer->status;
-    r->answer_bytes = body && !r->head_only ? length : 0;
-    int rc = put_head(r, &response);
-    for (size_t i = 0; i < answer->count && rc == OK && body && !r->head_only; i++)
+    int rc = answer_head(r, answer, length);
+    if (!answer_has_body(r)) return rc;
+    r->answer_bytes = length;
+    for (size_t i = 0; i < answer->count && rc == OK; i++)
         rc = put_piece(&r->conn->stream, &answer->pieces[i]);
     return rc;
 }
 
-static void send_answer(struct wr_request *r, const struct answer *answer)
-{
-    bool client_closes = !r->parser.head.keep_alive, close = client_closes || wr_stopping(r->app);
-    if (put_answer(r, answer, close) < 0)
-        connection_cut(r->conn);
-    else
-        connection_answered(r->conn, close, client_closes);
-}
-
-void respond_answer(struct wr_request *r, const struct answer *answer)
+int answer_broken(struct wr_request *r)
 {
     static const struct answer_piece text = {
         .kind = ANSWER_CONSTANT,
         .bytes = SLICE("{\"status\":\"error\",\"message\":\"Internal Server Error\"}")};
     static const struct answer broken = {
         .status = 500, .content_type = SLICE("application/json"), .pieces = &text, .count = 1};
-    r->replaced |= answer->replaces;
-    if (r->fields.failed || r->bad_fields || answer->status < 200 || answer->status > 599) {
-        app_log(r->app, WR_LOG_ERROR, "the answer to %s has a field or status that is not valid",
-                r->path ? r->path : "a request");
-        r->fields.len = 0;
-        r->fields.failed = r->bad_fields = false;
-        r->replaced = 0;
-        answer = &broken;
-    }
-    if (r->conn) send_answer(r, answer);
-    request_release(r);
+    if (r->flow.begun) return ERR_WRONG_STATE; /* too late for a 500: the client sees that it is cut */
+    r->fields.len = 0;
+    r->fields.failed = r->bad_fields = false;
+    r->replaced = 0;
+    return r->conn ? put_answer(r, &broken) : OK;
+}
+
+void respond_answer(struct wr_request *r, const struct answer *answer)
+{
+    int rc = OK;
+    if (!answer_check(r, answer->status))
+        rc = answer_broken(r);
+    else if (r->conn)
+        rc = put_answer(r, answer);
+    answer_done(r, rc);
 }
 
 void respond_raw(struct wr_request *r, int status, slice content_type, slice body, bool constant)
@@ -241,31 +294,41 @@ void wr_respond_redirect(struct wr_request *r, int status, const char *location)
     respond_raw(r, status, SLICE_EMPTY, SLICE_EMPTY, true);
 }
 
-/* One more method of a list; left out when there is no room. */
-static void allow(struct writer *w, slice method)
+/* The methods of a path, as Allow lists them. NULL without memory. */
+static const char *allowed(struct wr_request *r, const struct route *routes, bool file)
 {
-    size_t before = w->len;
-    if (before > 0) writer_put(w, SLICE(", "));
-    writer_put(w, method);
-    if (w->failed) w->len = before;
+    size_t size = sizeof "GET, HEAD, OPTIONS";
+    for (const struct route *i = routes; i; i = i->next)
+        size += strlen(i->method) + sizeof ", ";
+    char *text = arena_take(&r->arena, size);
+    if (!text) return NULL;
+    struct writer w = writer_of(text, size - 1);
+    bool get = file, options = false;
+    for (const struct route *i = routes; i; i = i->next) {
+        get |= strcmp(i->method, "GET") == 0;
+        options |= strcmp(i->method, "OPTIONS") == 0;
+    }
+    if (get) writer_put(&w, SLICE("GET, HEAD, "));
+    for (const struct route *i = routes; i; i = i->next) {
+        if (strcmp(i->method, "GET") == 0 || (get && strcmp(i->method, "HEAD") == 0)) continue;
+        writer_put(&w, slice_text(i->method));
+        writer_put(&w, SLICE(", "));
+    }
+    if (options)
+        w.len -= 2;
+    else
+        writer_put(&w, SLICE("OPTIONS"));
+    text[w.len] = 0;
+    return text;
 }
 
-void respond_wrong_method(struct wr_request *r, const struct route *routes, bool asset)
+void respond_other_method(struct wr_request *r, const struct route *routes, bool file)
 {
-    char text[512];
-    struct writer w = writer_of(text, sizeof text - 1);
-    bool get = asset, options = false;
-    if (asset) allow(&w, SLICE("GET, HEAD"));
-    for (; routes; routes = routes->next) {
-        slice method = slice_text(routes->method);
-        bool is_get = slice_equal(method, SLICE("GET"));
-        if (is_get && get) continue;
-        allow(&w, is_get ? SLICE("GET, HEAD") : method);
-        options |= slice_equal(method, SLICE("OPTIONS"));
-    }
-    if (!options) allow(&w, SLICE("OPTIONS"));
-    text[w.len] = 0;
-    wr_response_header(r, "Allow", text);
+    const char *allow = allowed(r, routes, file);
+    if (allow)
+        wr_response_header(r, "Allow", allow);
+    else
+        r->bad_fields = true;
     if (slice_equal(request_method(r), SLICE("OPTIONS")))
         wr_respond_empty(r, 204);
     else

@@ -197,21 +197,6 @@ void router_find(const struct router *router, slice method, slice path, struct r
     memcpy(out->values, w.values, sizeof w.values);
 }
 
-static bool node_has_method(const struct router_node *node, slice method)
-{
-    if (!node) return false;
-    if (method_find(node->routes, method)) return true;
-    for (const struct router_node *c = node->children; c; c = c->next) {
-        if (node_has_method(c, method)) return true;
-    }
-    return node_has_method(node->param, method) || node_has_method(node->rest, method);
-}
-
-bool router_has_method(const struct router *router, slice method)
-{
-    return node_has_method(router->root, method);
-}
-
 static void node_free(struct router_node *node, void (*visit)(void *target))
 {
     if (!node) return;

@@ -34,8 +34,6 @@ struct router_match {
 int router_add(struct router *router, slice method, slice path, void *target) BASE_CHECKED;
 /* `path` is still percent-encoded; literal segments are compared decoded. GET serves HEAD. */
 void router_find(const struct router *router, slice method, slice path, struct router_match *out);
-/* True when some route has this method. */
-bool router_has_method(const struct router *router, slice method);
 /* Calls visit for each route, in no order, and frees the router. */
 void router_deinit(struct router *router, void (*visit)(void *target));
 

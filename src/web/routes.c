@@ -7,7 +7,7 @@
 #include "http/token.h"
 #include "web/socket.h"
 
-static int result_of(int err)
+int app_result(int err)
 {
     switch (err) {
     case OK: return WR_OK;
@@ -24,40 +24,109 @@ void target_free(void *target)
     free(target);
 }
 
-static int add(struct wr_app *app, slice method, const char *path, const struct target *target)
+/* With case, other than list_has. */
+static bool has_method(slice list, slice method)
+{
+    slice known;
+    while (list_next(&list, &known)) {
+        if (slice_equal(known, method)) return true;
+    }
+    return false;
+}
+
+bool app_knows_method(const struct wr_app *app, slice method)
+{
+    return has_method(SLICE("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"), method) ||
+           has_method(buffer_slice(&app->methods), method);
+}
+
+void app_note_method(struct wr_app *app, slice method)
+{
+    struct buffer *known = &app->methods;
+    if (slice_equal(method, SLICE("OPTIONS")) || has_method(buffer_slice(known), method)) return;
+    size_t before = known->len;
+    if (before > 0) buffer_text(known, ", ");
+    buffer_put(known, method);
+    if (slice_equal(method, SLICE("GET")) && !has_method(buffer_slice(known), SLICE("HEAD")))
+        buffer_text(known, ", HEAD");
+    if (!known->failed) return;
+    known->failed = false; /* it is a courtesy: one more does not matter */
+    known->len = before;
+}
+
+/* --- routes --- */
+
+static int add(struct wr_group *group, slice method, slice path, const struct target *target)
 {
     struct target *copy = malloc(sizeof *copy);
     if (!copy) return ERR_MEMORY;
     *copy = *target;
-    int rc = router_add(&app->router, method, slice_text(path), copy);
-    if (rc < 0) free(copy);
+    copy->group = group;
+    int rc = router_add(&group->app->router, method, path, copy);
+    if (rc < 0)
+        free(copy);
+    else
+        app_note_method(group->app, method);
+    return rc;
+}
+
+static int group_add(struct wr_group *group, const char *methods, const char *path,
+                     const struct target *target)
+{
+    if (!methods || !path || group->app->running) return WR_INVALID;
+    char *whole = group_path(group, path);
+    if (!whole) return WR_MEMORY;
+    slice rest = slice_text(methods), method;
+    bool any = false;
+    int rc = OK;
+    while (rc == OK && slice_split(&rest, ' ', &method)) {
+        if (method.len == 0) continue;
+        any = true;
+        rc = add(group, method, slice_text(whole), target);
+    }
+    free(whole);
+    return app_result(rc == OK && !any ? ERR_INVALID : rc);
+}
+
+int wr_group_route(struct wr_group *group, const char *methods, const char *path, wr_handler handler,
+                   void *context)
+{
+    if (!handler) return WR_INVALID;
+    return group_add(group, methods, path, &(struct target){.handler = handler, .context = context});
+}
+
+int wr_route_body(struct wr_group *group, const char *methods, const char *path,
+                  const struct wr_body_handlers *handlers, void *context)
+{
+    if (!handlers->data || !handlers->end) return WR_INVALID;
+    struct target target = {.context = context, .body = *handlers, .is_body = true};
+    if (target.body.body_bytes_max == 0) target.body.body_bytes_max = group->app->config.body_bytes_max;
+    return group_add(group, methods, path, &target);
+}
+
+int wr_group_websocket(struct wr_group *group, const char *path, const struct wr_socket_handlers *handlers,
+                       void *context)
+{
+    struct target target;
+    int rc = socket_target_init(&target, handlers, context);
+    if (rc < 0) return rc;
+    rc = group_add(group, "GET", path, &target);
+    if (rc < 0) socket_target_deinit(&target);
     return rc;
 }
 
 int wr_route(struct wr_app *app, const char *methods, const char *path, wr_handler handler, void *context)
 {
-    struct target target = {.handler = handler, .context = context};
-    slice rest = slice_text(methods), method;
-    int rc = handler && path ? OK : ERR_INVALID;
-    bool any = false;
-    while (rc == OK && slice_split(&rest, ' ', &method)) {
-        if (method.len == 0) continue;
-        any = true;
-        rc = add(app, method, path, &target);
-    }
-    return result_of(rc == OK && !any ? ERR_INVALID : rc);
+    return wr_group_route(&app->root, methods, path, handler, context);
 }
 
 int wr_websocket(struct wr_app *app, const char *path, const struct wr_socket_handlers *handlers,
                  void *context)
 {
-    struct target target;
-    int rc = path ? socket_target_init(&target, handlers, context) : WR_INVALID;
-    if (rc < 0) return rc;
-    rc = add(app, SLICE("GET"), path, &target);
-    if (rc < 0) socket_target_deinit(&target);
-    return result_of(rc);
+    return wr_group_websocket(&app->root, path, handlers, context);
 }
+
+/* --- fields for all answers --- */
 
 static char *line_of(const char *name, const char *value)
 {

@@ -181,11 +181,11 @@ test("unknown paths get 404, known ones with a wrong method 405 with Allow, as J
   assert.deepEqual(JSON.parse(unknown.text), { status: "error", message: "there is nothing at this address" });
   const wrong = await ask("/echo/x", { method: "DELETE" });
   assert.equal(wrong.status, 405);
-  assert.equal(wrong.headers.allow, "GET, HEAD, POST, PUT");
+  assert.equal(wrong.headers.allow, "GET, HEAD, POST, PUT, OPTIONS");
   assert.equal(JSON.parse(wrong.text).status, "error");
   const asset = await ask("/page.html", { method: "POST" });
   assert.equal(asset.status, 405);
-  assert.equal(asset.headers.allow, "GET, HEAD");
+  assert.equal(asset.headers.allow, "GET, HEAD, OPTIONS");
   assert.equal((await ask("/echo/%zz")).status, 400);
   assert.equal((await ask("/echo/%00")).status, 400);
 });
