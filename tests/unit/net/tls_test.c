@@ -1,84 +1,16 @@
 /* TLS in memory: a client and a server whose bytes are carried by hand. */
-#include "kit.h"
+#include "tls_pair.h"
 
 #include <openssl/x509v3.h>
 
-enum { ROOM_BYTES = TLS_HEADROOM_BYTES + 64 * 1024 };
-
-struct side {
-    struct tls *tls;
-    struct chunk_pool pool;
-    uint8_t text[300000]; /* plaintext that came */
-    size_t text_len;
-    int rc;
-};
-
-struct pair {
-    struct side client, server;
-};
-
-/* Carries what waits at `from` to `to`, in pieces of `step` bytes. */
-static bool carry(struct side *from, struct side *to, size_t step)
-{
-    static uint8_t room[ROOM_BYTES];
-    bool moved = false;
-    while (from->tls->wire.bytes > 0 && to->rc == OK) {
-        const struct chunk *c = from->tls->wire.first;
-        size_t n = c->len < step ? c->len : step, len;
-        memcpy(room + TLS_HEADROOM_BYTES, c->ptr, n);
-        chunk_consume(&from->pool, &from->tls->wire, n);
-        to->rc = tls_open(to->tls, room, slice_of(room + TLS_HEADROOM_BYTES, n), &len);
-        assert_true(to->text_len + len <= sizeof to->text);
-        memcpy(to->text + to->text_len, room, len);
-        to->text_len += len;
-        moved = true;
-    }
-    return moved;
-}
-
-static void talk(struct pair *p, size_t step)
-{
-    bool moved = true;
-    while (moved) {
-        moved = carry(&p->client, &p->server, step);
-        moved = carry(&p->server, &p->client, step) || moved;
-    }
-}
-
-static void begin(struct pair *p, struct tls_client *client, struct tls_server *server, const char *host)
-{
-    memset(p, 0, sizeof *p);
-    p->client.tls = tls_new_client(client, host, 443, &p->client.pool);
-    p->server.tls = tls_new_server(server, &p->server.pool);
-    assert_non_null(p->client.tls);
-    assert_non_null(p->server.tls);
-}
-
-static void end_pair(struct pair *p)
-{
-    tls_free(p->client.tls);
-    tls_free(p->server.tls);
-    chunk_pool_deinit(&p->client.pool);
-    chunk_pool_deinit(&p->server.pool);
-}
-
-static void say(struct side *s, const uint8_t *bytes, size_t len)
-{
-    static uint8_t room[400000];
-    struct writer out = writer_of(room, sizeof room);
-    assert_int_equal(tls_seal(s->tls, slice_of(bytes, len), &out), OK);
-    assert_true(out.len <= tls_sealed_max(len));
-    assert_int_equal(chunk_put(&s->pool, &s->tls->wire, writer_slice(&out)), OK);
-}
-
 /* The names of the certificate that the client got contain this one. */
-static bool got_certificate_for(const struct pair *p, const char *name)
+static bool got_certificate_for(const struct tls_pair *p, const char *name)
 {
     X509 *got = SSL_get0_peer_certificate(p->client.tls->ssl);
     return got && X509_check_host(got, name, 0, X509_CHECK_FLAG_NO_WILDCARDS, NULL) == 1;
 }
 
-static int key_kind_of_server(const struct pair *p)
+static int key_kind_of_server(const struct tls_pair *p)
 {
     return EVP_PKEY_get_base_id(X509_get0_pubkey(SSL_get0_peer_certificate(p->client.tls->ssl)));
 }
@@ -93,15 +25,15 @@ static void any_split_of_the_bytes_gives_the_same_plaintext(void **state)
     struct tls_server *server = kit_server("one", NULL);
     struct tls_client *client = kit_client("one");
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        static struct pair p;
-        begin(&p, client, server, "one.test");
-        talk(&p, steps[i]);
+        static struct tls_pair p;
+        tls_pair_begin(&p, client, server, "one.test");
+        tls_pair_talk(&p, steps[i]);
         assert_true(p.client.tls->opened && p.server.tls->opened);
-        say(&p.client, text, 1);
-        say(&p.client, text + 1, 16384);
-        say(&p.client, text + 16385, sizeof text - 16385);
-        say(&p.server, text, sizeof text);
-        talk(&p, steps[i]);
+        tls_pair_say(&p.client, text, 1);
+        tls_pair_say(&p.client, text + 1, 16384);
+        tls_pair_say(&p.client, text + 16385, sizeof text - 16385);
+        tls_pair_say(&p.server, text, sizeof text);
+        tls_pair_talk(&p, steps[i]);
         assert_int_equal(p.server.rc, OK);
         assert_int_equal(p.server.text_len, sizeof text);
         assert_memory_equal(p.server.text, text, sizeof text);
@@ -110,10 +42,10 @@ static void any_split_of_the_bytes_gives_the_same_plaintext(void **state)
         slice protocol = tls_protocol(p.server.tls);
         assert_true(slice_equal(protocol, SLICE("http/1.1")));
         tls_shut(p.client.tls, NULL);
-        talk(&p, steps[i]);
+        tls_pair_talk(&p, steps[i]);
         assert_true(p.server.tls->ended);
         assert_false(p.client.tls->ended);
-        end_pair(&p);
+        tls_pair_end(&p);
     }
     tls_client_release(client);
     tls_server_release(server);
@@ -122,20 +54,20 @@ static void any_split_of_the_bytes_gives_the_same_plaintext(void **state)
 static void records_and_the_close_can_come_in_one_piece(void **state)
 {
     (void)state;
-    static struct pair p;
+    static struct tls_pair p;
     struct tls_server *server = kit_server("one", NULL);
     struct tls_client *client = kit_client("one");
-    begin(&p, client, server, "one.test");
-    talk(&p, 100000);
-    say(&p.client, (const uint8_t *)"a", 1);
-    say(&p.client, (const uint8_t *)"b", 1);
+    tls_pair_begin(&p, client, server, "one.test");
+    tls_pair_talk(&p, 100000);
+    tls_pair_say(&p.client, (const uint8_t *)"a", 1);
+    tls_pair_say(&p.client, (const uint8_t *)"b", 1);
     tls_shut(p.client.tls, NULL);
     tls_shut(p.client.tls, NULL); /* once is enough */
-    talk(&p, 100000);
+    tls_pair_talk(&p, 100000);
     assert_int_equal(p.server.rc, OK);
     assert_int_equal(p.server.text_len, 2);
     assert_true(p.server.tls->ended);
-    end_pair(&p);
+    tls_pair_end(&p);
     tls_client_release(client);
     tls_server_release(server);
 }
@@ -157,16 +89,16 @@ static void a_name_chooses_its_certificate(void **state)
     struct tls_client_options options = {.protocols = "", .insecure = true};
     struct tls_client *client = tls_client_new(&options);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        static struct pair p;
-        begin(&p, client, server, rows[i].asked);
-        talk(&p, 100000);
+        static struct tls_pair p;
+        tls_pair_begin(&p, client, server, rows[i].asked);
+        tls_pair_talk(&p, 100000);
         assert_true(p.client.tls->opened);
         bool good = strcmp(rows[i].expected, "*") == 0
                         ? X509_check_host(SSL_get0_peer_certificate(p.client.tls->ssl), "x.wild.test", 0, 0,
                                           NULL) == 1
                         : got_certificate_for(&p, rows[i].expected);
         if (!good) fail_msg("%s did not get the certificate of %s", rows[i].asked, rows[i].expected);
-        end_pair(&p);
+        tls_pair_end(&p);
     }
     tls_client_release(client);
     tls_server_release(server);
@@ -175,7 +107,7 @@ static void a_name_chooses_its_certificate(void **state)
 static void one_name_can_have_an_ecdsa_and_an_rsa_certificate(void **state)
 {
     (void)state;
-    static struct pair p;
+    static struct tls_pair p;
     struct tls_server *server = kit_server("rsa", "one", NULL); /* both are for one.test */
     struct tls_client_options options = {.protocols = "", .insecure = true};
     static const struct {
@@ -187,11 +119,11 @@ static void one_name_can_have_an_ecdsa_and_an_rsa_certificate(void **state)
         SSL *ssl = tls_client_session(client, "one.test", 1);
         SSL_CTX_set1_sigalgs_list(SSL_get_SSL_CTX(ssl), rows[i].algorithms);
         SSL_free(ssl);
-        begin(&p, client, server, "one.test");
-        talk(&p, 100000);
+        tls_pair_begin(&p, client, server, "one.test");
+        tls_pair_talk(&p, 100000);
         assert_true(p.client.tls->opened);
         assert_int_equal(key_kind_of_server(&p), rows[i].kind);
-        end_pair(&p);
+        tls_pair_end(&p);
         tls_client_release(client);
     }
     tls_server_release(server);
@@ -214,11 +146,11 @@ static void only_the_right_certificate_is_trusted(void **state)
         {"expired", "expired", "one.test", "certificate has expired"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        static struct pair p;
+        static struct tls_pair p;
         struct tls_server *server = kit_server(rows[i].server, NULL);
         struct tls_client *client = kit_client(rows[i].trusted);
-        begin(&p, client, server, rows[i].host);
-        talk(&p, 100000);
+        tls_pair_begin(&p, client, server, rows[i].host);
+        tls_pair_talk(&p, 100000);
         if (rows[i].reason) {
             assert_int_equal(p.client.rc, ERR_PROTOCOL);
             assert_string_equal(p.client.tls->reason, rows[i].reason);
@@ -228,7 +160,7 @@ static void only_the_right_certificate_is_trusted(void **state)
             if (!p.client.tls->opened)
                 fail_msg("%s: %s", rows[i].host, p.client.tls->reason ? p.client.tls->reason : "?");
         }
-        end_pair(&p);
+        tls_pair_end(&p);
         tls_client_release(client);
         tls_server_release(server);
     }
@@ -237,16 +169,16 @@ static void only_the_right_certificate_is_trusted(void **state)
 /* Connects once more; whether it was a resumption. */
 static bool resumes(struct tls_client *client, struct tls_server *server)
 {
-    static struct pair p;
-    begin(&p, client, server, "one.test");
-    talk(&p, 100000);
+    static struct tls_pair p;
+    tls_pair_begin(&p, client, server, "one.test");
+    tls_pair_talk(&p, 100000);
     assert_true(p.client.tls->opened && p.server.tls->opened);
     bool resumed = SSL_session_reused(p.client.tls->ssl) == 1;
     assert_int_equal(SSL_session_reused(p.server.tls->ssl), resumed);
     tls_shut(p.client.tls, NULL);
     tls_shut(p.server.tls, NULL);
-    talk(&p, 100000);
-    end_pair(&p);
+    tls_pair_talk(&p, 100000);
+    tls_pair_end(&p);
     return resumed;
 }
 
@@ -299,32 +231,32 @@ static void copy_file(const char *from, const char *to)
 static void a_reload_gives_new_connections_the_new_certificate(void **state)
 {
     (void)state;
-    static struct pair old, new;
+    static struct tls_pair old, new;
     struct tls_client_options options = {.protocols = "", .insecure = true};
     struct tls_client *client = tls_client_new(&options);
     copy_file("one.pem", "live.pem");
     copy_file("one.key", "live.key");
     struct tls_server *server = kit_server("live", NULL);
-    begin(&old, client, server, "one.test");
-    talk(&old, 100000);
+    tls_pair_begin(&old, client, server, "one.test");
+    tls_pair_talk(&old, 100000);
     copy_file("two.pem", "live.pem");
     /* The key is not the new one yet: nothing changes. */
     assert_int_equal(tls_server_reload(server), ERR_INVALID);
     assert_non_null(strstr(tls_server_error(server), "live.key: this is not the key"));
-    begin(&new, client, server, "one.test");
-    talk(&new, 100000);
+    tls_pair_begin(&new, client, server, "one.test");
+    tls_pair_talk(&new, 100000);
     assert_true(got_certificate_for(&new, "one.test"));
-    end_pair(&new);
+    tls_pair_end(&new);
     copy_file("two.key", "live.key");
     assert_int_equal(tls_server_reload(server), OK);
-    begin(&new, client, server, "another.test");
-    talk(&new, 100000);
+    tls_pair_begin(&new, client, server, "another.test");
+    tls_pair_talk(&new, 100000);
     assert_true(got_certificate_for(&new, "two.test"));
-    end_pair(&new);
-    say(&old.server, (const uint8_t *)"still here", 10);
-    talk(&old, 100000);
+    tls_pair_end(&new);
+    tls_pair_say(&old.server, (const uint8_t *)"still here", 10);
+    tls_pair_talk(&old, 100000);
     assert_int_equal(old.client.text_len, 10);
-    end_pair(&old);
+    tls_pair_end(&old);
     tls_client_release(client);
     tls_server_release(server);
 }
@@ -378,21 +310,21 @@ static void protocols_are_agreed_on_or_refused(void **state)
                 {"http/1.1", "h3,http/1.1", "http/1.1"},
                 {"http/1.1", "imap", NULL}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        static struct pair p;
+        static struct tls_pair p;
         struct tls_server_options options = {.protocols = rows[i].server, .session_lifetime_s = 60};
         struct tls_server *server = tls_server_new(&options);
         assert_int_equal(tls_server_certificate(server, kit_path("one.pem"), kit_path("one.key")), OK);
         assert_int_equal(tls_server_prepare(server), OK);
         struct tls_client_options asked = {.protocols = rows[i].client, .insecure = true};
         struct tls_client *client = tls_client_new(&asked);
-        begin(&p, client, server, "one.test");
-        talk(&p, 100000);
+        tls_pair_begin(&p, client, server, "one.test");
+        tls_pair_talk(&p, 100000);
         assert_int_equal(p.client.tls->opened && p.server.tls->opened, rows[i].chosen != NULL);
         if (rows[i].chosen)
             assert_true(slice_equal(tls_protocol(p.client.tls), slice_text(rows[i].chosen)));
         else
             assert_string_equal(p.server.tls->reason, "no application protocol");
-        end_pair(&p);
+        tls_pair_end(&p);
         tls_client_release(client);
         tls_server_release(server);
     }
@@ -417,7 +349,7 @@ static void old_versions_and_old_ciphers_are_refused(void **state)
                 {TLS1_VERSION, "DEFAULT@SECLEVEL=0", false}};
     struct tls_server *server = kit_server("one", NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        static struct pair p;
+        static struct tls_pair p;
         struct tls_client_options asked = {.protocols = "", .insecure = true};
         struct tls_client *client = tls_client_new(&asked);
         SSL *ssl = tls_client_session(client, "x", 1);
@@ -426,11 +358,11 @@ static void old_versions_and_old_ciphers_are_refused(void **state)
         SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
         SSL_CTX_set_max_proto_version(ctx, rows[i].max);
         SSL_free(ssl);
-        begin(&p, client, server, "one.test");
-        talk(&p, 100000);
+        tls_pair_begin(&p, client, server, "one.test");
+        tls_pair_talk(&p, 100000);
         assert_int_equal(p.server.tls->opened, rows[i].good);
         assert_int_equal(p.server.rc == OK, rows[i].good);
-        end_pair(&p);
+        tls_pair_end(&p);
         tls_client_release(client);
     }
     tls_server_release(server);
@@ -439,11 +371,11 @@ static void old_versions_and_old_ciphers_are_refused(void **state)
 static void plain_http_is_answered_in_plain(void **state)
 {
     (void)state;
-    static struct pair p;
-    static uint8_t room[ROOM_BYTES];
+    static struct tls_pair p;
+    static uint8_t room[TLS_HEADROOM_BYTES + 100];
     struct tls_server *server = kit_server("one", NULL);
     struct tls_client *client = kit_client("one");
-    begin(&p, client, server, "one.test");
+    tls_pair_begin(&p, client, server, "one.test");
     memcpy(room + TLS_HEADROOM_BYTES, "OPTIONS * HTTP/1.1\r\n\r\n", 22);
     size_t len;
     assert_int_equal(tls_open(p.server.tls, room, slice_of(room + TLS_HEADROOM_BYTES, 22), &len),
@@ -451,7 +383,7 @@ static void plain_http_is_answered_in_plain(void **state)
     assert_string_equal(p.server.tls->reason, "the client does not speak TLS");
     assert_true(slice_equal(slice_of(p.server.tls->wire.first->ptr, p.server.tls->wire.bytes),
                             SLICE(KIT_PLAIN_ANSWER)));
-    end_pair(&p);
+    tls_pair_end(&p);
     tls_client_release(client);
     tls_server_release(server);
 }
@@ -459,18 +391,18 @@ static void plain_http_is_answered_in_plain(void **state)
 static void bytes_that_were_changed_on_the_way_end_it(void **state)
 {
     (void)state;
-    static struct pair p;
+    static struct tls_pair p;
     struct tls_server *server = kit_server("one", NULL);
     struct tls_client *client = kit_client("one");
-    begin(&p, client, server, "one.test");
-    talk(&p, 100000);
-    say(&p.client, (const uint8_t *)"hello", 5);
+    tls_pair_begin(&p, client, server, "one.test");
+    tls_pair_talk(&p, 100000);
+    tls_pair_say(&p.client, (const uint8_t *)"hello", 5);
     p.client.tls->wire.first->data[10] ^= 1;
-    talk(&p, 3);
+    tls_pair_talk(&p, 3);
     assert_int_equal(p.server.rc, ERR_PROTOCOL);
     assert_string_equal(p.server.tls->reason, "decryption failed or bad record mac");
     assert_int_equal(p.server.text_len, 0);
-    end_pair(&p);
+    tls_pair_end(&p);
     tls_client_release(client);
     tls_server_release(server);
 }
@@ -479,21 +411,19 @@ static void bytes_that_were_changed_on_the_way_end_it(void **state)
 static void what_the_other_side_does_not_take_is_bounded(void **state)
 {
     (void)state;
-    static struct pair p;
-    static uint8_t room[ROOM_BYTES];
+    static struct tls_pair p;
     struct tls_server *server = kit_server("one", NULL);
     struct tls_client *client = kit_client("one");
-    begin(&p, client, server, "one.test");
-    talk(&p, 100000);
+    tls_pair_begin(&p, client, server, "one.test");
+    tls_pair_talk(&p, 100000);
     for (int i = 0; i < 100000 && p.server.rc == OK; i++) {
         SSL_key_update(p.client.tls->ssl, SSL_KEY_UPDATE_REQUESTED);
-        say(&p.client, (const uint8_t *)".", 1);
+        tls_pair_say(&p.client, (const uint8_t *)".", 1);
         p.server.text_len = 0;
-        carry(&p.client, &p.server, 100000);
+        tls_pair_carry(&p.client, &p.server, 100000);
         assert_true(p.server.tls->wire.bytes <= TLS_WIRE_BYTES_MAX);
     }
-    (void)room;
-    end_pair(&p);
+    tls_pair_end(&p);
     tls_client_release(client);
     tls_server_release(server);
 }
@@ -501,19 +431,19 @@ static void what_the_other_side_does_not_take_is_bounded(void **state)
 static void the_order_of_freeing_does_not_matter(void **state)
 {
     (void)state;
-    static struct pair p;
+    static struct tls_pair p;
     struct tls_server *server = kit_server("one", "two", NULL);
     struct tls_client *client = kit_client("two");
-    begin(&p, client, server, "two.test");
-    talk(&p, 100000);
+    tls_pair_begin(&p, client, server, "two.test");
+    tls_pair_talk(&p, 100000);
     assert_int_equal(tls_server_reload(server), OK);
     tls_server_release(server);
     tls_client_release(client);
     assert_true(p.client.tls->opened);
-    say(&p.server, (const uint8_t *)"late", 4);
-    talk(&p, 100000);
+    tls_pair_say(&p.server, (const uint8_t *)"late", 4);
+    tls_pair_talk(&p, 100000);
     assert_int_equal(p.client.text_len, 4);
-    end_pair(&p);
+    tls_pair_end(&p);
 }
 
 static int make_certificates(void **state)
