@@ -347,10 +347,19 @@ static void on_ended(struct stream *stream)
         end_if_done(conn);
 }
 
+/* Scanners do this all day: a line, but no warning. */
+static void handshake_failed(struct connection *conn, int uv_error)
+{
+    counts_add(&conn->worker->counts.handshakes_failed, 1);
+    app_log(conn->worker->app, WR_LOG_INFO, "no TLS with %s: %s",
+            worker_address_text(conn->worker, conn->address), stream_failure(&conn->stream, uv_error));
+}
+
 static void on_failed(struct stream *stream, int uv_error)
 {
     struct connection *conn = connection_of(stream);
     struct wr_socket *socket = conn->socket;
+    if (!conn->outgoing && stream_opening(stream)) handshake_failed(conn, uv_error);
     conn->socket = NULL;
     if (socket) socket_lost(socket, stream_failure(stream, uv_error));
     connection_cut(conn);
@@ -376,22 +385,17 @@ static void on_flushed(struct stream *stream)
 
 /* --- beginning --- */
 
-static bool address_read(struct connection *conn)
+/* peer: of IPv6, or of IPv4 at its place. */
+static void set_address(struct connection *conn, const struct sockaddr_in6 *peer)
 {
-    struct sockaddr_storage peer;
-    int len = sizeof peer;
-    if (uv_tcp_getpeername(&conn->stream.tcp, (struct sockaddr *)&peer, &len) < 0) return false;
-    if (peer.ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&peer;
+    if (peer->sin6_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
         conn->address[10] = conn->address[11] = 0xFF;
         memcpy(conn->address + 12, &v4->sin_addr, 4);
-        conn->port = ntohs(v4->sin_port);
     } else {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&peer;
-        memcpy(conn->address, &v6->sin6_addr, 16);
-        conn->port = ntohs(v6->sin6_port);
+        memcpy(conn->address, &peer->sin6_addr, 16);
     }
-    return true;
+    conn->port = ntohs(peer->sin6_port); /* lies at the same place in both */
 }
 
 static void on_closed(struct stream *stream)
@@ -411,8 +415,13 @@ static void on_closed(struct stream *stream)
 static void on_opened(struct stream *stream)
 {
     struct connection *conn = connection_of(stream);
-    if (!conn->outgoing) return;
-    (void)!address_read(conn);
+    if (!conn->outgoing) {
+        counts_add(&conn->worker->counts.handshakes, 1);
+        return;
+    }
+    struct sockaddr_in6 peer;
+    int len = sizeof peer;
+    if (uv_tcp_getpeername(&stream->tcp, (struct sockaddr *)&peer, &len) == 0) set_address(conn, &peer);
     connection_arm(conn); /* the deadline is another one now */
 }
 
@@ -446,7 +455,8 @@ bool connection_accept(struct wr_worker *worker, struct listener *listener)
         return true;
     }
     counts_add(&worker->counts.connections, 1);
-    conn->counted = address_read(conn) && listen_count_address(worker->app, conn->address);
+    set_address(conn, &listener->peer);
+    conn->counted = listen_count_address(worker->app, conn->address);
     if (conn->counted) {
         connection_arm(conn);
     } else {
