@@ -509,23 +509,25 @@ static size_t depth_of(slice prefix)
     return depth;
 }
 
-int wr_static(struct wr_app *app, const char *prefix, const char *folder,
-              const struct wr_static_options *options)
+int wr_group_static(struct wr_group *group, const char *prefix, const char *folder,
+                    const struct wr_static_options *options)
 {
     struct wr_static_options defaults;
     struct file_mount *mount;
+    struct wr_app *app = group->app;
     wr_static_options_init(&defaults);
     if (!options) options = &defaults;
     if (!prefix || !folder || !options_valid(options)) return WR_INVALID;
-    slice all = trimmed(slice_text(prefix));
-    char *path = malloc(all.len + 8);
+    slice own = trimmed(slice_text(prefix));
+    if (own.len == 1) own = SLICE_EMPTY; /* "/": the group's own */
+    char *path = malloc(own.len + sizeof "/*path");
     if (!path) return WR_MEMORY;
-    snprintf(path, all.len + 8, "%.*s/*path", all.len == 1 ? 0 : (int)all.len, (const char *)all.ptr);
+    snprintf(path, own.len + sizeof "/*path", "%.*s/*path", (int)own.len, (const char *)own.ptr);
     int rc = mount_new(app, folder, options, &mount);
     if (rc == WR_OK) {
-        mount->depth = depth_of(all);
+        mount->depth = depth_of(slice_text(group->prefix)) + depth_of(own);
         mount->index = app->mount_count + 1;
-        rc = wr_route(app, "GET", path, serve, mount);
+        rc = wr_group_route(group, "GET", path, serve, mount);
         if (rc == WR_OK) {
             mount->next = app->mounts;
             app->mounts = mount;
@@ -536,4 +538,10 @@ int wr_static(struct wr_app *app, const char *prefix, const char *folder,
     }
     free(path);
     return rc;
+}
+
+int wr_static(struct wr_app *app, const char *prefix, const char *folder,
+              const struct wr_static_options *options)
+{
+    return wr_group_static(&app->root, prefix, folder, options);
 }

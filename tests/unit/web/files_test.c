@@ -141,6 +141,38 @@ static void route(struct wr_request *request, void *context)
     wr_respond_text(request, 200, "a route");
 }
 
+/* Lets in who says the word, later. */
+static bool guard(struct wr_request *request, void *context)
+{
+    (void)context;
+    const char *word = wr_request_header(request, "X-Word");
+    if (word) return true;
+    wr_respond_error(request, 401, "say the word");
+    return false;
+}
+
+static void mark(struct wr_request *request, int status, void *context)
+{
+    (void)context;
+    char text[8];
+    snprintf(text, sizeof text, "%d", status);
+    wr_response_header(request, "X-Mark", text);
+}
+
+static void mount_group(void)
+{
+    char folder[64];
+    snprintf(folder, sizeof folder, "%s/www", base);
+    struct wr_group *outer = wr_group(world.app, NULL, "/rooms/:room"), *inner;
+    assert_non_null(outer);
+    inner = wr_group(world.app, outer, "/files");
+    assert_non_null(inner);
+    assert_int_equal(wr_before(outer, guard, NULL), WR_OK);
+    assert_int_equal(wr_after(inner, mark, NULL), WR_OK);
+    assert_int_equal(wr_group_static(inner, "/shared", folder, NULL), WR_OK);
+    assert_int_equal(wr_group_static(outer, "", folder, NULL), WR_OK);
+}
+
 static const unsigned char asset_bytes[] = "asset";
 static const struct wr_asset assets[] = {
     {.path = "/compiled.txt", .mime = "text/plain", .identity = asset_bytes, .identity_len = 5, .etag = "a"},
@@ -185,6 +217,7 @@ static int setup(void **state)
     assert_int_equal(wr_route(world.app, "GET", "/own", own_fields, NULL), WR_OK);
     assert_int_equal(wr_route(world.app, "GET", "/docs/route", route, NULL), WR_OK);
     assert_int_equal(wr_assets(world.app, assets, 2), WR_OK);
+    mount_group();
     world_run(&world);
     wait_until_settled();
     return 0;
@@ -823,6 +856,24 @@ static void fields_of_the_handler_go_before_those_of_the_file(void **state)
     assert_non_null(field(answer, "ETag"));
 }
 
+static void the_filters_of_a_group_go_for_its_files(void **state)
+{
+    (void)state;
+    static const char word[] = "X-Word: please\r\n";
+    assert_int_equal(status_of(get("/rooms/7/files/shared/a.txt", "")), 401);
+    assert_int_equal(status_of(get("/rooms/7/a.txt", "")), 401);
+    const char *answer = get("/rooms/7/files/shared/a.txt", word);
+    assert_string_equal(body(answer), "0123456789");
+    assert_field(answer, "X-Mark", "200");
+    assert_non_null(field(answer, "ETag"));
+    assert_field(get("/rooms/7/files/shared/docs", word), "Location", "/rooms/7/files/shared/docs/");
+    assert_field(get("/rooms/7/files/shared/nothing", word), "X-Mark", "404");
+    assert_string_equal(body(get("/rooms/7/a.txt", word)), "0123456789");
+    assert_string_equal(body(get("/rooms/%2e/a.txt", word)), "0123456789"); /* a room's name */
+    assert_field(get("/rooms/7", word), "Location", "/rooms/7/");
+    assert_int_equal(status_of(get("/rooms/7/../a.txt", word)), 400);
+}
+
 /* --- large files, and those that change --- */
 
 /* Sends a request and reads the head; returns the connection. */
@@ -1056,6 +1107,7 @@ int main(void)
         cmocka_unit_test(a_list_is_json_for_those_who_ask),
         cmocka_unit_test(a_handler_answers_with_any_file),
         cmocka_unit_test(fields_of_the_handler_go_before_those_of_the_file),
+        cmocka_unit_test(the_filters_of_a_group_go_for_its_files),
         cmocka_unit_test(a_large_file_arrives_whole_and_the_connection_goes_on),
         cmocka_unit_test(requests_in_a_row_get_their_files_in_order),
         cmocka_unit_test(a_file_that_is_replaced_while_it_is_sent_is_sent_as_it_was),
