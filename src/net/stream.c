@@ -69,11 +69,12 @@ static void take_ciphertext(struct stream *s, slice cipher)
         tell_end(s);
 }
 
-/* TCP ends. TLS that has not said so before was cut off, by accident or by somebody in between. */
+/* TCP ends. TLS that has not said so before was cut off, by accident or by somebody in between; but where
+ * nothing was said, nothing is missing. */
 static void take_end(struct stream *s)
 {
     stream_read(s, false);
-    if (!s->tls) {
+    if (!s->tls || !s->tls->ssl) {
         s->events->ended(s);
         return;
     }

@@ -391,8 +391,16 @@ static void a_silent_client_costs_no_openssl_object(void **state)
     assert_null(w.server.stream.tls->ssl);
     assert_true(stream_opening(&w.server.stream));
     close(fd);
+    WORLD_UNTIL(&w, w.server.ended);
+    assert_int_equal(w.loop.handshakes.failed, 0);
+    world_close(&w);
+    world_open(&w, server);
+    fd = say_raw("\x16\x03", 2);
+    WORLD_UNTIL(&w, w.accepted == 1);
+    close(fd);
     WORLD_UNTIL(&w, w.server.failed);
     assert_string_equal(w.server.failure, "the connection ended within the TLS handshake");
+    assert_int_equal(w.loop.handshakes.failed, 1);
     world_close(&w);
 }
 
