@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "http/response.h"
+#include "net/listener.h"
 #include "web/answer.h"
 #include "web/body.h"
 #include "web/listen.h"
