@@ -235,7 +235,9 @@ static void check_line(struct table_case *c, enum check_kind kind, const char *t
 
 static void handshake(struct table_case *c, const char *path)
 {
-    struct buffer *out = &send_step(c)->bytes;
+    struct step *s = step_add(c, STEP_SEND);
+    struct buffer *out = &s->bytes;
+    s->whole = true;
     buffer_text(out, "GET ");
     bytes_of(path, out);
     buffer_text(out, " HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -40,6 +40,7 @@ enum step_kind { STEP_SEND, STEP_ANSWER, STEP_FRAME };
 struct step {
     enum step_kind kind;
     struct buffer bytes; /* SEND; FRAME: the payload */
+    bool whole;          /* SEND: a handshake, which has cases of its own: never cut */
     int status;          /* ANSWER */
     bool optional, bodiless;
     struct check checks[CHECKS_MAX];
