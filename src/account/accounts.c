@@ -42,8 +42,8 @@ static slice attempt_key(const struct attempt *attempt)
 static void refuse(struct accounts *accounts, struct wr_request *request, int status, const char *message)
 {
     const char *accept = wr_request_header(request, "Accept");
-    if (status == 401 && accept && strstr(accept, "text/html"))
-        accounts->config.page(accounts->config.context, request, 401);
+    if (accept && strstr(accept, "text/html"))
+        accounts->config.page(accounts->config.context, request, status, message);
     else
         wr_respond_error(request, status, message);
 }
@@ -472,7 +472,7 @@ void accounts_failed(struct accounts *accounts, struct wr_request *request, int 
 
 uint64_t accounts_now_ms(struct accounts *accounts)
 {
-    return accounts->config.now_ms(accounts->config.context);
+    return accounts->config.now_ms(accounts->config.home);
 }
 
 int accounts_home(struct accounts *accounts, void (*function)(void *argument), void *argument)
@@ -482,7 +482,7 @@ int accounts_home(struct accounts *accounts, void (*function)(void *argument), v
         function(argument);
         return OK;
     }
-    return config->at_home(config->context, function, argument) ? OK : ERR_MEMORY;
+    return config->at_home(config->home, function, argument) ? OK : ERR_MEMORY;
 }
 
 void accounts_back(struct accounts *accounts, struct wr_request *request, wr_worker_function function,
@@ -510,6 +510,7 @@ int accounts_open(const struct accounts_config *config, struct accounts **out_ac
         err = ERR_MEMORY;
     if (!err && config->registers && wr_route(config->app, "POST", "/register", post_register, accounts))
         err = ERR_MEMORY;
+    if (!err) err = health_open(accounts);
     if (err)
         accounts_free(accounts);
     else

@@ -1,6 +1,6 @@
-/* accounts.h - accounts over HTTP: POST /login, /logout, perhaps /register, GET /session; and who a request
- * comes from. docs/protocol/accounts.md says what goes over the wire. The tracker and the backend are both
- * made with it.
+/* accounts.h - accounts over HTTP: POST /login, /logout, perhaps /register, GET /session; who a request comes
+ * from; and GET /healthz, /readyz, because the accounts are what a server stands on.
+ * docs/protocol/accounts.md says what goes over the wire. The tracker and the backend are both made with it.
  *
  * Passwords are checked on libuv's threads, rows are kept by the store; the errand of a request goes from
  * step to step and ends in exactly one answer.
@@ -34,10 +34,11 @@ struct accounts_config {
     const char *after_login; /* where a form leads: "/" */
     const char *after_logout;
     /* Runs function(argument) at home, soon, in the order of the calls. False: not possible; nothing runs. */
-    bool (*at_home)(void *context, void (*function)(void *argument), void *argument);
-    uint64_t (*now_ms)(void *context); /* at home */
-    /* Answers with the login page. */
-    void (*page)(void *context, struct wr_request *request, int status);
+    bool (*at_home)(void *home, void (*function)(void *argument), void *argument);
+    uint64_t (*now_ms)(void *home); /* at home */
+    void *home;
+    /* Answers a browser's form that was refused, with a page: the message is for the person. */
+    void (*page)(void *context, struct wr_request *request, int status, const char *message);
     /* A session has ended; at home. May be NULL. */
     void (*logged_out)(void *context, const uint8_t session[SESSION_HASH_BYTES]);
     /* The store could not do something; on any of the threads. */

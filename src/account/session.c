@@ -94,25 +94,30 @@ static void look_up(void *argument)
     if (err) lookup_end(lookup, err);
 }
 
-void session_check(struct accounts *accounts, struct wr_request *request, session_found *found, void *context)
+void session_look_up(struct accounts *accounts, struct wr_request *request,
+                     const uint8_t hash[SESSION_HASH_BYTES], session_found *found, void *context)
 {
-    uint8_t hash[SESSION_HASH_BYTES];
-    if (!session_hash(request, hash)) {
-        found(context, request, ERR_NOT_FOUND, NULL);
-        return;
-    }
     struct lookup *lookup = calloc(1, sizeof *lookup);
     int err = lookup ? OK : ERR_MEMORY;
     if (lookup) {
         *lookup =
             (struct lookup){.accounts = accounts, .request = request, .found = found, .context = context};
-        memcpy(lookup->session.hash, hash, sizeof hash);
+        memcpy(lookup->session.hash, hash, sizeof lookup->session.hash);
         err = accounts_home(accounts, look_up, lookup);
     }
     if (err) {
         free(lookup);
         found(context, request, err, NULL);
     }
+}
+
+void session_check(struct accounts *accounts, struct wr_request *request, session_found *found, void *context)
+{
+    uint8_t hash[SESSION_HASH_BYTES];
+    if (session_hash(request, hash))
+        session_look_up(accounts, request, hash, found, context);
+    else
+        found(context, request, ERR_NOT_FOUND, NULL);
 }
 
 /* --- renewing one --- */

@@ -27,7 +27,13 @@ void accounts_back(struct accounts *accounts, struct wr_request *request, wr_wor
 void session_new(char out_token[SESSION_TOKEN_TEXT], uint8_t out_hash[SESSION_HASH_BYTES]);
 /* The hash of the token in the request's cookie; false when there is none in the right form. */
 bool session_hash(struct wr_request *request, uint8_t out_hash[SESSION_HASH_BYTES]);
+/* As session_check, for the session of this hash. */
+void session_look_up(struct accounts *accounts, struct wr_request *request,
+                     const uint8_t hash[SESSION_HASH_BYTES], session_found *found, void *context);
 /* Adds the cookies of a session to the answer; token NULL: those that remove it. */
 void session_cookies(struct wr_request *request, const char *token);
+
+/* The routes that tell how the server is. ERR_MEMORY. */
+int health_open(struct accounts *accounts) BASE_CHECKED;
 
 #endif

@@ -1,10 +1,7 @@
 /* weaprous up: the tracker and the page on one port. */
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -12,18 +9,17 @@
 #include "cli/cli.h"
 #include "cli/data.h"
 #include "cli/qr.h"
+#include "cli/server.h"
 #include "crypto/native.h"
 #include "tracker/tracker.h"
 #ifdef WEAPROUS_PAGE
 #include "page/page.h"
 #endif
 
-#define ADDRESSES_MAX 8
-
 struct up_options {
     const char *server_ip, *host, *data;
     uint64_t port, relay_rate;
-    bool lan, verbose;
+    bool lan, classroom, verbose;
 };
 
 static const char usage[] =
@@ -48,6 +44,10 @@ static enum args_result parse(struct up_options *options, int argc, char **argv)
          "bytes per second that one account may send through the relay, when\n"
          "browsers cannot reach each other directly (default 4194304)",
          1, (uint64_t)1 << 40},
+        {"classroom", ARG_FLAG, &options->classroom, NULL,
+         "for courses only: adds the account admin with the password\n"
+         "\"password\", and the five channels",
+         0, 0},
         {"verbose", ARG_FLAG, &options->verbose, NULL, "log what goes well too", 0, 0},
     };
     char name[] = "up";
@@ -55,87 +55,31 @@ static enum args_result parse(struct up_options *options, int argc, char **argv)
     return args_parse(usage, args, sizeof args / sizeof args[0], argc, argv);
 }
 
-static void log_to_stderr(void *context, enum wr_log_level level, const char *text)
-{
-    static const char *const names[] = {"INFO", "WARN", "ERROR"};
-    const struct up_options *options = context;
-    if (level == WR_LOG_INFO && !options->verbose) return;
-    char stamp[32];
-    time_t now = time(NULL);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    fprintf(stderr, "%s %s %s\n", stamp, names[level], text);
-}
-
-/* One descriptor for each browser: take what the system gives. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit)) return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* --- what is printed at the start --- */
-
-static void url_of(char *out, size_t room, const char *ip, uint16_t port)
-{
-    const char *open = strchr(ip, ':') ? "[" : "", *close = open[0] ? "]" : "";
-    if (port == 80)
-        snprintf(out, room, "http://%s%s%s/", open, ip, close);
-    else
-        snprintf(out, room, "http://%s%s%s:%u/", open, ip, close, (unsigned)port);
-}
-
-static bool is_any(const char *ip)
-{
-    return strcmp(ip, "0.0.0.0") == 0 || strcmp(ip, "::") == 0;
-}
-
-/* The addresses of this computer that others in its networks can use, IPv4 first. */
-static size_t lan_addresses(bool with_v6, char out[ADDRESSES_MAX][INET6_ADDRSTRLEN])
-{
-    uv_interface_address_t *all;
-    int count;
-    size_t found = 0;
-    if (uv_interface_addresses(&all, &count)) return 0;
-    for (int family = 0; family < (with_v6 ? 2 : 1); family++) {
-        for (int i = 0; i < count && found < ADDRESSES_MAX; i++) {
-            const uv_interface_address_t *a = &all[i];
-            bool v6 = a->address.address4.sin_family == AF_INET6;
-            if (a->is_internal || v6 != (family == 1)) continue;
-            if (v6 && IN6_IS_ADDR_LINKLOCAL(&a->address.address6.sin6_addr)) continue;
-            int failed = v6 ? uv_ip6_name(&a->address.address6, out[found], INET6_ADDRSTRLEN)
-                            : uv_ip4_name(&a->address.address4, out[found], INET6_ADDRSTRLEN);
-            found += !failed;
-        }
-    }
-    uv_free_interface_addresses(all, count);
-    return found;
-}
 
 static void print_welcome(const struct up_options *options, uint16_t port)
 {
-    char addresses[ADDRESSES_MAX][INET6_ADDRSTRLEN], url[128], best[128];
-    bool all = options->lan || is_any(options->server_ip) || (options->host && is_any(options->host));
+    char addresses[SERVER_ADDRESSES_MAX][INET6_ADDRSTRLEN], url[SERVER_URL_BYTES], best[SERVER_URL_BYTES];
+    bool all =
+        options->lan || server_is_any(options->server_ip) || (options->host && server_is_any(options->host));
     bool with_v6 =
         strcmp(options->server_ip, "::") == 0 || (options->host && strcmp(options->host, "::") == 0);
-    size_t count = all ? lan_addresses(with_v6, addresses) : 0;
-    const char *own = is_any(options->server_ip) || options->lan ? "127.0.0.1" : options->server_ip;
-    bool others = count > 0 || (options->host && !is_any(options->host)) || strncmp(own, "127.", 4) != 0;
+    size_t count = all ? server_addresses(with_v6, addresses) : 0;
+    const char *own = server_is_any(options->server_ip) || options->lan ? "127.0.0.1" : options->server_ip;
+    bool others =
+        count > 0 || (options->host && !server_is_any(options->host)) || strncmp(own, "127.", 4) != 0;
 
     printf("weaprous %s is running.\n\n", wr_version());
-    url_of(url, sizeof url, own, port);
+    server_url(url, false, own, port);
     printf("    %s\n", url);
     memcpy(best, url, sizeof best);
     for (size_t i = 0; i < count; i++) {
-        url_of(url, sizeof url, addresses[i], port);
+        server_url(url, false, addresses[i], port);
         printf("    %s   for others in this network\n", url);
         if (i == 0) memcpy(best, url, sizeof best);
     }
-    if (options->host && !is_any(options->host)) {
-        url_of(url, sizeof url, options->host, port);
+    if (options->host && !server_is_any(options->host)) {
+        server_url(url, false, options->host, port);
         printf("    %s   for others\n", url);
         memcpy(best, url, sizeof best);
     }
@@ -177,13 +121,13 @@ static void serve(struct tracker *tracker)
 static size_t listen_addresses(const struct up_options *options, const char *out_ips[3])
 {
     size_t count = 0;
-    if (options->lan || is_any(options->server_ip)) {
+    if (options->lan || server_is_any(options->server_ip)) {
         out_ips[count++] = strcmp(options->server_ip, "::") == 0 ? "::" : "0.0.0.0";
         return count;
     }
     out_ips[count++] = options->server_ip;
     if (options->host && strcmp(options->host, options->server_ip) != 0) {
-        if (is_any(options->host)) count = 0; /* all addresses include the other one */
+        if (server_is_any(options->host)) count = 0; /* all addresses include the other one */
         out_ips[count++] = options->host;
     }
     return count;
@@ -204,21 +148,28 @@ static int open_and_serve(struct up_options *options)
                                     .ip_count = listen_addresses(options, ips),
                                     .port = (uint16_t)options->port,
                                     .relay_bytes_per_second = (double)options->relay_rate,
-                                    .log = log_to_stderr,
-                                    .log_context = options};
+                                    .log = server_log,
+                                    .log_context = &options->verbose};
 #ifdef WEAPROUS_PAGE
     config.page = page_assets;
     config.page_count = page_assets_count;
     config.page_policy = page_content_security_policy;
 #endif
     struct tracker *tracker;
-    int err = tracker_open(&config, &tracker, why);
+    bool known;
+    int err = server_classroom(database, options->classroom, &known);
+    if (err) {
+        free(database);
+        return EXIT_STOPPED;
+    }
+    err = tracker_open(&config, &tracker, why);
     if (err == ERR_EXISTS) {
         complain("%s; choose another with --server-port or --server-ip.", why);
     } else if (err) {
         complain("%s", why);
     } else {
         print_welcome(options, tracker_port(tracker));
+        if (options->classroom || known) server_print_classroom(options->classroom, known, options->data);
         serve(tracker);
     }
     free(database);
@@ -234,7 +185,7 @@ int up_main(const struct subcommand *self, int argc, char **argv)
                                  .relay_rate = (uint64_t)TRACKER_RELAY_BYTES_PER_SECOND};
     enum args_result result = parse(&options, argc, argv);
     if (result != ARGS_OK) return result == ARGS_HELP ? EXIT_OK : EXIT_USAGE;
-    raise_descriptor_limit();
+    server_raise_descriptors();
     int lock;
     if (data_open(options.data, &lock)) return EXIT_STOPPED;
     int status = open_and_serve(&options);

@@ -1,4 +1,4 @@
-/* The page and what tells programs how the tracker is. */
+/* The page. */
 #include "tracker/state.h"
 
 static const char no_page[] = "weaprous "
@@ -37,41 +37,6 @@ static void login_page(struct wr_request *request, void *context)
     pages_respond(context, request, 200);
 }
 
-static json_t *success(void)
-{
-    return json_pack("{s:s}", "status", "success");
-}
-
-static void healthz(struct wr_request *request, void *context)
-{
-    (void)context;
-    wr_response_header(request, "Cache-Control", "no-store");
-    wr_respond_json(request, 200, success());
-}
-
-/* Ready: the store answers a question. No session has the hash of zeros, so nothing is what it should find.
- */
-static void ready_found(void *context, int result, const struct store_row *row)
-{
-    (void)row;
-    struct wr_request *request = context;
-    wr_response_header(request, "Cache-Control", "no-store");
-    if (result == ERR_NOT_FOUND)
-        wr_respond_json(request, 200, success());
-    else
-        wr_respond_error(request, 503, "The database does not answer.");
-}
-
-static void readyz(struct wr_request *request, void *context)
-{
-    struct tracker *tracker = context;
-    static const uint8_t nothing[HASH_BYTES];
-    struct store_row row = {.token = nothing};
-    int err = tracker->stopping ? ERR_CLOSED
-                                : store_submit(tracker->store, STORE_SESSION_GET, &row, ready_found, request);
-    if (err) wr_respond_error(request, 503, tracker->stopping ? "Shutting down." : "The database is busy.");
-}
-
 int pages_open(struct tracker *tracker)
 {
     static const struct {
@@ -79,8 +44,7 @@ int pages_open(struct tracker *tracker)
         wr_handler handler;
     } routes[] = {
         {"/", index_page},           {"/index.html", index_page}, {"/login", login_page},
-        {"/login.html", login_page}, {"/register", login_page},   {"/healthz", healthz},
-        {"/readyz", readyz},
+        {"/login.html", login_page}, {"/register", login_page},
     };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (wr_route(tracker->app, "GET", routes[i].path, routes[i].handler, tracker)) return ERR_MEMORY;

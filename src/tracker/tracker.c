@@ -176,9 +176,12 @@ static uint64_t accounts_now(void *context)
     return tracker_now_ms(context);
 }
 
-static void accounts_page(void *context, struct wr_request *request, int status)
+static void accounts_page(void *context, struct wr_request *request, int status, const char *message)
 {
-    pages_respond(context, request, status);
+    if (status == 401)
+        pages_respond(context, request, 401);
+    else
+        wr_respond_error(request, status, message);
 }
 
 static void accounts_logged_out(void *context, const uint8_t session[SESSION_HASH_BYTES])
@@ -200,6 +203,7 @@ static int open_accounts(struct tracker *tracker)
                                            .after_login = "/",
                                            .after_logout = "/login",
                                            .now_ms = accounts_now,
+                                           .home = tracker,
                                            .page = accounts_page,
                                            .logged_out = accounts_logged_out,
                                            .trouble = accounts_trouble,

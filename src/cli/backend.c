@@ -1,0 +1,228 @@
+/* weaprous backend: folders of files behind a login. */
+#include "backend/backend.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/data.h"
+#include "cli/server.h"
+#include "crypto/native.h"
+
+struct backend_options {
+    const char *server_ip, *www, *static_folder, *data;
+    const char *tls_cert, *tls_key, *access_log, *log_format;
+    uint64_t port, workers;
+    bool classroom, verbose;
+};
+
+static const char usage[] =
+    "Usage: weaprous backend [OPTIONS]\n\n"
+    "Serves folders of files. The first page (/, index.html) is for who has logged in at /login; accounts "
+    "are\n"
+    "made with `weaprous user`. Ctrl-C stops it; SIGHUP reads certificates again and reopens the log.\n";
+
+static enum args_result parse(struct backend_options *options, int argc, char **argv)
+{
+    const struct arg args[] = {
+        {"server-ip", ARG_IP, &options->server_ip, "IP", "address to listen on (default 0.0.0.0: all)", 0, 0},
+        {"server-port", ARG_NUMBER, &options->port, "PORT",
+         "port to listen on (default 9000; 0: any free one)", 0, 65535},
+        {"www", ARG_TEXT, &options->www, "DIR", "folder of the pages (default ./www when it is there)", 0, 0},
+        {"static", ARG_TEXT, &options->static_folder, "DIR",
+         "folder of the files under /static/ (default ./static when it is there)", 0, 0},
+        {"data", ARG_TEXT, &options->data, "DIR",
+         "folder of the accounts (default " DATA_DEFAULT "); may be that of `weaprous up`", 0, 0},
+        {"workers", ARG_NUMBER, &options->workers, "N", "event loops (default: one for each core)", 1, 256},
+        {"tls-cert", ARG_TEXT, &options->tls_cert, "FILE", "certificate and its chain (PEM): serves HTTPS", 0,
+         0},
+        {"tls-key", ARG_TEXT, &options->tls_key, "FILE", "its key (PEM)", 0, 0},
+        {"access-log", ARG_TEXT, &options->access_log, "FILE", "one line for each answer; - for stdout", 0,
+         0},
+        {"log-format", ARG_TEXT, &options->log_format, "NAME", "combined (default) or json", 0, 0},
+        {"classroom", ARG_FLAG, &options->classroom, NULL,
+         "for courses only: adds the account admin with the password\n"
+         "\"password\", and the five channels",
+         0, 0},
+        {"verbose", ARG_FLAG, &options->verbose, NULL, "log what goes well too", 0, 0},
+    };
+    char name[] = "backend";
+    argv[0] = name;
+    enum args_result result = args_parse(usage, args, sizeof args / sizeof args[0], argc, argv);
+    if (result != ARGS_OK) return result;
+    if (!options->tls_cert != !options->tls_key) {
+        complain("weaprous backend: --tls-cert and --tls-key are only of use together.");
+        return ARGS_WRONG;
+    }
+    if (strcmp(options->log_format, "combined") != 0 && strcmp(options->log_format, "json") != 0) {
+        complain("weaprous backend: --log-format needs combined or json, not \"%s\".", options->log_format);
+        return ARGS_WRONG;
+    }
+    return ARGS_OK;
+}
+
+/* --- folders --- */
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* A folder that was named must be there; the usual one is taken when it is. */
+static bool choose_folder(const char **folder, const char *usual, const char *option)
+{
+    if (!*folder) {
+        if (is_folder(usual)) *folder = usual;
+        return true;
+    }
+    if (is_folder(*folder)) return true;
+    complain("There is no folder %s: name another one with --%s.", *folder, option);
+    return false;
+}
+
+/* --- what is printed at the start --- */
+
+static void print_addresses(const struct backend_options *options, uint16_t port)
+{
+    char addresses[SERVER_ADDRESSES_MAX][INET6_ADDRSTRLEN], url[SERVER_URL_BYTES];
+    bool tls = options->tls_cert != NULL, any = server_is_any(options->server_ip);
+    server_url(url, tls, any ? "127.0.0.1" : options->server_ip, port);
+    printf("    %s\n", url);
+    size_t count = any ? server_addresses(strcmp(options->server_ip, "::") == 0, addresses) : 0;
+    for (size_t i = 0; i < count; i++) {
+        server_url(url, tls, addresses[i], port);
+        printf("    %s   for others in this network\n", url);
+    }
+}
+
+static void print_welcome(const struct backend_options *options, struct backend *backend)
+{
+    unsigned workers = wr_workers(backend_app(backend));
+    printf("weaprous %s backend is running (%u worker%s).\n\n", wr_version(), workers,
+           workers == 1 ? "" : "s");
+    print_addresses(options, backend_port(backend));
+    printf("\n  /          %s\n", options->www ? options->www : "(no folder: --www DIR)");
+    if (options->static_folder) printf("  /static/   %s\n", options->static_folder);
+    printf("\nThe first page is behind a login; accounts: weaprous user add NAME --data %s\n"
+           "Ctrl-C stops the server.\n",
+           options->data);
+    fflush(stdout);
+}
+
+/* --- running --- */
+
+struct serving {
+    struct backend *backend;
+    struct wr_tls *tls;
+    const struct backend_options *options;
+};
+
+static void on_end(uv_signal_t *signal, int number)
+{
+    (void)number;
+    struct serving *serving = signal->data;
+    backend_stop(serving->backend);
+}
+
+static void on_reload(uv_signal_t *signal, int number)
+{
+    (void)number;
+    struct serving *serving = signal->data;
+    wr_log_reopen(backend_app(serving->backend));
+    if (serving->tls && wr_tls_reload(serving->tls))
+        complain("The certificate stays as it was: %s.", wr_tls_error(serving->tls));
+}
+
+static void serve(struct serving *serving)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    uv_signal_t signals[3];
+    uv_loop_t *loop = wr_loop(backend_app(serving->backend));
+    for (size_t i = 0; i < 3; i++) {
+        uv_signal_init(loop, &signals[i]);
+        signals[i].data = serving;
+        if (numbers[i] == SIGHUP)
+            uv_signal_start(&signals[i], on_reload, numbers[i]);
+        else /* once: the second Ctrl-C ends the program at once */
+            uv_signal_start_oneshot(&signals[i], on_end, numbers[i]);
+    }
+    backend_run(serving->backend);
+    for (size_t i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&signals[i], NULL);
+    backend_close(serving->backend);
+}
+
+static int open_tls(const struct backend_options *options, struct wr_tls **out_tls)
+{
+    *out_tls = NULL;
+    if (!options->tls_cert) return OK;
+    struct wr_tls *tls = wr_tls_new(NULL);
+    if (!tls || wr_tls_certificate(tls, options->tls_cert, options->tls_key)) {
+        complain("HTTPS is not possible: %s.", tls ? wr_tls_error(tls) : "out of memory");
+        wr_tls_free(tls);
+        return ERR_INVALID;
+    }
+    *out_tls = tls;
+    return OK;
+}
+
+static int open_and_serve(struct backend_options *options, const char *database, bool known)
+{
+    char why[BACKEND_WHY_BYTES];
+    struct serving serving = {.options = options};
+    int err = open_tls(options, &serving.tls);
+    if (err) return err;
+    const struct backend_config config = {
+        .database = database,
+        .ip = options->server_ip,
+        .port = (uint16_t)options->port,
+        .www = options->www,
+        .static_folder = options->static_folder,
+        .workers = (unsigned)options->workers,
+        .tls = serving.tls,
+        .access_log = options->access_log,
+        .log_format = strcmp(options->log_format, "json") == 0 ? WR_LOG_JSON : WR_LOG_COMBINED,
+        .log = server_log,
+        .log_context = &options->verbose,
+    };
+    err = backend_open(&config, &serving.backend, why);
+    if (err == ERR_EXISTS) {
+        complain("%s; choose another with --server-port or --server-ip.", why);
+    } else if (err) {
+        complain("%s", why);
+    } else {
+        print_welcome(options, serving.backend);
+        if (options->classroom || known) server_print_classroom(options->classroom, known, options->data);
+        serve(&serving);
+    }
+    wr_tls_free(serving.tls);
+    return err;
+}
+
+int backend_main(const struct subcommand *self, int argc, char **argv)
+{
+    (void)self;
+    struct backend_options options = {
+        .server_ip = "0.0.0.0", .data = DATA_DEFAULT, .port = 9000, .log_format = "combined"};
+    enum args_result result = parse(&options, argc, argv);
+    if (result != ARGS_OK) return result == ARGS_HELP ? EXIT_OK : EXIT_USAGE;
+    if (!choose_folder(&options.www, "./www", "www") ||
+        !choose_folder(&options.static_folder, "./static", "static"))
+        return EXIT_STOPPED;
+    server_raise_descriptors();
+    if (data_find(options.data, true)) return EXIT_STOPPED;
+    char *database = data_database(options.data);
+    bool known;
+    int err = database && !crypto_native_start() ? OK : ERR_MEMORY;
+    if (err) complain("weaprous cannot start: no memory, or no randomness from the system.");
+    if (!err) err = server_classroom(database, options.classroom, &known);
+    if (!err) err = open_and_serve(&options, database, known);
+    free(database);
+    return err ? EXIT_STOPPED : EXIT_OK;
+}
