@@ -79,7 +79,8 @@ void net_loop_deinit(struct net_loop *loop)
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
     uv_close((uv_handle_t *)&loop->tick, NULL);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    /* A uv_stop that found no run to stop ends the first one early. */
+    if (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) uv_run(&loop->uv, UV_RUN_DEFAULT);
     int rc = uv_loop_close(&loop->uv);
     assert(rc == 0 && "a handle on the loop was not closed");
     (void)rc;

@@ -152,6 +152,28 @@ static void hooks_run_on_each_worker(void **state)
     assert_int_equal(stops, 2 * WORKERS);
 }
 
+static void never(struct wr_timer *timer, void *context)
+{
+    (void)timer, (void)context;
+    fail();
+}
+
+static void stop_at_once(struct wr_worker *worker, void *argument)
+{
+    (void)argument;
+    assert_non_null(wr_timer_start(worker, 60000, 0, never, NULL));
+    wr_stop(wr_worker_app(worker));
+}
+
+static void a_worker_may_stop_the_app_before_it_serves(void **state)
+{
+    (void)state;
+    struct wr_app *app = wr_app_new(NULL);
+    assert_int_equal(wr_on_worker(app, stop_at_once, NULL, NULL), WR_OK);
+    assert_int_equal(wr_run(app), WR_OK);
+    wr_app_free(app); /* whose loop has a handle to close, and was told to stop when it was not running */
+}
+
 /* --- posts --- */
 
 enum { POSTS = 20000 };
@@ -313,6 +335,7 @@ int main(void)
         cmocka_unit_test(the_limit_of_connections_is_for_all_workers),
         cmocka_unit_test(several_workers_do_not_share_the_port_with_strangers),
         cmocka_unit_test(hooks_run_on_each_worker),
+        cmocka_unit_test(a_worker_may_stop_the_app_before_it_serves),
         cmocka_unit_test(posts_arrive_in_order),
         cmocka_unit_test(timers_fire_and_stop),
         cmocka_unit_test(work_runs_elsewhere),
