@@ -2,11 +2,19 @@
 #include "http/token.h"
 
 enum state {
-    SIZE,      /* digits of the size */
-    EXTENSION, /* after ';' */
-    SIZE_LF,   /* after the CR of the size line */
-    DATA,      /* `left` bytes */
-    DATA_CR,   /* the line end after the data */
+    SIZE,       /* digits of the size */
+    NAME_START, /* of an extension, after ';' */
+    NAME,
+    NAME_END, /* space after it */
+    VALUE_START,
+    VALUE,
+    VALUE_END, /* space after it */
+    QUOTED,
+    ESCAPED,
+    UNQUOTED, /* after the closing quote */
+    SIZE_LF,  /* after the CR of the size line */
+    DATA,     /* `left` bytes */
+    DATA_CR,  /* the line end after the data */
     DATA_LF,
     TRAILER,      /* at the start of a trailer line */
     TRAILER_LINE, /* within it */
@@ -45,7 +53,48 @@ static int size_byte(struct http_chunked *c, uint8_t byte)
     if (c->left > c->body_bytes_max - c->total) return ERR_TOO_LARGE;
     c->total += c->left;
     c->spent = 0;
-    c->state = byte == ';' ? EXTENSION : SIZE_LF;
+    c->state = byte == ';' ? NAME_START : SIZE_LF;
+    return OK;
+}
+
+/* What follows a name or value: where it goes on, or -1. */
+static int extension_next(uint8_t byte, bool named, bool spaced)
+{
+    if (byte == ';') return NAME_START;
+    if (byte == '=' && named) return VALUE_START;
+    if (byte == '\r' && !spaced) return SIZE_LF;
+    if (byte == ' ' || byte == '\t') return named ? NAME_END : VALUE_END;
+    return -1;
+}
+
+/* RFC 9112 7.1.1: ";name", ";name=token" or ";name="quoted string"", with space around ';' and '='. */
+static int extension_state(enum state state, uint8_t byte)
+{
+    bool space = byte == ' ' || byte == '\t', token = token_char(byte);
+    switch (state) {
+    case NAME_START: return space ? NAME_START : token ? NAME : -1;
+    case NAME: return token ? NAME : extension_next(byte, true, false);
+    case NAME_END: return extension_next(byte, true, true);
+    case VALUE_START: return space ? VALUE_START : byte == '"' ? QUOTED : token ? VALUE : -1;
+    case VALUE: return token ? VALUE : extension_next(byte, false, false);
+    case VALUE_END: return extension_next(byte, false, true);
+    case QUOTED:
+        if (byte == '"') return UNQUOTED;
+        return byte == '\\' ? ESCAPED : field_value_char(byte) ? QUOTED : -1;
+    case ESCAPED: return field_value_char(byte) ? QUOTED : -1;
+    case UNQUOTED: return extension_next(byte, false, false);
+    default: return -1;
+    }
+}
+
+static int extension_byte(struct http_chunked *c, uint8_t byte)
+{
+    if (++c->spent > CHUNKED_EXTENSION_BYTES_MAX) return ERR_TOO_LARGE;
+    /* Many short chunks with long extensions must not be a way to send much for little. */
+    if (++c->extension_bytes > CHUNKED_EXTENSIONS_FREE + c->total) return ERR_TOO_LARGE;
+    int next = extension_state((enum state)c->state, byte);
+    if (next < 0) return ERR_MALFORMED;
+    c->state = (uint8_t)next;
     return OK;
 }
 
@@ -98,10 +147,15 @@ static int frame_byte(struct http_chunked *c, uint8_t byte)
 {
     switch ((enum state)c->state) {
     case SIZE: return size_byte(c, byte);
-    case EXTENSION:
-        if (++c->spent > CHUNKED_EXTENSION_BYTES_MAX) return ERR_TOO_LARGE;
-        if (byte == '\r') c->state = SIZE_LF;
-        return byte == '\r' || field_value_char(byte) ? OK : ERR_MALFORMED;
+    case NAME_START:
+    case NAME:
+    case NAME_END:
+    case VALUE_START:
+    case VALUE:
+    case VALUE_END:
+    case QUOTED:
+    case ESCAPED:
+    case UNQUOTED: return extension_byte(c, byte);
     case SIZE_LF: c->spent = 0; return line_feed(c, byte, c->left > 0 ? DATA : TRAILER);
     case DATA_CR: c->state = DATA_LF; return byte == '\r' ? OK : ERR_MALFORMED;
     case DATA_LF: c->digits = 0; return line_feed(c, byte, SIZE);

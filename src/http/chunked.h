@@ -11,7 +11,8 @@
 #include "base/buffer.h"
 
 enum {
-    CHUNKED_EXTENSION_BYTES_MAX = 256,
+    CHUNKED_EXTENSION_BYTES_MAX = 256, /* of one chunk */
+    CHUNKED_EXTENSIONS_FREE = 4096,    /* of all, beyond as many as there are bytes of data */
     CHUNKED_TRAILER_BYTES_MAX = 4096,
     CHUNKED_HEAD_BYTES_MAX = 18, /* 16 digits and CR LF */
 };
@@ -23,6 +24,7 @@ struct http_chunked {
     uint32_t spent;     /* bytes of this extension, or of all trailers */
     uint64_t left;      /* of this chunk */
     uint64_t total;     /* data bytes announced so far */
+    uint64_t extension_bytes;
     uint64_t body_bytes_max;
     struct buffer *trailers; /* NULL: dropped */
     size_t trailer_line;     /* where the line under way begins in it */
