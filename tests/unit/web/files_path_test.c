@@ -316,6 +316,49 @@ static void without_descriptors_it_says_so(void **state)
     }
 }
 
+/* Paths of random components, most of them senseless. */
+static void random_path(uint64_t *seed, char *out, size_t size)
+{
+    static const char *const parts[] = {"a",        "dir",      "sub",      "b",       "c",    "link",
+                                        "dirlink",  "up",       "here",     "back",    "out",  "outdir",
+                                        "absolute", "root",     "self",     "ping",    "..",   ".",
+                                        "",         "dangling", "outandin", "winding", "fifo", "www"};
+    size_t n = 0;
+    out[0] = 0;
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    for (unsigned count = 1 + (unsigned)(*seed >> 60) % 8; count > 0; count--) {
+        *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+        const char *part = parts[(*seed >> 33) % (sizeof parts / sizeof parts[0])];
+        n +=
+            (size_t)snprintf(out + n, size - n, "%s%s", part, count > 1 || (*seed >> 40) % 8 == 0 ? "/" : "");
+    }
+}
+
+static void both_ways_agree_on_random_paths(void **state)
+{
+    (void)state;
+    uint64_t seed = 20261120;
+    int found = 0;
+    struct folder kernel, walking;
+    assert_int_equal(folder_init(&kernel, ".", true), OK);
+    assert_int_equal(folder_init(&walking, ".", true), OK);
+    walking.walks = true;
+    for (int i = 0; i < 20000; i++) {
+        char path[200];
+        struct stat a, b;
+        random_path(&seed, path, sizeof path);
+        kernel.follow_links = walking.follow_links = i % 3 != 0;
+        int x = folder_stat(&kernel, path, FOLDER_LOOK, &a, NULL);
+        int y = folder_stat(&walking, path, FOLDER_LOOK, &b, NULL);
+        if (x != y || (x == OK && (a.st_ino != b.st_ino || a.st_dev != b.st_dev)))
+            fail_msg("'%s': %s and %s", path, err_name(x), err_name(y));
+        found += x == OK;
+    }
+    assert_true(found > 500); /* else the paths are too senseless */
+    folder_deinit(&kernel);
+    folder_deinit(&walking);
+}
+
 /* Another process swaps a folder for a link that leads out, all the time. */
 static int swapping;
 
@@ -360,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_leads_out),
         cmocka_unit_test(walking_agrees_with_the_kernel),
+        cmocka_unit_test(both_ways_agree_on_random_paths),
         cmocka_unit_test(what_is_no_file_is_looked_at_without_waiting),
         cmocka_unit_test(too_long_and_too_deep_is_not_found),
         cmocka_unit_test(the_folder_may_be_moved_and_deleted),

@@ -1088,6 +1088,53 @@ static void a_folder_that_is_deleted_has_nothing(void **state)
     world_end(&other);
 }
 
+struct visitor {
+    struct world *world;
+    pthread_t thread;
+    int good;
+};
+
+static void *visit(void *context)
+{
+    struct visitor *v = context;
+    char text[1000];
+    for (int i = 0; i < 20; i++) {
+        int fd = client_connect(v->world);
+        size_t n = 0;
+        ssize_t got;
+        client_send(fd, i % 2 ? "GET /a.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+                              : "GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        while (n < sizeof text - 1 && (got = recv(fd, text + n, sizeof text - 1 - n, 0)) > 0)
+            n += (size_t)got;
+        text[n] = 0;
+        v->good += i % 2 ? strstr(text, "\r\n\r\n0123456789") != NULL : strncmp(text + 9, "404", 3) == 0;
+        close(fd);
+    }
+    return NULL;
+}
+
+static void each_worker_has_a_cache_of_its_own(void **state)
+{
+    (void)state;
+    struct wr_config config;
+    struct world other;
+    struct visitor visitors[4];
+    wr_config_init(&config);
+    config.workers = 3;
+    world_init(&other, &config);
+    assert_int_equal(wr_static(other.app, "/", ".", NULL), WR_OK);
+    world_run(&other);
+    for (size_t i = 0; i < 4; i++) {
+        visitors[i] = (struct visitor){.world = &other};
+        assert_int_equal(pthread_create(&visitors[i].thread, NULL, visit, &visitors[i]), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(visitors[i].thread, NULL);
+        assert_int_equal(visitors[i].good, 20);
+    }
+    world_end(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1117,6 +1164,7 @@ int main(void)
         cmocka_unit_test(what_may_not_be_read_is_forbidden),
         cmocka_unit_test(a_folder_that_is_not_there_is_an_error),
         cmocka_unit_test(a_folder_that_is_deleted_has_nothing),
+        cmocka_unit_test(each_worker_has_a_cache_of_its_own),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
