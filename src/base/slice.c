@@ -46,9 +46,9 @@ bool slice_to_u64(slice s, uint64_t max, uint64_t *out_value)
     uint64_t value = 0;
     for (size_t i = 0; i < s.len; i++) {
         if (s.ptr[i] < '0' || s.ptr[i] > '9') return false;
-        uint64_t digit = (uint64_t)(s.ptr[i] - '0');
-        if (digit > max || value > (max - digit) / 10) return false;
-        value = value * 10 + digit;
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(s.ptr[i] - '0'), &value) || value > max)
+            return false;
     }
     *out_value = value;
     return true;

@@ -1,27 +1,30 @@
 #include "http/token.h"
 
-enum { TOKEN = TOKEN_TCHAR, VALUE = TOKEN_VALUE };
+enum { VALUE = TOKEN_VALUE, TCHAR = TOKEN_TCHAR | VALUE, UNRESERVED = TOKEN_UNRESERVED | TCHAR };
 
 const uint8_t token_classes[256] = {
     ['\t'] = VALUE,
     [' '] = VALUE,
-    ['!'] = TOKEN | VALUE,
+    ['!'] = TCHAR,
     ['"'] = VALUE,
-    ['#' ... '\''] = TOKEN | VALUE,
+    ['#' ... '\''] = TCHAR,
     ['(' ... ')'] = VALUE,
-    ['*' ... '+'] = TOKEN | VALUE,
+    ['*' ... '+'] = TCHAR,
     [','] = VALUE,
-    ['-' ... '.'] = TOKEN | VALUE,
+    ['-' ... '.'] = UNRESERVED,
     ['/'] = VALUE,
-    ['0' ... '9'] = TOKEN | VALUE,
+    ['0' ... '9'] = UNRESERVED,
     [':' ... '@'] = VALUE,
-    ['A' ... 'Z'] = TOKEN | VALUE,
+    ['A' ... 'Z'] = UNRESERVED,
     ['[' ... ']'] = VALUE,
-    ['^' ... 'z'] = TOKEN | VALUE,
+    ['^'] = TCHAR,
+    ['_'] = UNRESERVED,
+    ['`'] = TCHAR,
+    ['a' ... 'z'] = UNRESERVED,
     ['{'] = VALUE,
-    ['|'] = TOKEN | VALUE,
+    ['|'] = TCHAR,
     ['}'] = VALUE,
-    ['~'] = TOKEN | VALUE,
+    ['~'] = UNRESERVED,
     [0x80 ... 0xFF] = VALUE,
 };
 

@@ -5,7 +5,7 @@
 #include "base/slice.h"
 
 /* Bit by bit, what a byte may be part of. */
-enum token_class { TOKEN_TCHAR = 1, TOKEN_VALUE = 2 };
+enum token_class { TOKEN_TCHAR = 1, TOKEN_VALUE = 2, TOKEN_UNRESERVED = 4 };
 extern const uint8_t token_classes[256];
 
 /* tchar of RFC 9110 5.6.2: what methods and field names are made of. */
@@ -22,6 +22,11 @@ static inline bool field_value_char(uint8_t c)
     return token_classes[c] & TOKEN_VALUE;
 }
 bool field_value_valid(slice s);
+/* unreserved of RFC 3986 2.3: letters, digits and "-._~". */
+static inline bool unreserved_char(uint8_t c)
+{
+    return token_classes[c] & TOKEN_UNRESERVED;
+}
 
 /* Takes the next element off a comma-separated list, trimmed. A comma within a quoted string does not divide.
  * False at the end. */

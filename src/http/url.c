@@ -2,10 +2,16 @@
 
 #include "base/hex.h"
 #include "http/ip.h"
+#include "http/token.h"
 
 int url_decode(slice text, bool plus, uint8_t *out, size_t *out_len)
 {
     size_t n = 0;
+    if (!plus && slice_find(text, '%') == text.len && slice_find(text, 0) == text.len) {
+        if (text.len) memcpy(out, text.ptr, text.len); /* the usual case: nothing is encoded */
+        *out_len = text.len;
+        return OK;
+    }
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.ptr[i];
         if (c == '%') {
@@ -35,12 +41,6 @@ bool url_pair_next(slice *rest, slice *out_name, slice *out_value)
     return false;
 }
 
-static bool host_char(uint8_t c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
 static bool port_valid(slice port)
 {
     uint64_t number;
@@ -68,7 +68,7 @@ static bool literal_valid(slice text)
         if (!is_hex(text.ptr[i])) return false;
     }
     for (size_t i = dot + 1; i < text.len; i++) {
-        if (!host_char(text.ptr[i]) && text.ptr[i] != ':') return false;
+        if (!unreserved_char(text.ptr[i]) && text.ptr[i] != ':') return false;
     }
     return true;
 }
@@ -84,7 +84,7 @@ static bool authority_split(slice authority, slice *out_host, slice *out_port)
     } else {
         end = slice_find(authority, ':');
         for (size_t i = 0; i < end; i++) {
-            if (!host_char(authority.ptr[i])) return false;
+            if (!unreserved_char(authority.ptr[i])) return false;
         }
     }
     if (end == 0) return false;
@@ -208,7 +208,7 @@ void url_target_write(struct buffer *out, const struct url *url)
 
 static bool is_unreserved(uint8_t c)
 {
-    return host_char(c); /* RFC 3986 2.3 */
+    return unreserved_char(c); /* RFC 3986 2.3 */
 }
 
 static void put_encoded(struct buffer *out, slice text, slice also)

@@ -64,13 +64,17 @@ static void put(struct wr_json *j, slice bytes)
     j->len += bytes.len;
 }
 
-/* Bytes at the start of s that stand for themselves in a string. */
-static size_t plain_length(slice s)
+static void put_byte(struct wr_json *j, uint8_t byte)
 {
-    size_t n = 0;
-    while (n < s.len && s.ptr[n] >= ' ' && s.ptr[n] != '"' && s.ptr[n] != '\\')
-        n++;
-    return n;
+    uint8_t *out = room(j, 1);
+    if (!out) return;
+    *out = byte;
+    j->len++;
+}
+
+static bool stands_for_itself(uint8_t c)
+{
+    return c >= ' ' && c != '"' && c != '\\';
 }
 
 static void put_escaped(struct wr_json *j, uint8_t c)
@@ -84,21 +88,31 @@ static void put_escaped(struct wr_json *j, uint8_t c)
         put(j, slice_of((char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6));
 }
 
-static void put_string(struct wr_json *j, slice text)
+/* A text in which not all is plain. */
+static void put_text(struct wr_json *j, slice text)
 {
-    if (!utf8_valid(text)) {
-        fail(j, "a text is not UTF-8");
-        return;
-    }
-    put(j, SLICE("\""));
-    for (;;) {
-        size_t n = plain_length(text);
+    if (!utf8_valid(text)) fail(j, "a text is not UTF-8");
+    while (text.len > 0 && !j->why) {
+        size_t n = 0;
+        while (n < text.len && stands_for_itself(text.ptr[n]))
+            n++;
         put(j, slice_sub(text, 0, n));
-        if (n == text.len) break;
-        put_escaped(j, text.ptr[n]);
+        if (n < text.len) put_escaped(j, text.ptr[n]);
         text = slice_sub(text, n + 1, text.len);
     }
-    put(j, SLICE("\""));
+}
+
+static void put_string(struct wr_json *j, slice text)
+{
+    uint8_t *out = room(j, text.len + 2);
+    if (!out) return;
+    size_t n = 0;
+    out[0] = '"';
+    for (; n < text.len && stands_for_itself(text.ptr[n]) && text.ptr[n] < 0x80; n++)
+        out[n + 1] = text.ptr[n];
+    j->len += n + 1;
+    if (n < text.len) put_text(j, slice_sub(text, n, text.len));
+    put_byte(j, '"');
 }
 
 /* What stands before a value: the comma and the key. False when no value may stand here. */
@@ -114,10 +128,10 @@ static bool begin(struct wr_json *j, const char *key)
         fail(j, "there is more than one value");
         return false;
     }
-    if (j->len > 0 && j->text[j->len - 1] != '{' && j->text[j->len - 1] != '[') put(j, SLICE(","));
+    if (j->len > 0 && j->text[j->len - 1] != '{' && j->text[j->len - 1] != '[') put_byte(j, ',');
     if (key) {
         put_string(j, slice_text(key));
-        put(j, SLICE(":"));
+        put_byte(j, ':');
     }
     return !j->why;
 }
@@ -129,7 +143,7 @@ static void open_level(struct wr_json *j, const char *key, bool object)
         fail(j, "it has too many levels");
         return;
     }
-    put(j, object ? SLICE("{") : SLICE("["));
+    put_byte(j, object ? '{' : '[');
     uint64_t bit = UINT64_C(1) << j->level++;
     j->objects = object ? j->objects | bit : j->objects & ~bit;
 }
@@ -152,7 +166,7 @@ void wr_json_end(struct wr_json *j)
         return;
     }
     j->level--;
-    put(j, j->objects >> j->level & 1 ? SLICE("}") : SLICE("]"));
+    put_byte(j, j->objects >> j->level & 1 ? '}' : ']');
 }
 
 static void put_value(struct wr_json *j, const char *key, slice value)

@@ -12,7 +12,7 @@ struct router_node {
     struct router_node *param; /* ":name" */
     struct router_node *rest;  /* "*name" */
     struct route *routes;
-    char *segment;
+    slice segment; /* owned */
 };
 
 static char *copy_text(slice text)
@@ -39,7 +39,7 @@ static struct router_node *node_new(void)
 static struct router_node *child_of(struct router_node *node, slice segment)
 {
     for (struct router_node *c = node->children; c; c = c->next) {
-        if (slice_equal(slice_text(c->segment), segment)) return c;
+        if (slice_equal(c->segment, segment)) return c;
     }
     return NULL;
 }
@@ -58,8 +58,8 @@ static struct router_node *descend(struct router_node *node, slice segment)
     if (child) return child;
     child = node_new();
     if (!child) return NULL;
-    child->segment = copy_text(segment);
-    if (!child->segment) {
+    child->segment = slice_of(copy_text(segment), segment.len);
+    if (!child->segment.ptr) {
         free(child);
         return NULL;
     }
@@ -132,18 +132,18 @@ int router_add(struct router *router, slice method, slice path, void *target)
 struct walk {
     slice segments[ROUTER_SEGMENTS_MAX];
     size_t count;
-    slice tail; /* what follows the last of the segments */
+    slice tail;   /* what follows the last of the segments */
+    bool encoded; /* some of the path is percent-encoded */
     slice values[ROUTER_PARAMS_MAX];
 };
 
-static bool segment_is(slice encoded, const char *literal)
+static bool segment_is(const struct walk *w, slice segment, slice literal)
 {
-    slice want = slice_text(literal);
-    if (slice_find(encoded, '%') == encoded.len) return slice_equal(encoded, want);
+    if (!w->encoded) return slice_equal(segment, literal);
     uint8_t decoded[512];
     size_t len;
-    if (encoded.len > sizeof decoded || url_decode(encoded, false, decoded, &len) < 0) return false;
-    return slice_equal(slice_of(decoded, len), want);
+    if (segment.len > sizeof decoded || url_decode(segment, false, decoded, &len) < 0) return false;
+    return slice_equal(slice_of(decoded, len), literal);
 }
 
 /* From segment `at` to the end of the path. */
@@ -161,7 +161,7 @@ static const struct router_node *match(const struct router_node *node, struct wa
     if (at < w->count) {
         slice segment = w->segments[at];
         for (const struct router_node *c = node->children; c; c = c->next) {
-            if (!segment_is(segment, c->segment)) continue;
+            if (!segment_is(w, segment, c->segment)) continue;
             const struct router_node *found = match(c, w, at + 1, params);
             if (found) return found;
         }
@@ -180,9 +180,11 @@ static const struct router_node *match(const struct router_node *node, struct wa
 
 void router_find(const struct router *router, slice method, slice path, struct router_match *out)
 {
-    memset(out, 0, sizeof *out);
+    out->route = out->others = NULL;
     if (!router->root || !slice_starts(path, SLICE("/"))) return;
-    struct walk w = {.count = 0};
+    struct walk w; /* only as much of it is filled as the path has segments */
+    w.count = 0;
+    w.encoded = slice_find(path, '%') < path.len;
     slice rest = without_slashes(path);
     w.tail = slice_of(rest.ptr + rest.len, 0);
     while (rest.len > 0 && w.count < ROUTER_SEGMENTS_MAX && slice_split(&rest, '/', &w.segments[w.count]))
@@ -194,7 +196,7 @@ void router_find(const struct router *router, slice method, slice path, struct r
     out->route = method_find(node->routes, method);
     if (!out->route && slice_equal(method, SLICE("HEAD")))
         out->route = method_find(node->routes, SLICE("GET"));
-    memcpy(out->values, w.values, sizeof w.values);
+    if (out->route) memcpy(out->values, w.values, out->route->param_count * sizeof(slice));
 }
 
 static void node_free(struct router_node *node, void (*visit)(void *target))
@@ -213,7 +215,7 @@ static void node_free(struct router_node *node, void (*visit)(void *target))
     }
     node_free(node->param, visit);
     node_free(node->rest, visit);
-    free(node->segment);
+    free((void *)(uintptr_t)node->segment.ptr);
     free(node);
 }
 

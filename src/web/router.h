@@ -26,7 +26,7 @@ struct router {
 struct router_match {
     const struct route *route;  /* NULL: the path or the method has none */
     const struct route *others; /* the methods of the path; NULL: the path has no route */
-    /* Parts of the matched path, still encoded, in the order of route->params. */
+    /* Parts of the matched path, still encoded, in the order of route->params; as many as it has. */
     slice values[ROUTER_PARAMS_MAX];
 };
 
