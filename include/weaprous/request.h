@@ -25,9 +25,9 @@ WR_API struct wr_bytes wr_request_body(const struct wr_request *request);
 /* The body as a JSON value, whatever Content-Type says; NULL when it is not JSON (one value, no duplicate
  * keys, strict UTF-8). Borrowed from the request. */
 WR_API json_t *wr_request_json(struct wr_request *request);
-/* The body as an object of fields, whatever Content-Type says: a JSON object, or an HTML form (every value a
- * string; of a repeated name the first counts), or empty for an empty body. NULL when it is neither.
- * Borrowed. */
+/* The body as an object of fields: a JSON object or an HTML form, whatever Content-Type says, or a form with
+ * files (multipart/form-data), of which the files are left out; in forms every value is a string, and of a
+ * repeated name the first counts. Empty for an empty body. NULL when it is none of these. Borrowed. */
 WR_API json_t *wr_request_fields(struct wr_request *request);
 /* One field of it as text: a string, or the decimal spelling of a JSON integer. NULL when absent or of
  * another type. */
@@ -73,7 +73,7 @@ WR_API void wr_request_on_gone(struct wr_request *request, wr_handler handler, v
 
 /* --- forms with files: multipart/form-data (RFC 7578) --- */
 
-/* One part. Texts are UTF-8 as sent, NUL-terminated; filename NULL: not a file. Never use filename as a path:
+/* One part. Texts are NUL-terminated UTF-8; filename NULL: not a file. Never use filename as a path:
  * wr_part_safe_name makes a name from it. */
 struct wr_part {
     const char *name;
@@ -105,7 +105,8 @@ struct wr_multipart_handlers {
 WR_API struct wr_multipart *wr_multipart_new(struct wr_request *request,
                                              const struct wr_multipart_handlers *handlers,
                                              void *context) WR_CHECKED;
-/* 0, WR_INVALID (not well-formed), WR_FULL (a limit), or what a handler returned. */
+/* 0, WR_INVALID (not well-formed), WR_FULL (a limit), WR_MEMORY, or what a handler returned; after anything
+ * but 0 the same again. */
 WR_API int wr_multipart_feed(struct wr_multipart *multipart, const void *bytes, size_t len) WR_CHECKED;
 /* True when the closing boundary has come. */
 WR_API bool wr_multipart_complete(const struct wr_multipart *multipart);

@@ -10,6 +10,7 @@
 #include "web/answer.h"
 #include "web/body.h"
 #include "web/listen.h"
+#include "web/proxy.h"
 
 static struct connection *connection_of(struct stream *stream)
 {
@@ -456,9 +457,16 @@ bool connection_accept(struct wr_worker *worker, struct listener *listener)
         return true;
     }
     counts_add(&worker->counts.connections, 1);
+<<<<<<< /tmp/flow/./src/web/connection.c
+    bool known = address_read(conn);
+    conn->proxied = known && proxies_have(&worker->app->proxies, conn->address);
+    conn->counted = known && !conn->proxied && listen_count_address(worker->app, conn->address);
+    if (conn->counted || conn->proxied) {
+=======
     set_address(conn, &listener->peer);
     conn->counted = listen_count_address(worker->app, conn->address);
     if (conn->counted) {
+>>>>>>> /tmp/theirs
         connection_arm(conn);
     } else {
         counts_add(&worker->counts.turned_away, 1);

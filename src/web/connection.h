@@ -46,6 +46,7 @@ struct connection {
     bool stalled;       /* bytes wait for the client to take them */
     bool behind;        /* so many that its next request waits */
     bool counted;       /* in app->addresses */
+    bool proxied;       /* the other side is a trusted proxy */
     bool doomed;        /* to be cut at the end of the turn */
     bool outgoing;      /* of ours to a server: a WebSocket from the beginning */
 };

@@ -1,4 +1,4 @@
-/* fields.c - the body of a request as JSON or as an HTML form. */
+/* fields.c - the body of a request as JSON or as an HTML form of either kind. */
 #include "web/app.h"
 
 #include <stdio.h>
@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "http/url.h"
+#include "web/parts.h"
 
 json_t *wr_request_json(struct wr_request *r)
 {
@@ -51,6 +52,25 @@ fail:
     return NULL;
 }
 
+/* The parts that are no files. */
+static json_t *parts_parse(struct wr_request *r)
+{
+    const struct wr_part *parts;
+    size_t count;
+    if (wr_request_parts(r, &parts, &count) < 0) return NULL;
+    json_t *object = json_object();
+    for (size_t i = 0; object && i < count; i++) {
+        const struct wr_part *part = &parts[i];
+        if (part->filename || json_object_get(object, part->name)) continue;
+        if (json_object_set_new(object, part->name,
+                                json_stringn(part->bytes.len ? part->bytes.ptr : "", part->bytes.len)) < 0) {
+            json_decref(object); /* not text, or no memory */
+            return NULL;
+        }
+    }
+    return object;
+}
+
 /* What begins like a JSON value and is none is broken JSON, not a form with a strange name. */
 static bool looks_like_json(const struct wr_request *r)
 {
@@ -65,6 +85,7 @@ json_t *wr_request_fields(struct wr_request *r)
 {
     if (!r->form_tried) {
         r->form_tried = true;
+        if (parts_expected(r)) return r->form = parts_parse(r);
         json_t *json = wr_request_json(r);
         if (json_is_object(json))
             r->form = json_incref(json);
