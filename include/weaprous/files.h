@@ -63,15 +63,15 @@ struct wr_static_options {
 WR_API void wr_static_options_init(struct wr_static_options *options);
 /* Serves the folder under a prefix ("/static", "/"): GET and HEAD with media type, ETag, Last-Modified,
  * conditions (RFC 9110 13), ranges (14), precompressed forms; large files by sendfile. Never anything outside
- * the folder. A folder with an index or a list is redirected to its address with a slash (301). Routes win; of
- * several folders the longest prefix; what the folder does not have may be an asset. Reading blocks the worker:
- * for local disks. options NULL: the defaults. Copies. The folder is held open from now on. WR_SYSTEM with
- * wr_app_error: it cannot be opened. WR_EXISTS: the prefix has a folder. WR_INVALID, WR_MEMORY. */
+ * the folder. A folder with an index or a list is redirected to its address with a slash (301). Routes win;
+ * of several folders the longest prefix; what the folder does not have may be an asset. Reading blocks the
+ * worker: for local disks. options NULL: the defaults. Copies. The folder is held open from now on. WR_SYSTEM
+ * with wr_app_error: it cannot be opened. WR_EXISTS: the prefix has a folder. WR_INVALID, WR_MEMORY. */
 WR_API int wr_static(struct wr_app *app, const char *prefix, const char *folder,
                      const struct wr_static_options *options) WR_CHECKED;
 /* Answers with a file of any path, conditions and ranges included; 404 when it is not there or no plain file.
- * 403 when it may not be read. Links are followed: the path is the program's, never the client's. content_type
- * NULL: by its name. download_name: sent as attachment under this name; NULL: shown in place. */
+ * 403 when it may not be read. Links are followed: the path is the program's, never the client's.
+ * content_type NULL: by its name. download_name: sent as attachment under this name; NULL: shown in place. */
 WR_API void wr_respond_file(struct wr_request *request, const char *path, const char *content_type,
                             const char *download_name);
 
