@@ -206,6 +206,7 @@ static void forwarded_is_walked_from_the_right_through_trusted_proxies(void **st
     check_standard("10.0.0.1", "for=6.6.6.6, for=1.2.3.4;proto=https, for=10.0.0.2;proto=http;host=inner",
                    "1.2.3.4 0 https inner");
     check_standard("10.0.0.1", "for=\"1.2.3.4:5\",for=\"10.0.0.2:_x\"", "1.2.3.4 5 - -");
+    check_standard("10.0.0.1", "for=\"1.2.3.4:_x\",for=\"10.0.0.2:5\"", "1.2.3.4 0 - -");
     check_standard("10.0.0.1", "for=1.2.3.4;extra=\"a,b;for=6.6.6.6\"", "1.2.3.4 0 - -");
     check_standard("10.0.0.1", "for=1.2.3.4;extra=\"a,for=6.6.6.6;b=\\\"\"", "1.2.3.4 0 - -");
     check_standard("10.0.0.1", ",, for=1.2.3.4 ,", "1.2.3.4 0 - -");
@@ -246,6 +247,8 @@ static void of_both_kinds_only_what_they_agree_on_is_believed(void **state)
     check_either("for=1.2.3.4;proto=https;host=a", "1.2.3.4", "http", "b", "1.2.3.4 0 - -");
     check_either("for=1.2.3.4", "1.2.3.4", "https", "a", "1.2.3.4 0 - -");
     check_either("for=6.6.6.6;proto=https", "1.2.3.4", "https", "", "10.0.0.1 0 - -!");
+    check_either("for=1.2.3.4", "", "https", "", "10.0.0.1 0 - -!");
+    check_either("for=1.2.3.4", "", "", "a", "10.0.0.1 0 - -!");
     check_either("for=1.2.3.4;proto=https", "6.6.6.6", "https", "", "10.0.0.1 0 - -!");
     check_either("nonsense", "1.2.3.4", "https", "", "10.0.0.1 0 - -!");
     check_either("", "", "", "", "10.0.0.1 0 - -!");
@@ -258,6 +261,18 @@ static void the_walk_is_bounded(void **state)
     for (int i = 0; i < 30; i++)
         strcat(list, ",10.0.0.2");
     check_x("10.0.0.1", list, "", "", "10.0.0.2 0 - -");
+    size_t one = sizeof ",10.0.0.2" - 1, client = sizeof "1.2.3.4" - 1;
+    list[client + one * (FORWARDED_HOPS_MAX - 1)] = 0;
+    check_x("10.0.0.1", list, "", "", "1.2.3.4 0 - -");
+    strcat(list, ",10.0.0.2");
+    check_x("10.0.0.1", list, "", "", "10.0.0.2 0 - -");
+    /* elements that are longer than anybody needs are not read */
+    char element[400] = "for=1.2.3.4;x=";
+    size_t len = strlen(element);
+    memset(element + len, 'y', 256 - len);
+    check_standard("10.0.0.1", element, "1.2.3.4 0 - -");
+    element[256] = 'y';
+    check_standard("10.0.0.1", element, "10.0.0.1 0 - -!");
     static char commas[60000];
     memset(commas, ',', sizeof commas - 1);
     check_standard("10.0.0.1", commas, "10.0.0.1 0 - -!");

@@ -186,12 +186,17 @@ static const struct {
     {B D "\"\"\r\n\r\nx" E, "[:x]."},
     {B D "a\r\nContent-Transfer-Encoding: base64\r\n\r\nx" E, "!MALFORMED"},
     {B D "a\r\nContent-Transfer-Encoding: Binary\r\n\r\nx" E, "[a:x]."},
+    {B D "a\r\nContent-Transfer-Encoding: 8bit\r\n\r\nx" E, "[a:x]."},
+    {B D "a\r\nContent-Transfer-Encoding: 7bit\r\n\r\nx" E, "[a:x]."},
     /* limits */
     {B D "a\r\n\r\n\r\n" B D "a\r\n\r\n\r\n" B D "a\r\n\r\n\r\n" B D "a\r\n\r\n\r\n" B D "a\r\n\r\n" E,
      "[a:][a:][a:][a:]!TOO_LARGE"},
     {B "a:\r\nb:\r\nc:\r\nd:\r\ne:\r\nf:\r\ng:\r\nh:\r\ni:\r\nj:\r\nk:\r\nl:\r\nm:\r\nn:\r\no:\r\np:\r\n" D
        "a\r\n\r\n" E,
      "!TOO_LARGE"},
+    {B "a:\r\nb:\r\nc:\r\nd:\r\ne:\r\nf:\r\ng:\r\nh:\r\ni:\r\nj:\r\nk:\r\nl:\r\nm:\r\nn:\r\no:\r\n" D
+       "a\r\n\r\n" E,
+     "[a:]."},
 };
 
 static void bodies_are_read_or_refused_however_cut(void **state)
@@ -247,7 +252,7 @@ static int init(const char *content_type)
 static void the_boundary_comes_from_the_content_type(void **state)
 {
     (void)state;
-    assert_int_equal(init("multipart/form-data; boundary=----WebKitFormBoundaryABC"), OK);
+    assert_int_equal(init("multipart/form-data; boundary=----WebKitFormBoundaryAZaz09"), OK);
     assert_int_equal(init("Multipart/Form-Data;charset=utf-8; BOUNDARY=\"a b'()+_,-./:=?\""), OK);
     assert_int_equal(init("multipart/form-data; boundary="
                           "0123456789012345678901234567890123456789012345678901234567890123456789"),
@@ -315,6 +320,7 @@ static void dispositions_are_decoded(void **state)
         {"attachment", "attachment|-|-"},
         {"form-data; name=a; filename=b.txt; other=c", "form-data|a|b.txt"},
         {"form-data; name=\"a\\\"b\\\\c\"; filename=\"C:\\dir\\f.txt\"", "form-data|a\"b\\c|C:\\dir\\f.txt"},
+        {"form-data; name=\"a\\\"\"", "form-data|a\"|-"},
         {"form-data; name=\"%22\"; filename=\"\"", "form-data|%22|"},
         {"form-data; name=a; filename=\"plain\"; filename*=UTF-8''na%C3%AFve%20%e2%82%ac.txt",
          "form-data|a|na\u00efve \u20ac.txt"},
@@ -337,6 +343,8 @@ static void dispositions_are_decoded(void **state)
         {"form-data; filename*=UTF-8''%zz", "malformed"},
         {"form-data; filename*=UTF-8'a", "malformed"},
         {"form-data; filename*=a", "malformed"},
+        {"form-data; filename*=UTF-8''a*", "malformed"},
+        {"form-data; filename*=UTF-8''a'b", "malformed"},
         {"form-data; filename*=KOI8-R''a", "malformed"},
         {"form-data; filename*=\"UTF-8''a\"", "malformed"},
         {"form-data; filename*=UTF-8''a; filename*=UTF-8''b", "malformed"},
@@ -370,6 +378,10 @@ static void a_disposition_is_written_for_old_and_new_readers(void **state)
                         "inline; filename=\"_ 5__.txt\"; filename*=UTF-8''%E2%82%AC%205%25%22.txt");
     assert_string_equal(written(true, "a\r\nSet-Cookie: b"), "attachment; filename=\"a__Set-Cookie: b\"");
     assert_string_equal(written(true, "\xff.bin"), "attachment; filename=\"_.bin\"");
+    assert_string_equal(written(true, "\u20acAZaz09!#$&+-.^_`|~/.'()*@"), "attachment; filename=\".'()*@\"");
+    assert_string_equal(written(true, "\u20acAZaz09!#$&+-.^_`|~'(@"),
+                        "attachment; filename=\"_AZaz09!#$&+-.^_`|~'(@\"; "
+                        "filename*=UTF-8''%E2%82%ACAZaz09!#$&+-.^_`|~%27%28%40");
     assert_string_equal(disposition(written(true, "na\u00efve '*.txt")), "attachment|-|na\u00efve '*.txt");
 }
 
@@ -406,6 +418,15 @@ static void a_name_becomes_safe(void **state)
         {"console", "console"},
         {"a\u202Egpj.exe", "a_gpj.exe"},
         {"\u200B", "_"},
+        {"a\x7F"
+         "b\xC2\x80"
+         "c\xC2\x9F"
+         "d\u00A0e",
+         "a_b_c_d\u00A0e"},
+        {"a\u200Ab\u200Fc\u2010d", "a\u200Ab_c\u2010d"},
+        {"a\u2027b\u2028c\u202Ed\u202Fe", "a\u2027b_c_d\u202Fe"},
+        {"a\u205Fb\u2060c\u206Fd\u2070e", "a\u205Fb_c_d\u2070e"},
+        {"a\uFEFFb", "a_b"},
         {"-rf", "_rf"},
         {"--help.txt", "_-help.txt"},
         {"$(id)`x`.sh", "_(id)_x_.sh"},
@@ -428,6 +449,17 @@ static void a_long_name_keeps_its_extension_and_its_characters_whole(void **stat
     assert_true(len <= FILENAME_BYTES_MAX && len > FILENAME_BYTES_MAX - 3);
     assert_string_equal(name + len - 3, ".gz");
     assert_true(utf8_valid(slice_text(name)));
+    static const char *const kept[] = {".azAZ09", ".0123456789abcde"}, *const lost[] = {".a_b",
+                                                                                        ".0123456789abcdef",
+                                                                                        ".\u00e9"};
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(text + 600, kept[i], strlen(kept[i]) + 1);
+        assert_non_null(strstr(safe(text), kept[i]));
+    }
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(text + 600, lost[i], strlen(lost[i]) + 1);
+        assert_null(strstr(safe(text), lost[i]));
+    }
     memset(text, 'x', sizeof text - 1);
     text[FILENAME_BYTES_MAX - 1] = ' ';
     assert_int_equal(strlen(safe(text)), FILENAME_BYTES_MAX - 1);

@@ -82,6 +82,7 @@ static void an_answer_is_taken_apart(void **state)
     assert_true(slice_equal(http_span_slice(text, h->fields[1].name), SLICE("X-Spaced")));
     assert_true(slice_equal(http_span_slice(text, h->fields[1].value), SLICE("two words")));
     assert_int_equal(h->fields[2].value.len, 0);
+    assert_int_equal(h->fields[2].value.at, h->fields[2].name.at + h->fields[2].name.len + 1);
     assert_true(h->body == HTTP_BODY_LENGTH && h->has_length && h->content_length == 12);
     assert_true(h->keep_alive && !h->interim && !h->tunnel);
 }

@@ -277,6 +277,24 @@ static void what_the_protocol_forbids_ends_it(void **state)
     expect_error(&b, ERR_MALFORMED);
 }
 
+static void codes_of_the_protocol_and_of_applications_close_it(void **state)
+{
+    (void)state;
+    static const unsigned codes[] = {1000, 1001, 1003, 1007, 1014, 3000, 3999, 4000, 4999};
+    static struct log log;
+    struct buffer b;
+    buffer_init(&b, &allocator_libc, 10000);
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        uint8_t code[2] = {(uint8_t)(codes[i] >> 8), (uint8_t)codes[i]};
+        char want[16];
+        put_frame(&b, WS_CLOSE, true, slice_of(code, 2));
+        read_everyhow(buffer_slice(&b), &log);
+        snprintf(want, sizeof want, ":%u ", codes[i]);
+        if (!strstr(log.text, want)) fail_msg("%u: %s", codes[i], log.text);
+        buffer_reset(&b);
+    }
+}
+
 static void text_must_be_utf8_but_only_as_a_whole(void **state)
 {
     (void)state;
@@ -400,6 +418,7 @@ int main(void)
         cmocka_unit_test(masking_continues_at_any_offset),
         cmocka_unit_test(messages_fragments_and_control_frames_come_out_alike_however_cut),
         cmocka_unit_test(what_the_protocol_forbids_ends_it),
+        cmocka_unit_test(codes_of_the_protocol_and_of_applications_close_it),
         cmocka_unit_test(text_must_be_utf8_but_only_as_a_whole),
         cmocka_unit_test(text_that_cannot_become_utf8_ends_it_before_its_frame_is_whole),
         cmocka_unit_test(a_reader_between_messages_holds_nothing),
