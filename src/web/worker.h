@@ -23,7 +23,7 @@ struct wr_worker {
     struct list requests; /* all that are not released */
     struct list timers;
     struct file_cache **file_caches; /* by index of the mount; NULL until needed */
-    uint32_t file_fields; /* fields for all answers, by index, that answers with files replace */
+    uint32_t file_fields;            /* fields for all answers, by index, that answers with files replace */
     struct wr_request *pool;
     size_t pool_len;
     unsigned connection_count;
