@@ -457,16 +457,10 @@ bool connection_accept(struct wr_worker *worker, struct listener *listener)
         return true;
     }
     counts_add(&worker->counts.connections, 1);
-<<<<<<< /tmp/flow/./src/web/connection.c
-    bool known = address_read(conn);
-    conn->proxied = known && proxies_have(&worker->app->proxies, conn->address);
-    conn->counted = known && !conn->proxied && listen_count_address(worker->app, conn->address);
-    if (conn->counted || conn->proxied) {
-=======
     set_address(conn, &listener->peer);
-    conn->counted = listen_count_address(worker->app, conn->address);
-    if (conn->counted) {
->>>>>>> /tmp/theirs
+    conn->proxied = proxies_have(&worker->app->proxies, conn->address);
+    conn->counted = !conn->proxied && listen_count_address(worker->app, conn->address);
+    if (conn->counted || conn->proxied) {
         connection_arm(conn);
     } else {
         counts_add(&worker->counts.turned_away, 1);
