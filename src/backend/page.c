@@ -18,11 +18,12 @@ static const char style[] =
     "--ink:#e7ecec;--soft:#b4bebf;--accent:#78c5c0;--accent-strong:#94dad5;--on-accent:#07191b;--bad:#f7bdb3;"
     "--bad-soft:#47201b;--glow:#123236}}"
     "*{box-sizing:border-box}"
-    "html,body{margin:0;min-height:100%}"
-    "body{min-height:100vh;min-height:100dvh;display:grid;place-items:center;padding:1.5rem "
-    "1rem;color:var(--ink);"
-    "background:radial-gradient(60rem 40rem at 50% -12rem,var(--glow),transparent 70%) var(--sunken);"
-    "font:400 .9375rem/1.45 Inter,system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\",sans-serif}"
+    "html{min-height:100%;background:radial-gradient(60rem 40rem at 50% -12rem,var(--glow),transparent 70%) "
+    "no-repeat "
+    "var(--sunken)}"
+    "body{margin:0;min-height:100vh;min-height:100dvh;display:grid;place-items:center;padding:1.5rem 1rem;"
+    "color:var(--ink);font:400 .9375rem/1.45 Inter,system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto "
+    "Sans\",sans-serif}"
     "main{width:min(24rem,100%);padding:2.25rem 2rem 2rem;background:var(--surface);border:1px solid "
     "var(--line);"
     "border-radius:1.25rem;box-shadow:0 12px 32px -8px rgb(10 30 34/.18)}"
@@ -138,9 +139,9 @@ void page_home(struct wr_request *request, slice name, const char *folder)
     put_escaped(&page, name);
     buffer_text(&page, "</strong></p></header><p class=\"note\">");
     if (folder) {
-        buffer_text(&page, "An <code>index.html</code> in the folder <code>");
+        buffer_text(&page, "There is no <code>index.html</code> in the server\'s folder <code>");
         put_escaped(&page, slice_text(folder));
-        buffer_text(&page, "</code> of the server would be shown here. There is none yet.");
+        buffer_text(&page, "</code> yet. Once there is, it is shown here.");
     } else {
         buffer_text(&page, "The server was started without a folder of pages (<code>--www</code>).");
     }
