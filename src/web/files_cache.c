@@ -296,6 +296,22 @@ static bool is_older(const struct stat *a, const struct stat *b)
                                                   : a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
 }
 
+/* Opens a plain file; what is none is only looked at, since to open a FIFO or a device may have an effect:
+ * ERR_NOT_FOUND, with *st. */
+static int open_plain(const struct file_cache *c, const char *path, struct stat *st, int *out_fd)
+{
+    int fd, rc = folder_stat(&c->place->folder, path, FOLDER_LOOK, st, NULL);
+    if (rc == OK && !S_ISREG(st->st_mode)) rc = ERR_NOT_FOUND;
+    if (rc == OK) rc = folder_stat(&c->place->folder, path, FOLDER_READ, st, &fd);
+    if (rc < 0) return rc;
+    if (S_ISREG(st->st_mode)) {
+        *out_fd = fd;
+        return OK;
+    }
+    close(fd); /* replaced between the two */
+    return ERR_NOT_FOUND;
+}
+
 /* The compressed forms that lie beside the file. One that is older than the file is of an older file; one
  * that cannot be opened is none. */
 static int load_variants(const struct file_cache *c, struct file *f, char *path, const struct stat *original)
@@ -305,11 +321,11 @@ static int load_variants(const struct file_cache *c, struct file *f, char *path,
         struct stat st;
         int fd;
         memcpy(path + len, suffixes[i], 4);
-        int rc = folder_stat(&c->place->folder, path, FOLDER_READ, &st, &fd);
+        int rc = open_plain(c, path, &st, &fd);
         path[len] = 0;
         if (rc == ERR_NOT_FOUND || rc == ERR_DENIED) continue;
         if (rc < 0) return rc;
-        if (!S_ISREG(st.st_mode) || is_older(&st, original)) {
+        if (is_older(&st, original)) {
             close(fd);
             continue;
         }
@@ -347,9 +363,8 @@ static int load_folder(const struct file_cache *c, struct file *f, char *path)
 {
     struct stat st;
     int fd, rc = ERR_NOT_FOUND;
-    if (c->place->index[0]) rc = folder_stat(&c->place->folder, path, FOLDER_READ, &st, &fd);
-    if (rc == OK && S_ISREG(st.st_mode)) return load_plain(c, f, path, fd, &st);
-    if (rc == OK) close(fd);
+    if (c->place->index[0]) rc = open_plain(c, path, &st, &fd);
+    if (rc == OK) return load_plain(c, f, path, fd, &st);
     if (rc == ERR_NOT_FOUND && c->place->listing) {
         path[f->name_len - 1] = 0; /* without the index */
         rc = folder_stat(&c->place->folder, path, FOLDER_LOOK, &st, NULL);
@@ -379,15 +394,14 @@ static int load(const struct file_cache *c, struct file *f)
 {
     char path[FOLDER_PATH_BYTES_MAX];
     slice name = slice_of(f->name, f->name_len);
-    struct stat st;
+    struct stat st = {.st_mode = 0};
     int fd;
+    bool below = c->place->folder.fd >= 0;
     if (!path_of(c, name, path)) return OK;
-    if (c->place->folder.fd >= 0 && f->name[f->name_len - 1] == '/') return load_folder(c, f, path);
-    int rc = folder_stat(&c->place->folder, path, FOLDER_READ, &st, &fd);
-    if (rc < 0) return rc;
-    if (S_ISREG(st.st_mode)) return load_plain(c, f, path, fd, &st);
-    close(fd);
-    return S_ISDIR(st.st_mode) && c->place->folder.fd >= 0 ? load_slashless(c, f, path) : OK;
+    if (below && f->name[f->name_len - 1] == '/') return load_folder(c, f, path);
+    int rc = open_plain(c, path, &st, &fd);
+    if (rc == OK) return load_plain(c, f, path, fd, &st);
+    return below && S_ISDIR(st.st_mode) ? load_slashless(c, f, path) : rc;
 }
 
 static int file_new(const struct file_cache *c, slice name, uint64_t hash, struct file **out)
@@ -410,31 +424,35 @@ static int file_new(const struct file_cache *c, slice name, uint64_t hash, struc
     return rc;
 }
 
-/* True when the form is still the one on the disk, or still not there. */
-static bool form_still_true(const struct file_cache *c, const struct file_form *form, const char *path,
-                            const struct file_form *original)
+/* OK when the form is still the one on the disk, or still not there; ERR_CORRUPT when it is not; ERR_FULL and
+ * ERR_MEMORY when that cannot be told now. */
+static int form_check(const struct file_cache *c, const struct file_form *form, const char *path,
+                      const struct file_form *original)
 {
     struct stat st;
     int rc = folder_stat(&c->place->folder, path, FOLDER_LOOK, &st, NULL);
+    if (rc == ERR_FULL || rc == ERR_MEMORY) return rc;
     bool there = rc == OK && S_ISREG(st.st_mode);
-    if (!form_is_there(form)) {
-        struct stat first = {.st_mtim = original->identity.modified};
-        return (!there && rc != ERR_FULL) || (there && is_older(&st, &first));
+    if (form_is_there(form)) {
+        struct file_identity now = there ? identity_of(&st) : (struct file_identity){.inode = 0};
+        return there && form->settled && identity_equal(&form->identity, &now) ? OK : ERR_CORRUPT;
     }
-    struct file_identity now = there ? identity_of(&st) : (struct file_identity){.inode = 0};
-    return there && form->settled && identity_equal(&form->identity, &now);
+    struct stat first = {.st_mtim = original->identity.modified};
+    return !there || is_older(&st, &first) ? OK : ERR_CORRUPT;
 }
 
+/* Whether what is remembered may be used for another second. */
 static bool still_true(const struct file_cache *c, const struct file *f)
 {
     char path[FOLDER_PATH_BYTES_MAX];
     if (f->kind != FILE_PLAIN || !path_of(c, slice_of(f->name, f->name_len), path)) return false;
     size_t len = strlen(path);
-    for (size_t i = 0; i < (c->place->precompressed ? FILE_CODINGS : 1); i++) {
+    int rc = OK;
+    for (size_t i = 0; i < (c->place->precompressed ? FILE_CODINGS : 1) && rc == OK; i++) {
         memcpy(path + len, suffixes[i], strlen(suffixes[i]) + 1);
-        if (!form_still_true(c, &f->forms[i], path, &f->forms[FILE_IDENTITY])) return false;
+        rc = form_check(c, &f->forms[i], path, &f->forms[FILE_IDENTITY]);
     }
-    return true;
+    return rc != ERR_CORRUPT; /* when it cannot be told, what was true is better than nothing */
 }
 
 /* --- finding --- */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -221,6 +222,50 @@ static void without_descriptors_it_closes_its_own_and_tries_again(void **state)
     assert_int_equal(full, ERR_FULL);
 }
 
+static void without_descriptors_what_was_true_is_used(void **state)
+{
+    (void)state;
+    struct rlimit old, few;
+    struct file *f = find_number(1, 1), *again = NULL;
+    int highest = dup(0);
+    close(highest);
+    getrlimit(RLIMIT_NOFILE, &old);
+    few = (struct rlimit){(rlim_t)highest, old.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+    f->forms[0].settled = true;
+    int rc = file_cache_find(&cache, SLICE("/f1"), 5000, &again);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_int_equal(rc, OK);
+    assert_ptr_equal(f, again);
+    assert_int_equal(f->checked_ms, 5000);
+}
+
+/* How often the file was opened since the watch began; looking does not count. */
+static int opened(int watch)
+{
+    struct inotify_event events[16];
+    ssize_t n = read(watch, events, sizeof events);
+    return n < 0 ? 0 : (int)n / (int)sizeof events[0];
+}
+
+static void what_is_no_file_is_never_opened(void **state)
+{
+    (void)state;
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    assert_int_equal(mkfifo("pipe", 0644), 0);
+    assert_int_equal(mkfifo("f2.br", 0644), 0);
+    assert_true(inotify_add_watch(watch, "pipe", IN_OPEN) >= 0);
+    assert_true(inotify_add_watch(watch, "f2.br", IN_OPEN) >= 0);
+    assert_int_equal(find("/pipe", 1)->kind, FILE_MISSING);
+    assert_int_equal(find("/f2", 1)->kind, FILE_PLAIN);
+    assert_int_equal(opened(watch), 0);
+    assert_true(inotify_add_watch(watch, "f3", IN_OPEN) >= 0); /* the watch works */
+    find_number(3, 1);
+    assert_int_equal(opened(watch), 1);
+    close(watch);
+    assert_int_equal(unlink("f2.br"), 0);
+}
+
 static void tags_differ_for_whatever_differs(void **state)
 {
     (void)state;
@@ -270,6 +315,8 @@ int main(void)
         TEST(what_is_being_sent_outlives_the_cache),
         TEST(names_that_lead_nowhere_keep_to_their_limit),
         TEST(without_descriptors_it_closes_its_own_and_tries_again),
+        TEST(without_descriptors_what_was_true_is_used),
+        TEST(what_is_no_file_is_never_opened),
         TEST(tags_differ_for_whatever_differs),
         TEST(what_was_read_just_after_a_change_is_read_again),
     };
