@@ -290,10 +290,10 @@ static bool path_of(const struct file_cache *c, slice name, char path[FOLDER_PAT
     return n >= 0 && n + 3 < FOLDER_PATH_BYTES_MAX; /* room for a suffix */
 }
 
+/* In whole seconds: some programs that compress keep no more of the time of the file (brotli). */
 static bool is_older(const struct stat *a, const struct stat *b)
 {
-    return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec < b->st_mtim.tv_sec
-                                                  : a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
+    return a->st_mtim.tv_sec < b->st_mtim.tv_sec;
 }
 
 /* Opens a plain file; what is none is only looked at, since to open a FIFO or a device may have an effect:

@@ -58,9 +58,9 @@ static void make_socket(const char *name)
     close(fd);
 }
 
-static void set_time(const char *name, time_t seconds)
+static void set_time(const char *name, time_t seconds, long nanoseconds)
 {
-    const struct timespec times[2] = {{.tv_sec = seconds}, {.tv_sec = seconds}};
+    const struct timespec time = {seconds, nanoseconds}, times[2] = {time, time};
     assert_int_equal(utimensat(AT_FDCWD, name, times, 0), 0);
 }
 
@@ -106,13 +106,16 @@ static void fill_folder(void)
     write_file("app.js", "console.log('identity identity identity identity')");
     write_file("app.js.br", "brotli-bytes");
     write_file("app.js.gz", "gzip-bytes-longer");
+    set_time("app.js", 1500000000, 999999999);
+    set_time("app.js.br", 1500000000, 0); /* as brotli sets it */
+    set_time("app.js.gz", 1500000000, 999999999);
     write_file("old.js", "new contents of the file");
     write_file("old.js.gz", "outdated");
-    set_time("old.js.gz", 1000000000);
+    set_time("old.js.gz", 1000000000, 0);
     write_file("dated.txt", "dated");
-    set_time("dated.txt", 1000000000);
+    set_time("dated.txt", 1000000000, 0);
     write_file("future.txt", "future");
-    set_time("future.txt", 4000000000);
+    set_time("future.txt", 4000000000, 0);
     for (size_t i = 0; i < LARGE; i++)
         large[i] = (unsigned char)(i * 2654435761u >> 13);
     write_bytes("large.bin", large, LARGE);
