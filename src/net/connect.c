@@ -209,7 +209,7 @@ static void on_begin(uv_timer_t *timer)
 void connector_begin(struct connector *c, struct stream *s)
 {
     c->stream = s;
-    c->loop = s->loop;
+    c->loop = stream_loop(s);
     s->connector = c;
     uv_timer_init(&c->loop->uv, &c->timer);
     c->timer.data = c;

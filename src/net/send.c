@@ -19,7 +19,7 @@ struct stream_write {
 
 void stream_mark(struct stream *s)
 {
-    if (list_empty(&s->dirty_node) && !s->closing) list_append(&s->loop->dirty, &s->dirty_node);
+    if (list_empty(&s->dirty_node) && !s->closing) list_append(&stream_loop(s)->dirty, &s->dirty_node);
 }
 
 int stream_scratch(struct net_loop *loop)
@@ -50,7 +50,7 @@ static void on_written(uv_write_t *request, int status)
     struct stream_write *w = (struct stream_write *)request;
     struct stream *s = w->stream;
     s->write = NULL;
-    release(s->loop, &w->chunks);
+    release(stream_loop(s), &w->chunks);
     free(w);
     if (s->closing) return;
     if (status < 0 && !s->error) s->error = status;
@@ -99,14 +99,15 @@ static int write_later(struct stream *s, struct chunk_queue *queue)
 {
     struct chunk *first = queue->first;
     if (first->kind == CHUNK_FILE) {
-        int rc = chunk_load(&s->loop->chunks, queue, NULL, &first, smaller(first->len, STREAM_STALL_BYTES));
+        int rc =
+            chunk_load(&stream_loop(s)->chunks, queue, NULL, &first, smaller(first->len, STREAM_STALL_BYTES));
         if (rc < 0) return file_trouble(rc);
     }
     struct stream_write *w = calloc(1, sizeof *w);
     if (!w) return UV_ENOMEM;
     uv_buf_t iov[PIECES_MAX];
     size_t bytes, n;
-    int rc = gather(s->loop, queue, iov, &n, &bytes);
+    int rc = gather(stream_loop(s), queue, iov, &n, &bytes);
     if (rc == 0) {
         w->stream = s;
         move_chunks(queue, n, &w->chunks);
@@ -114,7 +115,7 @@ static int write_later(struct stream *s, struct chunk_queue *queue)
         rc = uv_write(&w->request, (uv_stream_t *)&s->tcp, iov, (unsigned)n, on_written);
         if (rc == 0) return 0;
         s->write = NULL;
-        release(s->loop, &w->chunks);
+        release(stream_loop(s), &w->chunks);
     }
     free(w);
     return rc;
@@ -165,7 +166,7 @@ static ssize_t send_front(struct stream *s, size_t *out_asked)
     if (first->kind == CHUNK_FILE && first->len >= STREAM_SENDFILE_MIN) return send_file(s, out_asked);
     uv_buf_t iov[PIECES_MAX];
     size_t n;
-    int rc = gather(s->loop, &s->out, iov, &n, out_asked);
+    int rc = gather(stream_loop(s), &s->out, iov, &n, out_asked);
     if (rc < 0) return rc;
     bool file_next = *out_asked < s->out.bytes && n < PIECES_MAX && *out_asked < STREAM_WRITE_BYTES;
     return file_next ? write_more(s, iov, n) : uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
@@ -181,9 +182,9 @@ static void send_plain(struct stream *s)
         }
         size_t asked;
         ssize_t rc = send_front(s, &asked);
-        s->loop->written_calls++;
+        stream_loop(s)->written_calls++;
         if (rc >= 0) {
-            chunk_consume(&s->loop->chunks, &s->out, (size_t)rc);
+            chunk_consume(&stream_loop(s)->chunks, &s->out, (size_t)rc);
             left -= smaller(left, (size_t)rc);
         }
         if (rc == UV_EAGAIN || (rc >= 0 && (size_t)rc < asked)) rc = write_later(s, &s->out);
@@ -196,7 +197,7 @@ static void send_plain(struct stream *s)
 /* Joins small pieces to a whole record, and reads files in large pieces. */
 static int stage(struct stream *s, size_t max, slice *out)
 {
-    uint8_t *room = s->loop->scratch->stage;
+    uint8_t *room = stream_loop(s)->scratch->stage;
     size_t n = 0;
     max = smaller(max, LOOP_STAGE_BYTES);
     for (const struct chunk *c = s->out.first; c; c = c->next) {
@@ -236,7 +237,7 @@ static int seal_queue(struct stream *s, struct writer *out)
         int rc = next_plaintext(s, records * TLS_RECORD_BYTES, &plain);
         if (rc < 0) return rc;
         if (tls_seal(s->tls, plain, out) < 0) return UV_EPROTO;
-        chunk_consume(&s->loop->chunks, &s->out, plain.len);
+        chunk_consume(&stream_loop(s)->chunks, &s->out, plain.len);
     }
     if (s->finish && s->out.bytes == 0 && out->cap - out->len >= TLS_SLACK_BYTES) tls_shut(s->tls, out);
     return 0;
@@ -248,17 +249,17 @@ static int write_wire(struct stream *s, slice sealed)
     struct chunk_queue *wire = &s->tls->wire;
     uv_buf_t iov[PIECES_MAX];
     size_t n = 0, waiting = 0;
-    int rc = gather(s->loop, wire, iov, &n, &waiting);
+    int rc = gather(stream_loop(s), wire, iov, &n, &waiting);
     if (rc == 0 && waiting == wire->bytes && n < PIECES_MAX && sealed.len > 0)
         iov[n++] = uv_buf_init((char *)(uintptr_t)sealed.ptr, (unsigned)sealed.len);
     if (rc == 0) rc = uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
-    s->loop->written_calls++;
+    stream_loop(s)->written_calls++;
     if (rc == UV_EAGAIN) rc = 0;
     if (rc < 0) return rc;
     size_t taken = (size_t)rc, of_wire = smaller(taken, wire->bytes);
-    chunk_consume(&s->loop->chunks, wire, of_wire);
+    chunk_consume(&stream_loop(s)->chunks, wire, of_wire);
     sealed = slice_sub(sealed, taken - of_wire, sealed.len);
-    return chunk_put(&s->loop->chunks, wire, sealed) < 0 ? UV_ENOMEM : 0;
+    return chunk_put(&stream_loop(s)->chunks, wire, sealed) < 0 ? UV_ENOMEM : 0;
 }
 
 static bool has_sealed_work(const struct stream *s)
@@ -275,7 +276,7 @@ static void send_secure(struct stream *s)
             stream_mark(s);
             return;
         }
-        struct writer sealed = writer_of(s->loop->scratch->sealed, LOOP_SEALED_BYTES);
+        struct writer sealed = writer_of(stream_loop(s)->scratch->sealed, LOOP_SEALED_BYTES);
         size_t before = s->out.bytes;
         int rc = t->opened ? seal_queue(s, &sealed) : 0;
         t->under_way = before - s->out.bytes;

@@ -20,16 +20,16 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     (void)suggested;
     struct stream *s = handle->data;
-    assert(!s->loop->reading);
-    s->loop->reading = true;
-    *out = uv_buf_init((char *)s->loop->read_buffer + LOOP_HEADROOM_BYTES, LOOP_READ_BYTES);
+    assert(!stream_loop(s)->reading);
+    stream_loop(s)->reading = true;
+    *out = uv_buf_init((char *)stream_loop(s)->read_buffer + LOOP_HEADROOM_BYTES, LOOP_READ_BYTES);
 }
 
 static void fail(struct stream *s, int uv_error)
 {
     if (s->tls) {
         s->tls->failed = true;
-        if (!s->tls->opened) s->loop->handshakes.failed++;
+        if (!s->tls->opened) stream_loop(s)->handshakes.failed++;
         stream_send_last(s); /* the alert that says why */
     }
     s->events->failed(s, uv_error);
@@ -38,8 +38,8 @@ static void fail(struct stream *s, int uv_error)
 /* The handshake is done. */
 static void secure_opened(struct stream *s)
 {
-    s->loop->handshakes.done++;
-    if (SSL_session_reused(s->tls->ssl)) s->loop->handshakes.resumed++;
+    stream_loop(s)->handshakes.done++;
+    if (SSL_session_reused(s->tls->ssl)) stream_loop(s)->handshakes.resumed++;
     stream_mark(s);
     if (s->events->opened) s->events->opened(s);
 }
@@ -55,7 +55,7 @@ static void tell_end(struct stream *s)
 static void take_ciphertext(struct stream *s, slice cipher)
 {
     struct tls *t = s->tls;
-    uint8_t *plain = s->loop->read_buffer;
+    uint8_t *plain = stream_loop(s)->read_buffer;
     bool was_opened = t->opened;
     size_t len;
     int rc = tls_open(t, plain, cipher, &len);
@@ -86,7 +86,7 @@ static void take_end(struct stream *s)
 static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
 {
     struct stream *s = handle->data;
-    s->loop->reading = false;
+    stream_loop(s)->reading = false;
     if (s->closing || got == 0) return;
     if (got == UV_EOF)
         take_end(s);
@@ -122,7 +122,7 @@ static void on_closed(uv_handle_t *handle)
 
 static void init(struct stream *s, struct net_loop *loop, const struct stream_events *events)
 {
-    *s = (struct stream){.loop = loop, .events = events};
+    *s = (struct stream){.events = events};
     list_init(&s->dirty_node);
     int rc = uv_tcp_init(&loop->uv, &s->tcp);
     assert(rc == 0); /* fails only when it makes a socket */
@@ -234,7 +234,7 @@ void stream_close(struct stream *s)
     }
     s->closing = true;
     list_remove(&s->dirty_node);
-    chunk_consume(&s->loop->chunks, &s->out, s->out.bytes);
+    chunk_consume(&stream_loop(s)->chunks, &s->out, s->out.bytes);
     uv_close((uv_handle_t *)&s->tcp, on_closed);
 }
 
@@ -259,7 +259,7 @@ void stream_flush_large(struct stream *s)
 int stream_put(struct stream *s, slice bytes)
 {
     if (!takes_bytes(s)) return OK;
-    int rc = chunk_put(&s->loop->chunks, &s->out, bytes);
+    int rc = chunk_put(&stream_loop(s)->chunks, &s->out, bytes);
     if (rc < 0) return rc;
     queued(s, bytes.len);
     stream_flush_large(s);
@@ -269,7 +269,7 @@ int stream_put(struct stream *s, slice bytes)
 int stream_put_static(struct stream *s, slice bytes)
 {
     if (!takes_bytes(s)) return OK;
-    int rc = chunk_put_static(&s->loop->chunks, &s->out, bytes);
+    int rc = chunk_put_static(&stream_loop(s)->chunks, &s->out, bytes);
     if (rc < 0) return rc;
     queued(s, bytes.len);
     stream_flush_large(s);
@@ -279,7 +279,7 @@ int stream_put_static(struct stream *s, slice bytes)
 int stream_put_shared(struct stream *s, struct shared_bytes *bytes)
 {
     if (!takes_bytes(s)) return OK;
-    int rc = chunk_put_shared(&s->loop->chunks, &s->out, bytes);
+    int rc = chunk_put_shared(&stream_loop(s)->chunks, &s->out, bytes);
     if (rc < 0) return rc;
     queued(s, bytes->len);
     stream_flush_large(s);
@@ -289,7 +289,7 @@ int stream_put_shared(struct stream *s, struct shared_bytes *bytes)
 int stream_put_file(struct stream *s, struct shared_file *file, uint64_t offset, size_t len)
 {
     if (!takes_bytes(s)) return OK;
-    int rc = chunk_put_file(&s->loop->chunks, &s->out, file, offset, len);
+    int rc = chunk_put_file(&stream_loop(s)->chunks, &s->out, file, offset, len);
     if (rc < 0) return rc;
     queued(s, len);
     return OK;
@@ -298,7 +298,7 @@ int stream_put_file(struct stream *s, struct shared_file *file, uint64_t offset,
 uint8_t *stream_room(struct stream *s, size_t len)
 {
     if (!takes_bytes(s)) return NULL;
-    uint8_t *room = chunk_room(&s->loop->chunks, &s->out, len);
+    uint8_t *room = chunk_room(&stream_loop(s)->chunks, &s->out, len);
     if (room) queued(s, len);
     return room;
 }

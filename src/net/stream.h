@@ -46,7 +46,6 @@ struct stream_events {
 
 struct stream {
     uv_tcp_t tcp;
-    struct net_loop *loop;
     const struct stream_events *events;
     struct list dirty_node;
     struct chunk_queue out; /* not handed to the kernel yet; plaintext */
@@ -59,6 +58,11 @@ struct stream {
     int error;       /* libuv's, to be reported at the end of the turn */
     bool reading, wake, finish, finished, closing, connecting;
 };
+
+static inline struct net_loop *stream_loop(const struct stream *stream)
+{
+    return (struct net_loop *)stream->tcp.loop; /* its first member */
+}
 
 /* The connection that the listener has ready; with TLS when that is secure. The handshake has no time limit
  * of its own: see stream_opening. 0 or a libuv error: then the stream is closed already, `closed` comes from

@@ -60,6 +60,28 @@ static bool is_busy(const struct connection *conn)
            (conn->state == CONNECTION_SOCKET && socket_paused(conn->socket));
 }
 
+/* --- bytes that must wait --- */
+
+static size_t kept_bytes(const struct connection *conn)
+{
+    return conn->in ? conn->in->len : 0;
+}
+
+static struct buffer *kept_new(void)
+{
+    struct buffer *in = malloc(sizeof *in);
+    if (in) buffer_init(in, &allocator_libc, CONNECTION_KEPT_BYTES_MAX);
+    return in;
+}
+
+static void drop_kept(struct connection *conn)
+{
+    if (!conn->in) return;
+    buffer_reset(conn->in);
+    free(conn->in);
+    conn->in = NULL;
+}
+
 /* --- ending --- */
 
 static void drop_request(struct connection *conn)
@@ -92,7 +114,7 @@ void connection_linger(struct connection *conn)
     if (conn->state >= CONNECTION_LINGER) return;
     connection_set_state(conn, CONNECTION_LINGER);
     drop_request(conn);
-    buffer_reset(&conn->in);
+    drop_kept(conn);
     stream_finish(&conn->stream);
     stream_read(&conn->stream, !conn->ended);
     conn->close_flushed = conn->ended;
@@ -141,14 +163,14 @@ static void next_request(struct connection *conn)
 {
     conn->request = NULL;
     connection_set_state(conn, CONNECTION_HEAD);
-    if (conn->in.len > 0 || conn->ended) connection_resume(conn);
+    if (kept_bytes(conn) > 0 || conn->ended) connection_resume(conn);
 }
 
 /* A client that asked for the end and has sent its request sends nothing more that a reset could harm: no
  * need to linger. */
 static bool has_said_all(const struct connection *conn)
 {
-    return !conn->request->parser.head.keep_alive && conn->in.len == 0 && conn->request->body_done;
+    return !conn->request->parser.head.keep_alive && kept_bytes(conn) == 0 && conn->request->body_done;
 }
 
 void connection_answered(struct connection *conn)
@@ -249,25 +271,29 @@ static size_t process(struct connection *conn, uint8_t *bytes, size_t len)
 static void keep(struct connection *conn, slice bytes)
 {
     if (bytes.len == 0 || conn->state >= CONNECTION_LINGER) return;
-    buffer_put(&conn->in, bytes);
-    if (conn->in.failed) {
+    if (!conn->in && !(conn->in = kept_new())) {
         connection_cut(conn);
         return;
     }
-    if (is_busy(conn) && conn->in.len >= CONNECTION_AHEAD_BYTES) stream_read(&conn->stream, false);
+    buffer_put(conn->in, bytes);
+    if (conn->in->failed) {
+        connection_cut(conn);
+        return;
+    }
+    if (is_busy(conn) && kept_bytes(conn) >= CONNECTION_AHEAD_BYTES) stream_read(&conn->stream, false);
 }
 
 /* Uses the kept bytes as far as possible. */
 static void pump(struct connection *conn)
 {
     size_t used = 0;
-    while (used < conn->in.len && !is_busy(conn) && conn->state < CONNECTION_LINGER) {
-        size_t n = process(conn, conn->in.ptr + used, conn->in.len - used);
+    while (used < kept_bytes(conn) && !is_busy(conn) && conn->state < CONNECTION_LINGER) {
+        size_t n = process(conn, conn->in->ptr + used, conn->in->len - used);
         used += n;
         if (n == 0) break;
     }
-    buffer_consume(&conn->in, used);
-    if (conn->in.len == 0) buffer_reset(&conn->in);
+    if (conn->in) buffer_consume(conn->in, used);
+    if (kept_bytes(conn) == 0) drop_kept(conn);
 }
 
 /* A program that wants to be told when its client goes takes a half-closed connection for that. */
@@ -285,7 +311,7 @@ static void end_if_done(struct connection *conn)
         return;
     }
     if (conn->state == CONNECTION_ANSWER || (conn->state == CONNECTION_BODY && conn->request->paused)) return;
-    if (conn->in.len > 0 && (is_busy(conn) || (conn->state == CONNECTION_HEAD && !conn->request)))
+    if (kept_bytes(conn) > 0 && (is_busy(conn) || (conn->state == CONNECTION_HEAD && !conn->request)))
         return; /* kept bytes come first */
     if (conn->state == CONNECTION_SOCKET || conn->state == CONNECTION_BODY ||
         stream_queued(&conn->stream) == 0) {
@@ -310,7 +336,7 @@ static void on_received(struct stream *stream, uint8_t *bytes, size_t len)
     struct connection *conn = connection_of(stream);
     counts_add(&conn->worker->counts.received_bytes, len);
     if (conn->state >= CONNECTION_LINGER) return;
-    if (conn->in.len == 0) {
+    if (kept_bytes(conn) == 0) {
         size_t used = process(conn, bytes, len);
         keep(conn, slice_of(bytes + used, len - used));
     } else {
@@ -327,7 +353,7 @@ static void on_woken(struct stream *stream)
         connection_cut(conn);
         return;
     }
-    if (conn->state == CONNECTION_BODY && conn->in.len == 0 && !conn->request->paused)
+    if (conn->state == CONNECTION_BODY && kept_bytes(conn) == 0 && !conn->request->paused)
         body_input(conn, &(slice){NULL, 0}); /* it may have been paused at its very end */
     pump(conn);
     after_input(conn);
@@ -406,7 +432,7 @@ static void on_closed(struct stream *stream)
     struct wr_worker *worker = conn->worker;
     bool outgoing = conn->outgoing;
     if (conn->counted) listen_uncount_address(worker->app, conn->address);
-    buffer_reset(&conn->in);
+    drop_kept(conn);
     list_remove(&conn->node);
     free(conn);
     worker->connection_count--;
@@ -441,7 +467,6 @@ static struct connection *connection_new(struct wr_worker *worker)
     if (!conn) return NULL;
     conn->worker = worker;
     conn->since_ms = now_of(conn);
-    buffer_init(&conn->in, &allocator_libc, CONNECTION_KEPT_BYTES_MAX);
     wheel_entry_init(&conn->timer);
     list_append(&worker->connections, &conn->node);
     worker->connection_count++;

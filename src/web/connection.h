@@ -32,7 +32,7 @@ struct connection {
     struct wr_worker *worker;
     struct list node; /* in worker->connections */
     struct wheel_entry timer;
-    struct buffer in; /* bytes that came and could not be used yet; empty and without memory when idle */
+    struct buffer *in; /* bytes that came and could not be used yet; NULL when there are none */
     struct wr_request *request;
     struct wr_socket *socket;
     uint64_t since_ms;   /* when this state, or the wait for the next request, began */
