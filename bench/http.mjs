@@ -3,13 +3,12 @@
 // Server on one core, load on the other; the contenders in turn, round after round; CPU time (user and system, all
 // processes of the contender) for each request. Ratios are medians of the ratios within each round, because the
 // machine's speed drifts. "ours again" is a second instance of the same program: what differs there is noise.
-import { spawnSync } from "node:child_process";
 import { chmodSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { inFolder, median } from "./common.mjs";
 import { h2o, JSON_ANSWER, JSON_PATH, lighttpd, loop, missing, nginx, ours, packages, TREE_PATH, world } from "./http/contenders.mjs";
-import { calls, calm, cpu, has, hold, makeCertificate, measure, pss, stop } from "./http/measure.mjs";
+import { anonymous, calls, calm, cpu, has, hold, makeCertificate, measure, pss, stop } from "./http/measure.mjs";
+import { congestion, isolate } from "./isolate.mjs";
 
 const IDLE_CONNECTIONS = 15000;
 const RATE = 20000;
@@ -44,21 +43,6 @@ if (options.help) {
 const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
 const chosen = (name) => !options.only || options.only.split(",").includes(name);
-
-/** Again in a network namespace of its own, where that is allowed: ports enough, and CUBIC, which is what most machines have. */
-function isolate() {
-  if (process.env.WEAPROUS_BENCH_CONGESTION || !has("unshare") || !has("ip")) return;
-  const prepare = `ip link set lo up
-    echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse
-    echo '10000 65000' >/proc/sys/net/ipv4/ip_local_port_range
-    for to in 127.0.0.0/8 127.0.0.1; do ip route change local $to dev lo table local proto kernel scope host src 127.0.0.1 congctl cubic && WEAPROUS_BENCH_CONGESTION=cubic; done
-    exec "$@"`;
-  const namespace = process.getuid() === 0 ? ["--net"] : ["--net", "--map-root-user"];
-  if (spawnSync("unshare", [...namespace, "true"]).status !== 0) return;
-  const env = { ...process.env, WEAPROUS_BENCH_CONGESTION: congestion() };
-  const { status } = spawnSync("unshare", [...namespace, "sh", "-c", prepare, "sh", process.execPath, fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit", env });
-  process.exit(status ?? 1);
-}
 
 const portOf = (contender, workload) => contender.ports[workload.what] ?? contender.ports[workload.port ?? "plain"];
 const loadOf = (contender, workload) => ({ port: portOf(contender, workload), ...workload.load });
@@ -131,20 +115,20 @@ async function heap(port) {
 }
 
 /** Own bytes of each of many idle connections of a fresh server. */
-async function idle(start, load, kind = "plain") {
-  const contender = await start();
+async function idle(w, start, load, kind) {
+  const contender = await start(w);
   try {
     const port = contender.ports[kind];
     if (!port) return undefined;
     const isOurs = contender.name === "ours";
     await measure(contender.pid, { ...load, websocket: false, path: "/1k.bin", port, seconds: 0.2 });
     await calm(contender.pid);
-    const before = { pss: pss(contender.pid), heap: isOurs ? await heap(contender.ports.plain) : 0 };
+    const before = { anonymous: anonymous(contender.pid), heap: isOurs ? await heap(contender.ports.plain) : 0 };
     const held = await hold({ ...load, port, hold: Math.min(IDLE_CONNECTIONS, contender.connectionsMax) });
     await calm(contender.pid);
-    const after = { pss: pss(contender.pid), heap: isOurs ? await heap(contender.ports.plain) : 0 };
+    const after = { anonymous: anonymous(contender.pid), heap: isOurs ? await heap(contender.ports.plain) : 0 };
     await held.release();
-    return { pss: (after.pss - before.pss) / held.held, heap: (after.heap - before.heap) / held.held };
+    return { anonymous: (after.anonymous - before.anonymous) / held.held, heap: (after.heap - before.heap) / held.held };
   } finally {
     await stop(contender.child);
   }
@@ -174,7 +158,7 @@ async function opening(contender) {
 
 async function memory(w, starters) {
   const bytes = (value) => (value === undefined ? "" : `${Math.round(value)}`);
-  console.log(`\nMemory of the programs themselves, the kernel's share left out: PSS, and for each of ${IDLE_CONNECTIONS} idle connections (lighttpd: 9500) its difference.\n`);
+  console.log(`\nMemory of the programs themselves, the kernel's share left out: PSS when idle, and by how much ${IDLE_CONNECTIONS} idle connections (lighttpd: 9500) add to the anonymous pages, for each.\n`);
   row(["", ...starters.keys()]);
   row(["---", ...[...starters].map(() => "--:")]);
   const each = async (f) => {
@@ -182,7 +166,8 @@ async function memory(w, starters) {
     for (const [name, start] of starters) cells.push(await f(start, name));
     return cells;
   };
-  row(["idle server, MB", ...(await each(async (start) => ((await idleServer(start)) / 1e6).toFixed(1)))]);
+  for (const [title, place] of [["idle server, plain HTTP only, MB", { ...w, certificate: undefined }], ["idle server with TLS, MB", w]])
+    row([title, ...(await each(async (start) => ((await idleServer(() => start(place))) / 1e6).toFixed(1)))]);
   const ourHeap = [];
   for (const [title, load, kind, who] of [
     ["idle connection, bytes", { path: "/1k.bin" }, "plain", [...starters.keys()]],
@@ -191,21 +176,19 @@ async function memory(w, starters) {
   ]) {
     const cells = await each(async (start, name) => {
       if (!who.includes(name)) return "";
-      const result = await idle(start, load, kind);
+      const result = await idle(w, start, load, kind);
       if (result && name === "ours") ourHeap.push(`${title.replace(", bytes", "")} ${Math.round(result.heap)}`);
-      return bytes(result?.pss);
+      return bytes(result?.anonymous);
     });
     row([title, ...cells]);
   }
-  console.log(`\nOf our heap alone (mallinfo2, the allocator's overhead included): ${ourHeap.join(", ")} bytes. Goals: 500 and 600, and 3 MB for the idle server.`);
+  console.log(`\nOf our heap alone (mallinfo2, the allocator's overhead included): ${ourHeap.join(", ")} bytes. Goals: 500 and 600 bytes, and 3 MB for the idle server.`);
   const pair = [await ours(w), await loop(w)];
   const spent = [[], []];
   for (let round = 0; round < Math.min(rounds, 3); round++) for (const [i, contender] of pair.entries()) spent[i].push(await opening(contender));
   for (const contender of pair) await stop(contender.child);
   console.log(`Opening a WebSocket: ${median(spent[0]).toFixed(1)} us of CPU (goal 27), the bare loop with a fixed answer ${median(spent[1]).toFixed(1)} us.`);
 }
-
-const congestion = () => process.env.WEAPROUS_BENCH_CONGESTION ?? readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "utf8").trim();
 
 function heading() {
   const model = /^model name\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1];
@@ -216,10 +199,10 @@ async function main(folder) {
   const w = world(folder, makeCertificate(folder));
   const absent = missing();
   if (absent.length) console.log(`Without ${absent.join(", ")}, which is not installed: apt-get install --no-install-recommends ${absent.flatMap((name) => packages[name]).join(" ")} (switch their services off afterwards).`);
-  const starters = new Map(Object.entries({ ours: () => ours(w), nginx: () => nginx(w), h2o: () => h2o(w), lighttpd: () => lighttpd(w) }).filter(([name]) => !absent.includes(name)));
+  const starters = new Map(Object.entries({ ours, nginx, h2o, lighttpd }).filter(([name]) => !absent.includes(name)));
   const contenders = new Map();
   try {
-    for (const [name, start] of starters) contenders.set(name, await start());
+    for (const [name, start] of starters) contenders.set(name, await start(w));
     contenders.set("loop", await loop(w));
     contenders.set("ours again", await ours(w, { name: "ours again" }));
     contenders.set("two workers", await ours(w, { name: "two workers", workers: 2 }));
@@ -236,7 +219,7 @@ async function main(folder) {
   if (chosen("memory")) await memory(w, starters);
 }
 
-isolate();
+isolate(import.meta.url);
 await inFolder((folder) => {
   // A server that gives up its rights must still be able to read.
   chmodSync(folder, 0o755);
