@@ -34,6 +34,8 @@ struct answer {
 
 /* Sends it and releases the request. */
 void respond_answer(struct wr_request *request, const struct answer *answer);
+/* Answers 404. */
+void respond_missing(struct wr_request *request);
 /* Answers OPTIONS with 204, other methods with 405; Allow lists the routes' methods; GET and HEAD too when
  * `file` is true. */
 void respond_other_method(struct wr_request *request, const struct route *routes, bool file);

@@ -77,7 +77,7 @@ static void respond_unrouted(struct wr_request *r)
     else if (asset || r->others)
         respond_other_method(r, r->others, asset != NULL);
     else
-        wr_respond_error(r, 404, "there is nothing at this address");
+        respond_missing(r);
 }
 
 /* The filters have let it pass. */

@@ -213,12 +213,6 @@ static void respond_plain(struct wr_request *r, const struct file *f, slice type
 
 /* --- below a folder --- */
 
-static void respond_missing(struct wr_request *r)
-{
-    respond_raw(r, 404, SLICE("application/json"),
-                SLICE("{\"status\":\"error\",\"message\":\"there is nothing at this address\"}"), true);
-}
-
 static void respond_trouble(struct wr_request *r, int err)
 {
     if (err != ERR_MEMORY)

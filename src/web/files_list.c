@@ -9,6 +9,7 @@
 
 #include "base/utf8.h"
 #include "http/url.h"
+#include "web/answer.h"
 
 enum {
     ENTRIES_MAX = 10000,       /* further ones are not shown, and the list says so */
@@ -120,7 +121,7 @@ static const char page_start[] =
     "--bg:#17191c;--link:#8ab8ff}}\n"
     "body{font:16px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg);max-width:60rem;"
     "margin:2rem auto;padding:0 1rem}\n"
-    "h1{font-size:1.25rem;font-weight:600;overflow-wrap:anywhere}\n"
+    "h1{font-size:1.25rem;font-weight:600;overflow-wrap:anywhere}\nh1,p{padding:0 .5rem}\n"
     "table{width:100%;border-collapse:collapse}\n"
     "th{text-align:left;font-weight:500;font-size:.875rem;color:var(--dim)}\n"
     "th,td{padding:.375rem .5rem;border-bottom:1px solid var(--line)}\n"
@@ -263,7 +264,7 @@ void files_list(struct wr_request *r, const struct file_mount *mount, slice name
     bool shown = n >= 0 && (size_t)n < sizeof folder && utf8_valid(slice_text(r->path));
     int rc = !shown ? ERR_NOT_FOUND : read_entries(mount, folder, &entries);
     if (rc == ERR_NOT_FOUND) {
-        wr_respond_error(r, 404, "there is nothing at this address");
+        respond_missing(r);
     } else if (rc == ERR_DENIED) {
         wr_respond_error(r, 403, "the server may not read this");
     } else if (rc < 0) {

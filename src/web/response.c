@@ -286,6 +286,12 @@ void wr_respond_error(struct wr_request *r, int status, const char *message)
     wr_respond_json(r, status, json);
 }
 
+void respond_missing(struct wr_request *r)
+{
+    respond_raw(r, 404, SLICE("application/json"),
+                SLICE("{\"status\":\"error\",\"message\":\"there is nothing at this address\"}"), true);
+}
+
 void wr_respond_redirect(struct wr_request *r, int status, const char *location)
 {
     bool redirects = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
