@@ -12,7 +12,7 @@ const DESCRIPTORS_MAX = 20000; // each process may have at most so many on many 
 const CONNECTIONS_MAX = 18000;
 const PATH = { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } };
 
-/** What every contender serves and is certified by. */
+/** What every contender serves and is certified by; without a certificate it serves plain HTTP only. */
 export function world(folder, certificate) {
   const www = join(folder, "www");
   mkdirSync(www, { mode: 0o755 });
@@ -43,8 +43,9 @@ function contender(name, child, ports, connectionsMax = CONNECTIONS_MAX) {
 }
 
 export async function ours(w, { workers = 1, name = "ours" } = {}) {
-  const tls = await freePort();
-  const child = start(SERVER_CORE, program("bench-server"), [w.www, String(workers), String(tls), w.certificate, w.key]);
+  const tls = w.certificate && (await freePort());
+  const secure = tls ? [String(tls), w.certificate, w.key] : [];
+  const child = start(SERVER_CORE, program("bench-server"), [w.www, String(workers), ...secure]);
   const plain = Number(await firstLine(child, "our server"));
   return contender(name, child, { plain, deferred: plain, tls }); // it defers unless told not to
 }
@@ -70,8 +71,8 @@ ${process.getuid() === 0 ? "user root;" : ""}
 events { worker_connections ${CONNECTIONS_MAX}; }
 http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; keepalive_timeout 600; open_file_cache max=100 inactive=600s;
   default_type application/octet-stream; ${temporary}
-  ssl_certificate ${w.certificate}; ssl_certificate_key ${w.key}; ssl_protocols TLSv1.2 TLSv1.3;
-  server { listen 127.0.0.1:${plain} backlog=4096; listen 127.0.0.1:${deferred} backlog=4096 deferred; listen 127.0.0.1:${tls} ssl backlog=4096;
+  ${w.certificate ? `ssl_certificate ${w.certificate}; ssl_certificate_key ${w.key}; ssl_protocols TLSv1.2 TLSv1.3;` : ""}
+  server { listen 127.0.0.1:${plain} backlog=4096; listen 127.0.0.1:${deferred} backlog=4096 deferred; ${w.certificate ? `listen 127.0.0.1:${tls} ssl backlog=4096;` : ""}
     root ${w.www}; etag on;
     location = ${JSON_PATH} { default_type application/json; return 200 '${JSON_ANSWER}'; } } }
 `,
@@ -93,10 +94,7 @@ ${process.getuid() === 0 ? "user: root" : ""}
 listen: { host: 127.0.0.1, port: ${plain} }
 hosts:
   default:
-    listen:
-      host: 127.0.0.1
-      port: ${tls}
-      ssl: { certificate-file: ${w.certificate}, key-file: ${w.key} }
+${w.certificate ? `    listen: { host: 127.0.0.1, port: ${tls}, ssl: { certificate-file: ${w.certificate}, key-file: ${w.key} } }` : ""}
     paths:
       /:
         file.dir: ${w.www}
@@ -112,7 +110,7 @@ export async function lighttpd(w) {
   const file = join(w.folder, "lighttpd.conf");
   writeFileSync(
     file,
-    `server.modules = ( "mod_openssl" )
+    `server.modules = ( ${w.certificate ? '"mod_openssl"' : ""} )
 server.document-root = "${w.www}"
 server.bind = "127.0.0.1"
 server.port = ${plain}
@@ -123,11 +121,7 @@ server.max-keep-alive-requests = 1000000000
 server.max-keep-alive-idle = 600
 server.errorlog = "${w.folder}/lighttpd.log"
 mimetype.assign = ( "" => "application/octet-stream" )
-$SERVER["socket"] == "127.0.0.1:${tls}" {
-  ssl.engine = "enable"
-  ssl.pemfile = "${w.certificate}"
-  ssl.privkey = "${w.key}"
-}
+${w.certificate ? `$SERVER["socket"] == "127.0.0.1:${tls}" { ssl.engine = "enable" ssl.pemfile = "${w.certificate}" ssl.privkey = "${w.key}" }` : ""}
 `,
   );
   const child = start(SERVER_CORE, "lighttpd", ["-D", "-f", file], PATH);

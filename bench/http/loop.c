@@ -190,7 +190,7 @@ int main(int argc, char **argv)
             upgrade_answer(a);
         else
             load_answer(a, deferred ? deferred : closing ? closing : argv[i]);
-        printf("%u ", listen_for(a, deferred != NULL));
+        printf("%u ", listen_for(a, deferred || after(argv[i], "upgrade:")));
     }
     putchar('\n');
     fflush(stdout);

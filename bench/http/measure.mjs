@@ -78,12 +78,15 @@ export function cpu(pid) {
   return ns / 1000;
 }
 
-/** Proportional set size of the family in bytes: its own memory and its share of what is mapped by several. */
-export function pss(pid) {
+function memory(pid, field) {
   let kilobytes = 0;
-  for (const member of family(pid)) kilobytes += Number(/^Pss: +(\d+)/m.exec(readFileSync(`/proc/${member}/smaps_rollup`, "utf8"))[1]);
+  for (const member of family(pid)) kilobytes += Number(new RegExp(`^${field}: +(\\d+)`, "m").exec(readFileSync(`/proc/${member}/smaps_rollup`, "utf8"))[1]);
   return kilobytes * 1024;
 }
+/** Bytes of the family's proportional set size: its own memory, and its share of what others map too. */
+export const pss = (pid) => memory(pid, "Pss");
+/** Bytes that it has written: heap and data, without files. */
+export const anonymous = (pid) => memory(pid, "Anonymous");
 
 /** Waits until the family does nothing. */
 export async function calm(pid) {

@@ -1,6 +1,6 @@
 /* server.c - our contender: libweaprous as a program would use it.
  *
- * bench-server FOLDER WORKERS TLS_PORT CERTIFICATE KEY: serves FOLDER under /, a JSON route with a path
+ * bench-server FOLDER WORKERS [TLS_PORT CERTIFICATE KEY]: serves FOLDER under /, a JSON route with a path
  * parameter and a WebSocket that echoes, on 127.0.0.1: plain on a free port, which it prints, and with TLS on
  * the other. */
 #include <malloc.h>
@@ -56,14 +56,14 @@ static void on_signal(int number)
     wr_stop(app);
 }
 
-static int listen_on(const char *tls_port, const char *certificate, const char *key)
+static int listen_securely(const char *tls_port, const char *certificate, const char *key)
 {
     struct wr_tls *tls = wr_tls_new(NULL);
     if (!tls) return WR_MEMORY;
     int rc = wr_tls_certificate(tls, certificate, key);
     if (rc < 0)
         fprintf(stderr, "%s\n", wr_tls_error(tls));
-    else if ((rc = wr_listen(app, "127.0.0.1", 0, NULL)) == WR_OK)
+    else
         rc = wr_listen(app, "127.0.0.1", (uint16_t)strtoul(tls_port, NULL, 10), tls);
     wr_tls_free(tls);
     return rc;
@@ -74,7 +74,7 @@ int main(int argc, char **argv)
     static const struct wr_socket_handlers echo = {.message = message};
     struct wr_config config;
     wr_config_init(&config);
-    if (argc != 6) return 2;
+    if (argc != 3 && argc != 6) return 2;
     config.workers = (unsigned)strtoul(argv[2], NULL, 10);
     config.connections_per_address_max = 0; /* all load comes from here */
     config.idle_timeout_ms = 600000;
@@ -83,7 +83,8 @@ int main(int argc, char **argv)
     if (wr_route(app, "GET", "/users/:id", user, NULL) < 0 ||
         wr_route(app, "GET", "/trees/:id", user_tree, NULL) < 0 ||
         wr_route(app, "GET", "/memory", memory, NULL) < 0 || wr_websocket(app, "/socket", &echo, NULL) < 0 ||
-        wr_static(app, "/", argv[1], NULL) < 0 || listen_on(argv[3], argv[4], argv[5]) < 0) {
+        wr_static(app, "/", argv[1], NULL) < 0 || wr_listen(app, "127.0.0.1", 0, NULL) < 0 ||
+        (argc == 6 && listen_securely(argv[3], argv[4], argv[5]) < 0)) {
         fprintf(stderr, "%s\n", wr_app_error(app));
         return 1;
     }
