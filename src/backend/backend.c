@@ -96,6 +96,34 @@ static void index_page(struct wr_request *request, void *context)
     session_check(backend->accounts, request, index_found, backend);
 }
 
+/* The file that a path leads to, as one spelling: without empty and "." segments. */
+static bool leads_to(slice path, slice name)
+{
+    slice segment, only = SLICE_EMPTY;
+    while (slice_split(&path, '/', &segment)) {
+        if (segment.len == 0 || slice_equal(segment, SLICE("."))) continue;
+        if (only.len) return false;
+        only = segment;
+    }
+    return slice_equal(only, name);
+}
+
+/* The index of the folder has two addresses. The files serve others too ("//index.html", a compressed form),
+ * past the login: those lead to the front door. */
+static bool guard_index(struct wr_request *request, void *context)
+{
+    (void)context;
+    static const char *const names[] = {"", "index.html", "index.html.br", "index.html.gz"};
+    const char *path = wr_request_path(request);
+    if (strcmp(path, "/") == 0 || strcmp(path, "/index.html") == 0) return true;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!leads_to(slice_text(path), slice_text(names[i]))) continue;
+        wr_respond_redirect(request, 308, "/");
+        return false;
+    }
+    return true;
+}
+
 /* --- what the accounts ask of the backend --- */
 
 static void refused(void *context, struct wr_request *request, int status, const char *message)
@@ -155,6 +183,8 @@ static int open_app(struct backend *backend, char why[BACKEND_WHY_BYTES])
     config.log_context = backend->config.log_context;
     backend->app = wr_app_new(&config);
     if (!backend->app) return ERR_MEMORY;
+    const char *proxies = backend->config.trusted_proxies;
+    if (proxies && wr_trust_proxies(backend->app, proxies, WR_X_FORWARDED)) return explain(backend, why);
     if (backend->config.access_log &&
         wr_access_log(backend->app, backend->config.log_format, backend->config.access_log))
         return explain(backend, why);
@@ -189,7 +219,7 @@ static int open_pages(struct backend *backend)
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (wr_route(backend->app, "GET", routes[i].path, routes[i].handler, backend)) return ERR_MEMORY;
     }
-    return OK;
+    return wr_before(wr_root(backend->app), guard_index, backend) ? ERR_MEMORY : OK;
 }
 
 int backend_open(const struct backend_config *config, struct backend **out_backend,

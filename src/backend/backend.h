@@ -28,6 +28,7 @@ struct backend_config {
     const struct wr_tls *tls;  /* NULL: plain HTTP */
     const char *access_log;    /* file, "-" or NULL */
     enum wr_log_format log_format;
+    const char *trusted_proxies;                                           /* or NULL */
     void (*log)(void *context, enum wr_log_level level, const char *text); /* any thread */
     void *log_context;
 };

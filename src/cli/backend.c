@@ -16,7 +16,7 @@
 
 struct backend_options {
     const char *server_ip, *www, *static_folder, *data;
-    const char *tls_cert, *tls_key, *access_log, *log_format;
+    const char *tls_cert, *tls_key, *access_log, *log_format, *trusted_proxies;
     uint64_t port, workers;
     bool classroom, verbose;
 };
@@ -45,6 +45,10 @@ static enum args_result parse(struct backend_options *options, int argc, char **
         {"access-log", ARG_TEXT, &options->access_log, "FILE", "one line for each answer; - for stdout", 0,
          0},
         {"log-format", ARG_TEXT, &options->log_format, "NAME", "combined (default) or json", 0, 0},
+        {"trusted-proxies", ARG_TEXT, &options->trusted_proxies, "LIST",
+         "reverse proxies whose X-Forwarded-For and -Proto are believed:\n"
+         "addresses and networks (127.0.0.1,10.0.0.0/8)",
+         0, 0},
         {"classroom", ARG_FLAG, &options->classroom, NULL,
          "for courses only: adds the account admin with the password\n"
          "\"password\", and the five channels",
@@ -188,6 +192,7 @@ static int open_and_serve(struct backend_options *options, const char *database,
         .tls = serving.tls,
         .access_log = options->access_log,
         .log_format = strcmp(options->log_format, "json") == 0 ? WR_LOG_JSON : WR_LOG_COMBINED,
+        .trusted_proxies = options->trusted_proxies,
         .log = server_log,
         .log_context = &options->verbose,
     };
