@@ -128,20 +128,32 @@ int chunk_put_static(struct chunk_pool *pool, struct chunk_queue *queue, slice b
     return OK;
 }
 
-int chunk_put_shared(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_bytes *bytes)
+int chunk_put_part(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_bytes *owner, slice part)
 {
-    /* One message for many: a link costs less than a chunk for each. The second message of a turn opens a
-     * chunk, which the third and all others share: so 16 messages are two pieces and not 16. */
-    if (bytes->len == 0) return OK;
-    if (bytes->len < CHUNK_BORROW_MIN && queue->last) return chunk_put(pool, queue, shared_slice(bytes));
+    struct chunk *last = queue->last;
+    if (part.len == 0) return OK;
+    if (last && last->kind == CHUNK_SHARED && last->owner.shared == owner &&
+        last->ptr + last->len == part.ptr) {
+        last->len += part.len;
+        queue->bytes += part.len;
+        return OK;
+    }
+    /* One message for many: a link costs less than a chunk for each. But a queue that is not empty is perhaps
+     * that of a slow reader, and many links would keep much alive for few bytes. */
+    if (part.len < CHUNK_BORROW_MIN && last) return chunk_put(pool, queue, part);
     struct chunk *c = chunk_new(pool, 0);
     if (!c) return ERR_MEMORY;
-    c->ptr = bytes->bytes;
-    c->len = bytes->len;
+    c->ptr = part.ptr;
+    c->len = part.len;
     c->kind = CHUNK_SHARED;
-    c->owner.shared = shared_bytes_hold(bytes);
+    c->owner.shared = shared_bytes_hold(owner);
     append(queue, c);
     return OK;
+}
+
+int chunk_put_shared(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_bytes *bytes)
+{
+    return chunk_put_part(pool, queue, bytes, shared_slice(bytes));
 }
 
 int chunk_put_file(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_file *file,

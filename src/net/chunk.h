@@ -62,6 +62,10 @@ int chunk_put_static(struct chunk_pool *pool, struct chunk_queue *queue, slice b
  */
 int chunk_put_shared(struct chunk_pool *pool, struct chunk_queue *queue,
                      struct shared_bytes *bytes) BASE_CHECKED;
+/* The same for a part of the bytes. A part that follows the one before it is joined to that, so a series of
+ * messages that lie one after the other is one piece. */
+int chunk_put_part(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_bytes *owner,
+                   slice part) BASE_CHECKED;
 /* Holds the file until `len` bytes from `offset` on are sent. ERR_MEMORY. */
 int chunk_put_file(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_file *file,
                    uint64_t offset, size_t len) BASE_CHECKED;

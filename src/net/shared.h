@@ -2,8 +2,8 @@
  * with a count of its owners.
  *
  * Rules: a new one has one owner, the caller. Who keeps a pointer holds, who is done releases; the last one
- * frees. Holding and releasing is allowed on any thread; the bytes are written before the first hold and
- * never after it. */
+ * frees. Holding and releasing is allowed on any thread; bytes are written before they are first given to
+ * somebody, and never after that. */
 #ifndef NET_SHARED_H
 #define NET_SHARED_H
 

@@ -276,14 +276,19 @@ int stream_put_static(struct stream *s, slice bytes)
     return OK;
 }
 
-int stream_put_shared(struct stream *s, struct shared_bytes *bytes)
+int stream_put_part(struct stream *s, struct shared_bytes *owner, slice part)
 {
     if (!takes_bytes(s)) return OK;
-    int rc = chunk_put_shared(&stream_loop(s)->chunks, &s->out, bytes);
+    int rc = chunk_put_part(&stream_loop(s)->chunks, &s->out, owner, part);
     if (rc < 0) return rc;
-    queued(s, bytes->len);
+    queued(s, part.len);
     stream_flush_large(s);
     return OK;
+}
+
+int stream_put_shared(struct stream *s, struct shared_bytes *bytes)
+{
+    return stream_put_part(s, bytes, shared_slice(bytes));
 }
 
 int stream_put_file(struct stream *s, struct shared_file *file, uint64_t offset, size_t len)
@@ -365,6 +370,6 @@ void stream_turn(struct stream *s)
         s->events->failed(s, s->error);
         return;
     }
-    if (s->finish && !s->finished && stream_is_sent(s)) finish_now(s);
-    s->events->flushed(s);
+    s->events->flushed(s); /* who closes now needs no half-close before it */
+    if (s->finish && !s->finished && !s->closing && stream_is_sent(s)) finish_now(s);
 }

@@ -97,6 +97,8 @@ int stream_put(struct stream *stream, slice bytes) BASE_CHECKED;
 int stream_put_static(struct stream *stream, slice bytes) BASE_CHECKED;
 /* Holds the bytes until they are sent. */
 int stream_put_shared(struct stream *stream, struct shared_bytes *bytes) BASE_CHECKED;
+/* The same for a part of them; parts that follow one another leave as one piece. */
+int stream_put_part(struct stream *stream, struct shared_bytes *owner, slice part) BASE_CHECKED;
 /* Holds the file until `len` bytes from `offset` on are sent. A file that is shorter by then, or cannot be
  * read, makes the stream fail with UV_EIO: nothing else is ever sent in place of its bytes. */
 int stream_put_file(struct stream *stream, struct shared_file *file, uint64_t offset,

@@ -80,7 +80,7 @@ void socket_target_deinit(struct target *target);
 int socket_put_control(struct wr_socket *s, enum ws_opcode opcode, slice payload) BASE_CHECKED;
 /* Queues a frame that many sockets share (of a server: it is not masked). Bytes in the queue then, WR_FULL,
  * WR_CLOSED, WR_MEMORY. */
-int64_t socket_send_shared(struct wr_socket *s, struct shared_bytes *frame) BASE_CHECKED;
+int64_t socket_send_shared(struct wr_socket *s, struct shared_bytes *owner, slice frame) BASE_CHECKED;
 /* The name of the protocol with this number, from 1; "" for 0. */
 const char *socket_protocol_name(const struct target *target, unsigned number);
 

@@ -94,11 +94,11 @@ int64_t wr_socket_send_parts(struct wr_socket *s, enum wr_message kind, const st
     return rc < 0 ? rc : queued_after(s);
 }
 
-int64_t socket_send_shared(struct wr_socket *s, struct shared_bytes *frame)
+int64_t socket_send_shared(struct wr_socket *s, struct shared_bytes *owner, slice frame)
 {
     if (s->closing) return WR_CLOSED;
-    if (!has_room(s, frame->len)) return WR_FULL;
-    return stream_put_shared(&s->conn->stream, frame) < 0 ? WR_MEMORY : queued_after(s);
+    if (!has_room(s, frame.len)) return WR_FULL;
+    return stream_put_part(&s->conn->stream, owner, frame) < 0 ? WR_MEMORY : queued_after(s);
 }
 
 int64_t wr_socket_send(struct wr_socket *s, enum wr_message kind, const void *bytes, size_t len)

@@ -10,7 +10,7 @@
 #include "web/deflate.h"
 #include "web/socket.h"
 
-enum { LONG_NAME = 255, CODE_BYTES = MAP_KEY_BYTES - 1 };
+enum { LONG_NAME = 255, CODE_BYTES = MAP_KEY_BYTES - 1, SLAB_BYTES = 8 * 1024, SLAB_FRAME_MAX = 1024 };
 
 struct subscriptions {
     uint32_t len, cap;
@@ -20,13 +20,23 @@ struct subscriptions {
     } items[];
 };
 
-/* A message on its way to several workers. */
+/* One frame, perhaps among others. */
+struct frame {
+    struct shared_bytes *owner; /* held; NULL: none */
+    slice bytes;
+};
+
 struct publication {
-    atomic_uint owners; /* workers that have not had it, and who made it */
     enum wr_message kind;
     uint8_t key[MAP_KEY_BYTES];
-    slice payload;              /* within plain */
-    struct shared_bytes *plain; /* the frame */
+    struct frame plain;
+    slice payload; /* within it */
+};
+
+/* A publication for several workers. */
+struct parcel {
+    atomic_uint owners; /* workers that have not had it, and who sends it */
+    struct publication publication;
 };
 
 /* A short name is its own key, a longer one is told by its hash. False when it is no name. */
@@ -109,6 +119,7 @@ void topics_deinit(struct topics *t)
 {
     map_deinit(&t->by_key);
     free(t->list);
+    shared_bytes_release(t->slab);
 }
 
 static struct topic *topic_find(struct topics *t, const uint8_t key[MAP_KEY_BYTES])
@@ -256,79 +267,74 @@ void topic_leave_all(struct wr_socket *s)
     s->topics = NULL;
 }
 
-/* --- publishing --- */
+/* --- frames --- */
 
-static void publication_release(struct publication *p)
+/* Room for a frame: at the end of the slab when there is one and the frame is small. NULL without memory. */
+static uint8_t *frame_room(struct topics *t, size_t len, struct frame *out)
 {
-    if (atomic_fetch_sub_explicit(&p->owners, 1, memory_order_acq_rel) != 1) return;
-    shared_bytes_release(p->plain);
-    free(p);
+    if (!t || len > SLAB_FRAME_MAX) {
+        out->owner = shared_bytes_new(len);
+        return out->owner ? out->owner->bytes : NULL;
+    }
+    if (!t->slab || len > t->slab->len - t->slab_used) {
+        shared_bytes_release(t->slab);
+        t->slab = shared_bytes_new(SLAB_BYTES);
+        t->slab_used = 0;
+    }
+    if (!t->slab) return NULL;
+    out->owner = shared_bytes_hold(t->slab);
+    uint8_t *room = t->slab->bytes + t->slab_used;
+    t->slab_used += len;
+    return room;
 }
 
-static struct shared_bytes *frame_new(struct ws_frame *frame, slice payload)
+static bool frame_make(struct topics *t, enum wr_message kind, bool compressed, slice payload,
+                       struct frame *out)
 {
     uint8_t head[WS_FRAME_HEAD_MAX];
-    frame->fin = true;
-    frame->len = payload.len;
-    size_t head_len = ws_frame_write(frame, head);
-    struct shared_bytes *bytes = shared_bytes_new(head_len + payload.len);
-    if (!bytes) return NULL;
-    memcpy(bytes->bytes, head, head_len);
-    if (payload.len) memcpy(bytes->bytes + head_len, payload.ptr, payload.len);
-    return bytes;
-}
-
-static uint8_t opcode_of(enum wr_message kind)
-{
-    return kind == WR_TEXT ? WS_TEXT : WS_BINARY;
-}
-
-static struct publication *publication_new(const uint8_t key[MAP_KEY_BYTES], enum wr_message kind,
-                                           slice payload)
-{
-    struct publication *p = malloc(sizeof *p);
-    struct shared_bytes *plain = frame_new(&(struct ws_frame){.opcode = opcode_of(kind)}, payload);
-    if (!p || !plain) {
-        free(p);
-        shared_bytes_release(plain);
-        return NULL;
-    }
-    p->kind = kind;
-    p->plain = plain;
-    p->payload = slice_of(plain->bytes + plain->len - payload.len, payload.len);
-    memcpy(p->key, key, MAP_KEY_BYTES);
-    atomic_init(&p->owners, 1);
-    return p;
+    struct ws_frame frame = {
+        .fin = true, .rsv1 = compressed, .opcode = kind == WR_TEXT ? WS_TEXT : WS_BINARY, .len = payload.len};
+    size_t head_len = ws_frame_write(&frame, head);
+    uint8_t *room = frame_room(t, head_len + payload.len, out);
+    if (!room) return false;
+    memcpy(room, head, head_len);
+    if (payload.len) memcpy(room + head_len, payload.ptr, payload.len);
+    out->bytes = slice_of(room, head_len + payload.len);
+    return true;
 }
 
 /* The compressed frame, once for all sockets of this worker. */
 struct packing {
-    struct shared_bytes *frame;
+    struct frame frame; /* without an owner: it is not to be had */
     bool tried;
 };
 
-static struct shared_bytes *packed_frame(struct packing *packing, struct deflater *deflater,
-                                         const struct publication *p)
+static const struct frame *packed_frame(struct packing *packing, struct wr_worker *worker,
+                                        const struct publication *p)
 {
     slice packed;
-    if (packing->tried) return packing->frame;
-    packing->tried = true;
-    const struct wr_bytes payload = {p->payload.ptr, p->payload.len};
-    if (deflater_pack(deflater, &payload, 1, payload.len, WS_DEFLATE_BITS_MAX, &packed) == OK)
-        packing->frame = frame_new(&(struct ws_frame){.opcode = opcode_of(p->kind), .rsv1 = true}, packed);
-    deflater_pack_done(deflater);
-    return packing->frame;
+    if (!packing->tried) {
+        const struct wr_bytes payload = {p->payload.ptr, p->payload.len};
+        packing->tried = true;
+        if (deflater_pack(worker->deflater, &payload, 1, payload.len, WS_DEFLATE_BITS_MAX, &packed) == OK &&
+            !frame_make(&worker->topics, p->kind, true, packed, &packing->frame))
+            packing->frame.owner = NULL;
+        deflater_pack_done(worker->deflater);
+    }
+    return packing->frame.owner ? &packing->frame : &p->plain;
 }
+
+/* --- publishing --- */
 
 static int64_t send_to(struct wr_socket *s, const struct publication *p, struct packing *packing)
 {
-    /* What a client sends is masked for it alone. */
-    if (socket_masks(s)) return wr_socket_send(s, p->kind, p->payload.ptr, p->payload.len);
-    struct shared_bytes *frame = NULL;
+    const struct frame *frame = &p->plain;
     size_t len = p->payload.len;
+    /* What a client sends is masked for it alone. */
+    if (socket_masks(s)) return wr_socket_send(s, p->kind, p->payload.ptr, len);
     if (s->window_bits && len >= socket_handlers(s)->compress_bytes_min && deflater_fits(len, s->window_bits))
-        frame = packed_frame(packing, s->conn->worker->deflater, p);
-    return socket_send_shared(s, frame ? frame : p->plain);
+        frame = packed_frame(packing, s->conn->worker, p);
+    return socket_send_shared(s, frame->owner, frame->bytes);
 }
 
 /* Sends it to the subscribers of this worker. */
@@ -346,46 +352,60 @@ static void deliver(struct wr_worker *worker, const struct publication *p, const
         else if (rc < 0 && rc != WR_CLOSED)
             wr_socket_close(s, WR_CLOSE_ERROR, "out of memory");
     }
-    shared_bytes_release(packing.frame);
+    shared_bytes_release(packing.frame.owner);
 }
 
-static void on_publication(struct wr_worker *worker, void *publication)
+static void parcel_release(struct parcel *parcel)
 {
-    deliver(worker, publication, NULL);
-    publication_release(publication);
+    if (atomic_fetch_sub_explicit(&parcel->owners, 1, memory_order_acq_rel) != 1) return;
+    shared_bytes_release(parcel->publication.plain.owner);
+    free(parcel);
+}
+
+static void on_parcel(struct wr_worker *worker, void *argument)
+{
+    struct parcel *parcel = argument;
+    deliver(worker, &parcel->publication, NULL);
+    parcel_release(parcel);
 }
 
 /* Hands it to all workers but one. */
-static int post_to_others(struct wr_app *app, const struct wr_worker *here, struct publication *p)
+static int post_to_others(struct wr_app *app, const struct wr_worker *here, const struct publication *p)
 {
     int rc = WR_OK;
+    struct parcel *parcel = malloc(sizeof *parcel);
+    if (!parcel) return WR_MEMORY;
+    parcel->publication = *p;
+    shared_bytes_hold(p->plain.owner);
+    atomic_init(&parcel->owners, 1);
     for (unsigned i = 0; i < app->worker_count; i++) {
         if (app->workers[i] == here) continue;
-        atomic_fetch_add_explicit(&p->owners, 1, memory_order_relaxed);
-        int posted = wr_worker_post(app->workers[i], on_publication, p);
+        atomic_fetch_add_explicit(&parcel->owners, 1, memory_order_relaxed);
+        int posted = wr_worker_post(app->workers[i], on_parcel, parcel);
         if (posted == WR_OK) continue;
-        publication_release(p);
+        parcel_release(parcel);
         if (posted == WR_MEMORY) rc = WR_MEMORY; /* else its sockets have gone */
     }
+    parcel_release(parcel);
     return rc;
 }
 
 int wr_publish(struct wr_app *app, const char *name, enum wr_message kind, const void *bytes, size_t len,
                struct wr_socket *except)
 {
-    uint8_t key[MAP_KEY_BYTES];
+    struct publication p = {.kind = kind};
     slice payload = slice_of(bytes, len);
     struct wr_worker *here = wr_worker_here();
-    if (!key_of(name, key) || (kind == WR_TEXT && !utf8_valid(payload))) return WR_INVALID;
+    if (!key_of(name, p.key) || (kind == WR_TEXT && !utf8_valid(payload))) return WR_INVALID;
     if (here && here->app != app) here = NULL;
-    const struct topic *topic = here ? topic_find(&here->topics, key) : NULL;
+    const struct topic *topic = here ? topic_find(&here->topics, p.key) : NULL;
     bool others =
-        (app->worker_count > 1 || !here) && count_of(&app->topic_counts, key) > (topic ? topic->len : 0);
+        (app->worker_count > 1 || !here) && count_of(&app->topic_counts, p.key) > (topic ? topic->len : 0);
     if (!topic && !others) return WR_OK;
-    struct publication *p = publication_new(key, kind, payload);
-    if (!p) return WR_MEMORY;
-    int rc = others ? post_to_others(app, here, p) : WR_OK;
-    if (topic) deliver(here, p, except);
-    publication_release(p);
+    if (!frame_make(here ? &here->topics : NULL, kind, false, payload, &p.plain)) return WR_MEMORY;
+    p.payload = slice_of(p.plain.bytes.ptr + p.plain.bytes.len - len, len);
+    int rc = others ? post_to_others(app, here, &p) : WR_OK;
+    if (topic) deliver(here, &p, except);
+    shared_bytes_release(p.plain.owner);
     return rc;
 }

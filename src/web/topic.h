@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/map.h"
+#include "net/shared.h"
 
 enum { TOPIC_NAME_MAX = 200, TOPICS_OF_SOCKET_MAX = 64 };
 
@@ -32,6 +33,10 @@ struct topics {
     struct map by_key; /* to an index of list */
     struct topic *list;
     uint32_t len, cap, first_free; /* index + 1 */
+    /* Frames that were made one after the other lie one after the other, so what a subscriber gets in a turn
+     * is one piece. */
+    struct shared_bytes *slab; /* NULL: none */
+    size_t slab_used;
 };
 
 void topics_init(struct topics *t, const uint8_t secret[16]);

@@ -136,6 +136,42 @@ static void many_small_shared_messages_become_two_pieces(void **state)
     chunk_pool_deinit(&pool);
 }
 
+static void parts_that_follow_one_another_are_one_piece(void **state)
+{
+    (void)state;
+    struct chunk_pool pool = {0};
+    struct chunk_queue queue = {0};
+    struct shared_bytes *messages = shared_bytes_new(1000);
+    assert_non_null(messages);
+    for (int i = 0; i < 1000; i++)
+        messages->bytes[i] = (uint8_t)(i / 100);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(chunk_put_part(&pool, &queue, messages, slice_of(messages->bytes + 100 * i, 100)),
+                         OK);
+    assert_ptr_equal(queue.first, queue.last);
+    assert_int_equal(queue.bytes, 500);
+    assert_int_equal(atomic_load(&messages->owners), 2);
+    /* One is left out: what follows is copied, because the queue is not empty. */
+    assert_int_equal(chunk_put_part(&pool, &queue, messages, slice_of(messages->bytes + 600, 100)), OK);
+    assert_int_equal(chunk_put_part(&pool, &queue, messages, slice_of(messages->bytes + 700, 100)), OK);
+    assert_ptr_equal(queue.first->next, queue.last);
+    assert_int_equal(queue.last->len, 200);
+    assert_int_equal(queue.last->ptr[199], 7);
+    chunk_consume(&pool, &queue, 450);
+    assert_int_equal(queue.first->ptr[0], 4);
+    /* A piece of which a part has gone grows at its end all the same. */
+    chunk_consume(&pool, &queue, queue.bytes);
+    assert_int_equal(chunk_put_part(&pool, &queue, messages, slice_of(messages->bytes, 100)), OK);
+    chunk_consume(&pool, &queue, 60);
+    assert_int_equal(chunk_put_part(&pool, &queue, messages, slice_of(messages->bytes + 100, 100)), OK);
+    assert_ptr_equal(queue.first, queue.last);
+    assert_int_equal(queue.first->len, 140);
+    chunk_consume(&pool, &queue, queue.bytes);
+    assert_int_equal(atomic_load(&messages->owners), 1);
+    shared_bytes_release(messages);
+    chunk_pool_deinit(&pool);
+}
+
 static struct shared_file *file_of(size_t len)
 {
     FILE *f = tmpfile();
@@ -198,6 +234,7 @@ int main(void)
         cmocka_unit_test(constant_bytes_are_borrowed_when_they_are_many),
         cmocka_unit_test(shared_bytes_live_until_the_last_owner_has_sent_them),
         cmocka_unit_test(many_small_shared_messages_become_two_pieces),
+        cmocka_unit_test(parts_that_follow_one_another_are_one_piece),
         cmocka_unit_test(a_file_range_is_loaded_in_parts_in_its_place),
         cmocka_unit_test(a_file_that_is_too_short_is_an_error_and_not_other_bytes),
     };
