@@ -191,6 +191,7 @@ void connection_answered(struct connection *conn)
         next_request(conn);
     } else if (expected) {
         connection_set_state(conn, CONNECTION_LINGER);
+        stream_last(&conn->stream);
         conn->close_flushed = true;
     } else {
         connection_linger(conn);
