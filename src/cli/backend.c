@@ -105,7 +105,7 @@ static void print_addresses(const struct backend_options *options, uint16_t port
     }
 }
 
-static void print_welcome(const struct backend_options *options, struct backend *backend)
+static void print_welcome(const struct backend_options *options, struct backend *backend, bool known)
 {
     unsigned workers = wr_workers(backend_app(backend));
     printf("weaprous %s backend is running (%u worker%s).\n\n", wr_version(), workers,
@@ -117,6 +117,7 @@ static void print_welcome(const struct backend_options *options, struct backend 
            "Ctrl-C stops the server.\n",
            options->data);
     fflush(stdout);
+    if (options->classroom || known) server_print_classroom(options->classroom, known, options->data);
 }
 
 /* --- running --- */
@@ -125,6 +126,7 @@ struct serving {
     struct backend *backend;
     struct wr_tls *tls;
     const struct backend_options *options;
+    bool known; /* the account with the known password is there */
 };
 
 static void on_end(uv_signal_t *signal, int number)
@@ -156,6 +158,7 @@ static void serve(struct serving *serving)
         else /* once: the second Ctrl-C ends the program at once */
             uv_signal_start_oneshot(&signals[i], on_end, numbers[i]);
     }
+    print_welcome(serving->options, serving->backend, serving->known);
     backend_run(serving->backend);
     for (size_t i = 0; i < 3; i++)
         uv_close((uv_handle_t *)&signals[i], NULL);
@@ -179,7 +182,7 @@ static int open_tls(const struct backend_options *options, struct wr_tls **out_t
 static int open_and_serve(struct backend_options *options, const char *database, bool known)
 {
     char why[BACKEND_WHY_BYTES];
-    struct serving serving = {.options = options};
+    struct serving serving = {.options = options, .known = known};
     int err = open_tls(options, &serving.tls);
     if (err) return err;
     const struct backend_config config = {
@@ -202,8 +205,6 @@ static int open_and_serve(struct backend_options *options, const char *database,
     } else if (err) {
         complain("%s", why);
     } else {
-        print_welcome(options, serving.backend);
-        if (options->classroom || known) server_print_classroom(options->classroom, known, options->data);
         serve(&serving);
     }
     wr_tls_free(serving.tls);

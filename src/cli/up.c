@@ -57,7 +57,7 @@ static enum args_result parse(struct up_options *options, int argc, char **argv)
 
 /* --- what is printed at the start --- */
 
-static void print_welcome(const struct up_options *options, uint16_t port)
+static void print_welcome(const struct up_options *options, uint16_t port, bool known)
 {
     char addresses[SERVER_ADDRESSES_MAX][INET6_ADDRSTRLEN], url[SERVER_URL_BYTES], best[SERVER_URL_BYTES];
     bool all =
@@ -92,6 +92,7 @@ static void print_welcome(const struct up_options *options, uint16_t port)
            others ? "" : " (after a start with --lan)",
            others ? "" : " To let others in this network join, start with --lan.", options->data);
     fflush(stdout);
+    if (options->classroom || known) server_print_classroom(options->classroom, known, options->data);
 }
 
 /* --- running --- */
@@ -102,7 +103,7 @@ static void on_signal(uv_signal_t *signal, int number)
     tracker_stop(signal->data);
 }
 
-static void serve(struct tracker *tracker)
+static void serve(struct tracker *tracker, const struct up_options *options, bool known)
 {
     static const int numbers[] = {SIGINT, SIGTERM};
     uv_signal_t signals[2];
@@ -112,6 +113,7 @@ static void serve(struct tracker *tracker)
         /* Once: the second Ctrl-C ends the program at once. What was acknowledged is on disk in any case. */
         uv_signal_start_oneshot(&signals[i], on_signal, numbers[i]);
     }
+    print_welcome(options, tracker_port(tracker), known);
     tracker_run(tracker);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&signals[i], NULL);
@@ -168,9 +170,7 @@ static int open_and_serve(struct up_options *options)
     } else if (err) {
         complain("%s", why);
     } else {
-        print_welcome(options, tracker_port(tracker));
-        if (options->classroom || known) server_print_classroom(options->classroom, known, options->data);
-        serve(tracker);
+        serve(tracker, options, known);
     }
     free(database);
     return err ? EXIT_STOPPED : EXIT_OK;

@@ -6,6 +6,7 @@ import { request as httpsRequest } from "node:https";
 import { createConnection, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import WebSocket from "ws";
 import { ask, cookieOf, newFolder, post, program, run, startTracker, within } from "./tracker-kit.mjs";
 
 const PASSWORD = "correct horse battery";
@@ -76,6 +77,14 @@ async function sessionOf(server, ...who) {
   const response = await login(server, ...who);
   assert.equal(response.status, 200, response.text);
   return { Cookie: cookieOf(response) };
+}
+
+/** The channels in a tracker's welcome. */
+async function channelsOf(t, tracker, headers) {
+  const socket = new WebSocket(`ws://127.0.0.1:${tracker.port}/ws`, { headers });
+  t.after(() => socket.terminate());
+  const bytes = await within(new Promise((resolve, reject) => socket.once("message", resolve).once("error", reject)), "the welcome");
+  return JSON.parse(bytes).channels;
 }
 
 /** A request target exactly as it is written. */
@@ -346,6 +355,9 @@ test("--classroom adds admin/password and the channels, says so, and every later
   await server.end("SIGTERM");
   assert.match(server.err, /"admin" with the password "password"[\s\S]*weaprous user passwd admin/);
   const tracker = await startTracker(t, { folder });
+  const channels = await channelsOf(t, tracker, await sessionOf(tracker, "admin", "password"));
+  assert.deepEqual(channels.map(({ name }) => name), ["general", "random", "project", "help", "announcements"]);
+  assert.equal(new Set(channels.map(({ id }) => id)).size, 5);
   await tracker.end("SIGTERM");
   assert.match(tracker.err, /"admin" with the password "password"/);
 
@@ -360,6 +372,15 @@ test("--classroom adds admin/password and the channels, says so, and every later
   await sessionOf(server, "admin", PASSWORD);
   await server.end("SIGTERM");
   assert.match(server.out, /"admin" has a password of its own, which stays/);
+});
+
+test("`weaprous up --classroom` does the same", async (t) => {
+  const tracker = await startTracker(t, { args: ["--classroom"] });
+  const channels = await channelsOf(t, tracker, await sessionOf(tracker, "admin", "password"));
+  assert.equal(channels.length, 5);
+  await tracker.end("SIGTERM");
+  assert.match(tracker.out, /CLASSROOM[\s\S]*"admin" with the password "password"/);
+  assert.equal(tracker.err, "");
 });
 
 test("the access log has a line for each answer, in both forms, and is opened again by SIGHUP", async (t) => {
