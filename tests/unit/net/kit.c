@@ -99,6 +99,7 @@ struct tls_client *kit_client(const char *trusted)
     struct tls_client_options options = {.protocols = "http/1.1"};
     struct tls_client *client = tls_client_new(&options);
     assert_non_null(client);
+    if (!trusted) return client;
     char pem[64];
     snprintf(pem, sizeof pem, "%s.pem", trusted);
     if (tls_client_trust(client, kit_path(pem)) < 0) fail_msg("%s", tls_client_error(client));

@@ -30,7 +30,7 @@ void kit_certificate(const char *name, const char *kind, const char *names);
 void kit_expire(const char *name);
 /* A server with the certificates FOLDER/NAME.pem of the names given, up to NULL; ready for connections. */
 struct tls_server *kit_server(const char *first, ...);
-/* A client that trusts FOLDER/trusted.pem. */
+/* A client that trusts FOLDER/trusted.pem; NULL: whom the system trusts. */
 struct tls_client *kit_client(const char *trusted);
 
 /* The byte at place i of what tests send. */

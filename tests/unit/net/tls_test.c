@@ -141,6 +141,7 @@ static void only_the_right_certificate_is_trusted(void **state)
         {"one", "one", "127.0.0.2", "IP address mismatch"},
         {"one", "one", "two.test", "hostname mismatch"},
         {"one", "two", "one.test", "self-signed certificate"},
+        {"one", NULL, "one.test", "self-signed certificate"}, /* by the system's authorities */
         {"wild", "wild", "x.wild.test", NULL},
         {"wild", "wild", "x.y.wild.test", "hostname mismatch"},
         {"expired", "expired", "one.test", "certificate has expired"},
