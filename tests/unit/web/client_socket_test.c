@@ -22,7 +22,7 @@ static struct {
     bool wrong;
 } seen;
 
-static struct wr_socket *current;
+static const struct wr_tls *tls; /* of the server; NULL: without */
 
 static void add(int *count)
 {
@@ -56,7 +56,6 @@ static void on_open(struct wr_socket *socket, void *context)
 {
     assert_ptr_equal(context, &seen);
     assert_ptr_equal(wr_socket_user(socket), &config);
-    current = socket;
     snprintf(seen.protocol, sizeof seen.protocol, "%s", wr_socket_protocol(socket));
     snprintf(seen.address, sizeof seen.address, "%s", wr_socket_address(socket));
     add(&seen.opened);
@@ -137,6 +136,7 @@ static void begin(void)
                                               .compress_bytes_min = 500,
                                               .protocols = "one two"};
     assert_int_equal(wr_websocket(w.app, "/echo", &server, NULL), WR_OK);
+    if (tls) assert_int_equal(wr_listen(w.app, "127.0.0.1", 0, tls), WR_OK); /* wr_port is this one's */
     world_run(&w);
     on_loop(make_client);
     snprintf(url, sizeof url, "ws://127.0.0.1:%u/echo", wr_port(w.app));
@@ -201,31 +201,86 @@ static void on_open_send(struct wr_socket *socket, void *context)
     send_next(socket);
 }
 
-static void messages_of_every_size_come_back(void **state)
+/* The world is there; compress_min as in the handlers. */
+static void echo_every_size(size_t compress_min)
 {
-    (void)state;
+    at = 0;
+    handlers.open = on_open_send;
+    handlers.message = on_echo;
+    handlers.message_bytes_max = 20 << 20;
+    handlers.queue_bytes_max = 64 << 20;
+    handlers.compress_bytes_min = compress_min;
+    on_loop(open_it);
+    for (int i = 0; i < 100000 && !__atomic_load_n(&seen.closed, __ATOMIC_ACQUIRE); i++)
+        usleep(1000);
+    assert_int_equal(seen.closed, 1);
+    assert_int_equal(seen.messages, SIZES);
+    assert_int_equal(seen.code, 1000);
+    assert_false(seen.wrong);
+}
+
+static void fill_large(void)
+{
     uint32_t random = 1;
     for (size_t i = 0; i < sizeof large; i++) {
         random = random * 1664525 + 1013904223;
         large[i] = (uint8_t)(i / 100 % 3 ? 'a' + (random >> 28) : ' ' + i % 90);
     }
+}
+
+static void messages_of_every_size_come_back(void **state)
+{
+    (void)state;
+    fill_large();
     for (size_t compress_min = 0; compress_min <= 100; compress_min += 100) {
         begin();
-        at = 0;
-        handlers.open = on_open_send;
-        handlers.message = on_echo;
-        handlers.message_bytes_max = 20 << 20;
-        handlers.queue_bytes_max = 64 << 20;
-        handlers.compress_bytes_min = compress_min;
-        on_loop(open_it);
-        for (int i = 0; i < 100000 && !__atomic_load_n(&seen.closed, __ATOMIC_ACQUIRE); i++)
-            usleep(1000);
-        assert_int_equal(seen.closed, 1);
-        assert_int_equal(seen.messages, SIZES);
-        assert_int_equal(seen.code, 1000);
-        assert_false(seen.wrong);
+        echo_every_size(compress_min);
         end();
     }
+}
+
+static char folder[] = "/tmp/weaprous-web-XXXXXX";
+
+static void make_certificate(char certificate[64], char key[64])
+{
+    char command[600];
+    assert_non_null(mkdtemp(folder));
+    snprintf(certificate, 64, "%s/certificate.pem", folder);
+    snprintf(key, 64, "%s/key.pem", folder);
+    snprintf(command, sizeof command,
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=a "
+             "-addext subjectAltName=IP:127.0.0.1 -keyout %s -out %s 2>/dev/null",
+             key, certificate);
+    assert_int_equal(system(command), 0);
+}
+
+static void the_same_over_tls_and_not_with_a_stranger(void **state)
+{
+    (void)state;
+    char certificate[64], key[64], command[100];
+    make_certificate(certificate, key);
+    struct wr_tls *server = wr_tls_new(NULL), *trust = wr_tls_new(NULL);
+    assert_int_equal(wr_tls_certificate(server, certificate, key), WR_OK);
+    assert_int_equal(wr_tls_trust(trust, certificate), WR_OK);
+    fill_large();
+    tls = server;
+    for (int trusted = 0; trusted < 2; trusted++) {
+        begin();
+        snprintf(url, sizeof url, "wss://127.0.0.1:%u/echo", wr_port(w.app));
+        config.tls = trusted ? trust : NULL;
+        on_loop(free_client);
+        on_loop(make_client);
+        if (trusted)
+            echo_every_size(100);
+        else
+            fails_with(WR_SYSTEM, 0, "certificate");
+        end();
+    }
+    tls = NULL;
+    wr_tls_free(server);
+    wr_tls_free(trust);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
 }
 
 static void sub_protocols_headers_and_closing_work_as_in_a_server(void **state)
@@ -492,6 +547,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_of_every_size_come_back),
+        cmocka_unit_test(the_same_over_tls_and_not_with_a_stranger),
         cmocka_unit_test(sub_protocols_headers_and_closing_work_as_in_a_server),
         cmocka_unit_test(arguments_that_are_not_valid_are_refused_at_once),
         cmocka_unit_test(refusals_tell_the_status),
