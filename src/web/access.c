@@ -193,10 +193,9 @@ void access_answered(struct wr_request *r)
     if (worker->app->timed) counts_duration(counts, duration_ns);
     if (!has_access_log(worker->app)) return;
     const struct http_head *head = &r->parser.head;
-    slice bytes = slice_of(r->head, r->head_len);
     struct answer answer = {.address = wr_request_address(r),
                             .method = method,
-                            .target = http_span_slice(bytes, head->target),
+                            .target = request_target(r),
                             .minor = head->minor,
                             .status = r->status,
                             .bytes = r->answer_bytes,

@@ -192,6 +192,11 @@ slice request_field(const struct wr_request *request, const char *name);
 
 /* Decoded into the request's memory and NUL-terminated; NULL for a bad escape. `plus`: '+' is a space. */
 char *request_decoded(struct wr_request *request, slice text, bool plus);
+/* The same for the path of the head, or a part of it up to its end, for which nothing is copied when there is
+ * nothing to decode. */
+char *request_path_decoded(struct wr_request *request, slice part);
+/* The target as it was sent. */
+slice request_target(struct wr_request *request);
 /* A part of the head. */
 slice request_span(const struct wr_request *request, struct http_span span);
 /* The connection has no use for it any more: tells the program, which then answers and so releases it; or

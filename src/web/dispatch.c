@@ -13,7 +13,7 @@ static bool take_params(struct wr_request *r, const struct router_match *match)
 {
     r->param_names = (const char *const *)match->route->params;
     for (size_t i = 0; i < match->route->param_count; i++) {
-        r->params[i] = request_decoded(r, match->values[i], false);
+        r->params[i] = request_path_decoded(r, match->values[i]);
         if (!r->params[i]) return false;
     }
     r->param_count = match->route->param_count;
@@ -106,7 +106,7 @@ void request_begin(struct wr_request *r)
         wr_respond_error(r, 421, "https is not spoken on this connection"); /* RFC 9110 7.4 */
         return;
     }
-    r->path = request_decoded(r, path, false);
+    r->path = request_path_decoded(r, path);
     if (!r->path || !match_route(r, path)) {
         bad_escape(r);
         return;

@@ -89,6 +89,13 @@ static void end_span(uint8_t *head, struct http_span span)
     head[span.at + span.len] = 0;
 }
 
+/* A path ends with the target or at '?'; but not the one that "http://host" has. */
+static bool path_has_delimiter(const struct http_head *head, const uint8_t *bytes)
+{
+    size_t end = head->path.at + head->path.len;
+    return end == head->target.at + head->target.len || bytes[end] == '?';
+}
+
 int request_keep_head(struct wr_request *r, slice bytes)
 {
     uint8_t *copy = arena_take(&r->arena, bytes.len + 1);
@@ -97,6 +104,7 @@ int request_keep_head(struct wr_request *r, slice bytes)
     /* After each of these stands a delimiter that is not needed any more. */
     const struct http_head *head = &r->parser.head;
     end_span(copy, head->method);
+    if (path_has_delimiter(head, copy)) end_span(copy, head->path);
     for (size_t i = 0; i < head->field_count; i++) {
         end_span(copy, head->fields[i].name);
         end_span(copy, head->fields[i].value);
@@ -124,6 +132,26 @@ char *request_decoded(struct wr_request *r, slice text, bool plus)
     if (!out || url_decode(text, plus, out, &len) < 0) return NULL;
     out[len] = 0;
     return (char *)out;
+}
+
+char *request_path_decoded(struct wr_request *r, slice part)
+{
+    char *text = (char *)(uintptr_t)part.ptr;
+    bool as_it_is = slice_find(part, '%') == part.len && text[part.len] == 0;
+    return as_it_is ? text : request_decoded(r, part, false);
+}
+
+slice request_target(struct wr_request *r)
+{
+    const struct http_head *head = &r->parser.head;
+    slice target = request_span(r, head->target);
+    size_t end = (size_t)(head->path.at - head->target.at) + head->path.len;
+    if (end >= target.len || target.ptr[end] != 0) return target;
+    uint8_t *copy = arena_take(&r->arena, target.len);
+    if (!copy) return slice_sub(target, 0, end);
+    memcpy(copy, target.ptr, target.len);
+    copy[end] = '?'; /* where the path was ended */
+    return slice_of(copy, target.len);
 }
 
 void request_lost(struct wr_request *r)
