@@ -137,19 +137,14 @@ static slice scheme_of(slice text)
     return SLICE_EMPTY;
 }
 
-struct trust {
-    const struct ip_network *networks;
-    size_t count;
-};
-
-static void walk(const struct forwarded_fields *fields, bool standard, const uint8_t peer[IP_BYTES],
-                 const struct trust *trust, struct forwarded *out)
+void forwarded_resolve(const struct forwarded_fields *fields, const uint8_t peer[IP_BYTES],
+                       const struct ip_network *trusted, size_t trusted_count, struct forwarded *out)
 {
     struct forwarded_fields rest = *fields;
+    bool standard = fields->kind == FORWARDED_STANDARD;
     *out = (struct forwarded){0};
     memcpy(out->address, peer, IP_BYTES);
-    for (int i = 0; i < FORWARDED_HOPS_MAX && ip_networks_have(trust->networks, trust->count, out->address);
-         i++) {
+    for (int i = 0; i < FORWARDED_HOPS_MAX && ip_networks_have(trusted, trusted_count, out->address); i++) {
         struct hop hop = {0};
         bool said = standard ? take_standard(&rest.forwarded, &hop) : take_x(&rest, &hop);
         if (!said) break;
@@ -160,32 +155,4 @@ static void walk(const struct forwarded_fields *fields, bool standard, const uin
         out->believed = true;
         if (!node_parse(hop.node, out)) break;
     }
-}
-
-/* What both say. */
-static void agree(struct forwarded *x, const struct forwarded *standard, const uint8_t peer[IP_BYTES])
-{
-    bool same = x->believed && standard->believed && memcmp(x->address, standard->address, IP_BYTES) == 0;
-    if (!same) {
-        *x = (struct forwarded){0};
-        memcpy(x->address, peer, IP_BYTES);
-        return;
-    }
-    if (x->port != standard->port) x->port = 0;
-    if (!slice_equal(x->scheme, standard->scheme)) x->scheme = SLICE_EMPTY;
-    if (!slice_equal_nocase(x->host, standard->host)) x->host = SLICE_EMPTY;
-}
-
-void forwarded_resolve(const struct forwarded_fields *fields, const uint8_t peer[IP_BYTES],
-                       const struct ip_network *trusted, size_t trusted_count, struct forwarded *out)
-{
-    const struct trust trust = {trusted, trusted_count};
-    struct forwarded standard;
-    bool either = fields->kind == FORWARDED_EITHER, has_standard = fields->forwarded.len > 0;
-    bool has_x = fields->x_forwarded_for.len > 0 || fields->x_forwarded_proto.len > 0 ||
-                 fields->x_forwarded_host.len > 0;
-    walk(fields, fields->kind == FORWARDED_STANDARD || (either && !has_x), peer, &trust, out);
-    if (!either || !has_x || !has_standard) return;
-    walk(fields, true, peer, &trust, &standard);
-    agree(out, &standard, peer);
 }

@@ -6,9 +6,8 @@
  * walk stops at the first address that is not trusted, which is the client, or at an element that cannot be
  * read. What a client wrote itself is never reached.
  *
- * Proxies write one kind of field and pass on the other as the client sent it. So which kind is read is best
- * chosen (FORWARDED_X, FORWARDED_STANDARD). With FORWARDED_EITHER the one that is there counts; where both
- * are and say different things, one of them is the client's own word, and neither counts.
+ * Proxies write one kind of field and pass on the other as the client sent it: so which kind is read must be
+ * chosen.
  *
  * Rules: nothing allocates; slices borrow the fields. */
 #ifndef HTTP_FORWARDED_H
@@ -18,7 +17,7 @@
 
 enum { FORWARDED_HOPS_MAX = 16 }; /* further proxies are not walked */
 
-enum forwarded_kind { FORWARDED_EITHER, FORWARDED_X, FORWARDED_STANDARD };
+enum forwarded_kind { FORWARDED_X, FORWARDED_STANDARD };
 
 /* As sent, several fields of one name joined with commas; empty: absent. */
 struct forwarded_fields {
@@ -31,7 +30,7 @@ struct forwarded {
     uint8_t address[IP_BYTES]; /* of the client; the peer's when no proxy is trusted */
     uint16_t port;             /* of the client, 0 when it was not said */
     bool believed;             /* a trusted proxy's word was used */
-    slice scheme;              /* "http" or "https" in any case; empty when it was not said */
+    slice scheme;              /* "http" or "https", static; empty when it was not said */
     slice host;                /* a valid host[:port]; empty when it was not said */
 };
 

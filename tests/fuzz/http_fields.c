@@ -66,7 +66,7 @@ static void check_forwarded(slice text)
     expect(ip_network_parse(SLICE("fd00::/8"), &trusted[1]) == OK);
     expect(ip_parse(SLICE("10.0.0.1"), peer) == OK);
     for (size_t count = 0; count <= 2; count++) {
-        for (int kind = FORWARDED_EITHER; kind <= FORWARDED_STANDARD; kind++) {
+        for (int kind = FORWARDED_X; kind <= FORWARDED_STANDARD; kind++) {
             struct forwarded_fields fields = {(enum forwarded_kind)kind, text, text, text, text};
             struct forwarded f;
             forwarded_resolve(&fields, peer, trusted, count, &f);

@@ -227,33 +227,6 @@ static void forwarded_is_walked_from_the_right_through_trusted_proxies(void **st
     check_standard("10.0.0.1", "for =1.2.3.4", "10.0.0.1 0 - -!");
 }
 
-static void check_either(const char *standard, const char *who, const char *proto, const char *host,
-                         const char *wanted)
-{
-    struct forwarded_fields fields = {.forwarded = slice_text(standard),
-                                      .x_forwarded_for = slice_text(who),
-                                      .x_forwarded_proto = slice_text(proto),
-                                      .x_forwarded_host = slice_text(host)};
-    if (strcmp(resolved(&fields, "10.0.0.1"), wanted) != 0)
-        fail_msg("%s | %s: %s", standard, who, resolved(&fields, "10.0.0.1"));
-}
-
-static void of_both_kinds_only_what_they_agree_on_is_believed(void **state)
-{
-    (void)state;
-    check_either("", "1.2.3.4", "https", "a", "1.2.3.4 0 https a");
-    check_either("for=1.2.3.4;proto=https;host=a", "", "", "", "1.2.3.4 0 https a");
-    check_either("for=1.2.3.4;proto=https;host=a", "1.2.3.4", "https", "A", "1.2.3.4 0 https A");
-    check_either("for=1.2.3.4;proto=https;host=a", "1.2.3.4", "http", "b", "1.2.3.4 0 - -");
-    check_either("for=1.2.3.4", "1.2.3.4", "https", "a", "1.2.3.4 0 - -");
-    check_either("for=6.6.6.6;proto=https", "1.2.3.4", "https", "", "10.0.0.1 0 - -!");
-    check_either("for=1.2.3.4", "", "https", "", "10.0.0.1 0 - -!");
-    check_either("for=1.2.3.4", "", "", "a", "10.0.0.1 0 - -!");
-    check_either("for=1.2.3.4;proto=https", "6.6.6.6", "https", "", "10.0.0.1 0 - -!");
-    check_either("nonsense", "1.2.3.4", "https", "", "10.0.0.1 0 - -!");
-    check_either("", "", "", "", "10.0.0.1 0 - -!");
-}
-
 static void the_walk_is_bounded(void **state)
 {
     (void)state;
@@ -287,7 +260,6 @@ int main(void)
         cmocka_unit_test(a_network_has_the_addresses_below_its_prefix),
         cmocka_unit_test(x_forwarded_is_walked_from_the_right_through_trusted_proxies),
         cmocka_unit_test(forwarded_is_walked_from_the_right_through_trusted_proxies),
-        cmocka_unit_test(of_both_kinds_only_what_they_agree_on_is_believed),
         cmocka_unit_test(the_walk_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
