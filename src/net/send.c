@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -130,7 +131,8 @@ static int descriptor(const struct stream *s)
     return rc < 0 ? rc : fd;
 }
 
-/* What precedes a long file range waits in the kernel for its first bytes, so that they share segments. */
+/* What comes before a long range of a file, or before the end, waits in the kernel to share a segment with
+ * it. */
 static ssize_t write_more(struct stream *s, const uv_buf_t *iov, size_t n)
 {
     int fd = descriptor(s);
@@ -141,6 +143,14 @@ static ssize_t write_more(struct stream *s, const uv_buf_t *iov, size_t n)
         sent = sendmsg(fd, &message, MSG_MORE | MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     return sent < 0 ? uv_translate_sys_error(errno) : sent;
+}
+
+/* Whether what is written now may wait for the end: unread bytes would make the close a reset, which takes
+ * with it what still waits. */
+static bool ends_with(const struct stream *s, bool all)
+{
+    int unread = 0, fd = descriptor(s);
+    return s->last && all && fd >= 0 && ioctl(fd, FIONREAD, &unread) == 0 && unread == 0;
 }
 
 /* Sends from the file range at the front. */
@@ -169,7 +179,8 @@ static ssize_t send_front(struct stream *s, size_t *out_asked)
     int rc = gather(stream_loop(s), &s->out, iov, &n, out_asked);
     if (rc < 0) return rc;
     bool file_next = *out_asked < s->out.bytes && n < PIECES_MAX && *out_asked < STREAM_WRITE_BYTES;
-    return file_next ? write_more(s, iov, n) : uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
+    bool more = file_next || ends_with(s, *out_asked == s->out.bytes);
+    return more ? write_more(s, iov, n) : uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
 }
 
 static void send_plain(struct stream *s)
@@ -239,7 +250,8 @@ static int seal_queue(struct stream *s, struct writer *out)
         if (tls_seal(s->tls, plain, out) < 0) return UV_EPROTO;
         chunk_consume(&stream_loop(s)->chunks, &s->out, plain.len);
     }
-    if (s->finish && s->out.bytes == 0 && out->cap - out->len >= TLS_SLACK_BYTES) tls_shut(s->tls, out);
+    if ((s->finish || s->last) && s->out.bytes == 0 && out->cap - out->len >= TLS_SLACK_BYTES)
+        tls_shut(s->tls, out);
     return 0;
 }
 
@@ -252,11 +264,12 @@ static int write_wire(struct stream *s, slice sealed)
     int rc = gather(stream_loop(s), wire, iov, &n, &waiting);
     if (rc == 0 && waiting == wire->bytes && n < PIECES_MAX && sealed.len > 0)
         iov[n++] = uv_buf_init((char *)(uintptr_t)sealed.ptr, (unsigned)sealed.len);
-    if (rc == 0) rc = uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
-    stream_loop(s)->written_calls++;
-    if (rc == UV_EAGAIN) rc = 0;
     if (rc < 0) return rc;
-    size_t taken = (size_t)rc, of_wire = smaller(taken, wire->bytes);
+    bool more = ends_with(s, s->out.bytes == 0 && n < PIECES_MAX);
+    ssize_t sent = more ? write_more(s, iov, n) : uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
+    stream_loop(s)->written_calls++;
+    if (sent < 0 && sent != UV_EAGAIN) return (int)sent;
+    size_t taken = sent < 0 ? 0 : (size_t)sent, of_wire = smaller(taken, wire->bytes);
     chunk_consume(&stream_loop(s)->chunks, wire, of_wire);
     sealed = slice_sub(sealed, taken - of_wire, sealed.len);
     return chunk_put(&stream_loop(s)->chunks, wire, sealed) < 0 ? UV_ENOMEM : 0;

@@ -220,6 +220,12 @@ void stream_finish(struct stream *s)
     stream_mark(s);
 }
 
+void stream_last(struct stream *s)
+{
+    s->last = true;
+    stream_mark(s);
+}
+
 void stream_close(struct stream *s)
 {
     if (s->closing) return;
@@ -242,7 +248,7 @@ void stream_close(struct stream *s)
 
 static bool takes_bytes(const struct stream *s)
 {
-    return !s->closing && !s->finish;
+    return !s->closing && !s->finish && !s->last;
 }
 
 static void queued(struct stream *s, size_t len)

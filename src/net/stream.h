@@ -56,7 +56,7 @@ struct stream {
     struct tls *tls; /* NULL: without */
     uint64_t put;    /* bytes ever queued */
     int error;       /* libuv's, to be reported at the end of the turn */
-    bool reading, wake, finish, finished, closing, connecting;
+    bool reading, wake, finish, finished, last, closing, connecting;
 };
 
 static inline struct net_loop *stream_loop(const struct stream *stream)
@@ -118,6 +118,9 @@ uint64_t stream_sent(const struct stream *stream);
 void stream_wake(struct stream *stream);
 /* Sends what is queued, then tells the other side that nothing follows. Reading goes on. */
 void stream_finish(struct stream *stream);
+/* What is queued is the last. The owner closes as soon as it is sent, in `flushed`: so the end of the bytes
+ * may wait in the kernel, and leaves in one segment with the end of the connection. */
+void stream_last(struct stream *stream);
 /* Ends it now; queued bytes that the kernel did not take are lost. */
 void stream_close(struct stream *stream);
 
