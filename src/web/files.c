@@ -1,10 +1,10 @@
 /* files.c - answering with files from disk. */
 #include "web/files.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <errno.h>
 
 #include "http/disposition.h"
 #include "http/range.h"
@@ -63,6 +63,14 @@ void files_free_caches(struct wr_worker *worker)
 }
 
 /* --- a file as the answer --- */
+
+static void respond_trouble(struct wr_request *r, int err)
+{
+    if (err != ERR_MEMORY)
+        app_log(r->app, WR_LOG_ERROR, "the file at %s could not be opened: %s", r->path,
+                err == ERR_FULL ? "too many open files" : err_text(err));
+    wr_respond_error(r, err == ERR_IO ? 500 : 503, err == ERR_IO ? NULL : "no room; try again later");
+}
 
 struct parts {
     struct answer_piece pieces[PIECES_MAX];
@@ -177,6 +185,23 @@ static const struct file_form *choose(const struct file *f, const struct wanted 
     return &f->forms[coding_choose(wanted->accept_encoding, sizes)];
 }
 
+/* Filters behind may do anything, also make the cache forget this file. */
+static void respond_held(struct wr_request *r, const struct file_form *form, struct answer *answer)
+{
+    struct shared_bytes *bytes = form->bytes ? shared_bytes_hold(form->bytes) : NULL;
+    struct shared_file *file = form->file ? shared_file_hold(form->file) : NULL;
+    char *fields = arena_take(&r->arena, answer->fields.len);
+    if (fields) {
+        memcpy(fields, answer->fields.ptr, answer->fields.len);
+        answer->fields.ptr = (uint8_t *)fields;
+        respond_answer(r, answer);
+    } else {
+        respond_trouble(r, ERR_MEMORY);
+    }
+    shared_bytes_release(bytes);
+    shared_file_release(file);
+}
+
 static void respond_plain(struct wr_request *r, const struct file *f, slice type)
 {
     struct wanted wanted;
@@ -192,7 +217,7 @@ static void respond_plain(struct wr_request *r, const struct file *f, slice type
     switch (wanted_evaluate(r, &wanted, form->etag, form->modified_s)) {
     case HTTP_PROCEED:
         if (put_wanted(r, form, &wanted, &answer, &parts)) break;
-        wr_respond_error(r, 503, "out of memory; try again later");
+        respond_trouble(r, ERR_MEMORY);
         return;
     case HTTP_NOT_MODIFIED:
         answer.status = 304;
@@ -203,23 +228,16 @@ static void respond_plain(struct wr_request *r, const struct file *f, slice type
         wr_respond_error(r, 412, "the file is another one than the request goes for");
         return;
     }
-    if (answer.status == 416) {
-        respond_unsatisfiable(r, form->size);
-        return;
-    }
     answer.count = parts.count;
-    respond_answer(r, &answer);
+    if (answer.status == 416)
+        respond_unsatisfiable(r, form->size);
+    else if (r->group && r->group->after.len > 0)
+        respond_held(r, form, &answer);
+    else
+        respond_answer(r, &answer);
 }
 
 /* --- below a folder --- */
-
-static void respond_trouble(struct wr_request *r, int err)
-{
-    if (err != ERR_MEMORY)
-        app_log(r->app, WR_LOG_ERROR, "the file at %s could not be opened: %s", r->path,
-                err == ERR_FULL ? "too many open files" : err_text(err));
-    wr_respond_error(r, err == ERR_IO ? 500 : 503, err == ERR_IO ? NULL : "no room; try again later");
-}
 
 /* To the same address with a slash at its end. */
 static void respond_slash(struct wr_request *r, slice before, slice name)
@@ -234,7 +252,7 @@ static void respond_slash(struct wr_request *r, slice before, slice name)
     buffer_put(&location, query);
     buffer_byte(&location, 0);
     if (location.failed)
-        wr_respond_error(r, 503, "out of memory; try again later");
+        respond_trouble(r, ERR_MEMORY);
     else
         wr_respond_redirect(r, 301, (const char *)location.ptr);
     buffer_reset(&location);
@@ -259,7 +277,7 @@ static slice name_of(struct wr_request *r, slice path)
     struct static_path parsed;
     char *out = arena_take(&r->arena, path.len + 3);
     if (!out) {
-        wr_respond_error(r, 503, "out of memory; try again later");
+        respond_trouble(r, ERR_MEMORY);
         return SLICE_EMPTY;
     }
     int rc = static_path_parse(path, out + 1, path.len + 1, &parsed);
