@@ -120,6 +120,15 @@ static int unfinished(struct http_parser *p, slice bytes)
     return bytes.len >= p->limits.header_bytes_max ? fail(p, 431, "the header is too large") : ERR_AGAIN;
 }
 
+/* A line ends as none may. What was wrong before that end comes first, as it does byte by byte. */
+static int bad_line_end(struct http_parser *p, slice bytes)
+{
+    slice line = slice_sub(bytes, p->scan.line, bytes.len);
+    line = slice_sub(line, 0, slice_find(line, '\n'));
+    int rc = p->request_line ? OK : request_line_begin(p, slice_sub(line, 0, slice_find(line, '\r')));
+    return rc < 0 ? rc : fail(p, 400, "a line does not end with CR LF");
+}
+
 int http_parser_read(struct http_parser *p, slice bytes, size_t *out_len)
 {
     size_t visible = bytes.len < p->limits.header_bytes_max ? bytes.len : p->limits.header_bytes_max;
@@ -128,7 +137,7 @@ int http_parser_read(struct http_parser *p, slice bytes, size_t *out_len)
     for (;;) {
         int rc = http_line_next(&p->scan, bytes, &line);
         if (rc == ERR_AGAIN) return unfinished(p, bytes);
-        if (rc < 0) return fail(p, 400, "a line does not end with CR LF");
+        if (rc < 0) return bad_line_end(p, bytes);
         rc = take_line(p, bytes, line);
         if (rc < 0) return rc;
         if (rc == 1) {
