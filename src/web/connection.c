@@ -132,6 +132,11 @@ void connection_refuse(struct connection *conn, int status, const char *why)
     assert(!text.failed);
     bool begun = conn->request && conn->request->flow.begun;
     bool bodiless = conn->request && conn->request->parser.head.is_head;
+    bool known = conn->request && conn->request->head;
+    if (known && !begun) { /* it is counted and written down when it is released */
+        conn->request->status = (uint16_t)status;
+        conn->request->answer_bytes = bodiless ? 0 : text.len;
+    }
     drop_request(conn);
     if (begun) { /* half an answer is out: the client must see that no more comes */
         connection_cut(conn);
@@ -154,7 +159,7 @@ void connection_refuse(struct connection *conn, int status, const char *why)
     if (!bodiless) writer_put(&out, writer_slice(&text));
     assert(!out.failed);
     stream_trim(&conn->stream, size - out.len);
-    access_refused(conn, status, bodiless ? 0 : text.len);
+    if (!known) access_refused(conn, status, text.len);
     connection_linger(conn);
 }
 

@@ -75,17 +75,19 @@ static void access_lines_are_combined(void **state)
     assert_has(ask(&w, "GET /hello?q=1 HTTP/1.1\r\nUser-Agent: tester\r\n"), "hello");
     ask(&w, "HEAD /hello HTTP/1.1\r\n");
     ask(&w, "GET /nowhere HTTP/1.1\r\n");
+    ask(&w, "POST /hello HTTP/1.1\r\nContent-Length: 99999999\r\n");
     int fd = client_connect(&w);
     client_send(fd, "nonsense\r\n\r\n");
     client_read(fd, 5000, NULL, NULL);
     close(fd);
     world_end(&w); /* what waits is written */
     const char *text = file_text(path);
-    assert_int_equal(lines_of(text), 4);
+    assert_int_equal(lines_of(text), 5);
     assert_starts(text, "127.0.0.1 - - [");
     assert_has(text, "] \"GET /hello?q=1 HTTP/1.1\" 200 5 \"-\" \"tester\"\n");
     assert_has(text, "\"HEAD /hello HTTP/1.1\" 200 0 \"-\" \"-\"\n");
     assert_has(text, "\"GET /nowhere HTTP/1.1\" 404 ");
+    assert_has(text, "\"POST /hello HTTP/1.1\" 413 "); /* refused, but what it was is known */
     assert_has(text, "\"-\" 400 ");
     unlink(path);
 }
