@@ -267,3 +267,13 @@ test("a file that is replaced during a download is sent as it was", async () => 
   socket.resume();
   assert.deepEqual(await within(done, "the old file"), { bytes: large.length, same: true });
 });
+
+test("the list of a folder with very many files has an end, and says so", async () => {
+  mkdirSync(join(folder, "many"));
+  for (let i = 0; i < 10_050; i++) writeFileSync(join(folder, "many", `f${i}`), "");
+  const list = JSON.parse(String((await ask("/many/", { Accept: "application/json" })).bytes));
+  assert.equal(list.entries.length, 10_000);
+  assert.equal(list.cut, true);
+  assert.match(String((await ask("/many/")).bytes), /There are more files than are shown here/);
+  rmSync(join(folder, "many"), { recursive: true });
+});

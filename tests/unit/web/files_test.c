@@ -553,6 +553,14 @@ static void other_methods_are_refused(void **state)
     }
 }
 
+static void options_says_which_methods_there_are(void **state)
+{
+    (void)state;
+    const char *answer = ask_for("OPTIONS", "/a.txt", "");
+    assert_int_equal(status_of(answer), 204);
+    assert_field(answer, "Allow", "GET, HEAD, OPTIONS");
+}
+
 /* --- head and conditions --- */
 
 static void a_file_says_what_it_is(void **state)
@@ -641,6 +649,15 @@ static void what_the_client_has_is_not_sent_again(void **state)
         status_of(get("/dated.txt",
                       "If-None-Match: \"x\"\r\nIf-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT\r\n")),
         200);
+}
+
+static void what_is_compiled_in_keeps_the_same_conditions(void **state)
+{
+    (void)state;
+    assert_int_equal(conditional("/compiled.txt", "If-None-Match", "\"x\", W/\"a\""), 304);
+    assert_int_equal(conditional("/compiled.txt", "If-None-Match", "\"x\""), 200);
+    assert_int_equal(conditional("/compiled.txt", "If-Match", "\"a\""), 200);
+    assert_int_equal(conditional("/compiled.txt", "If-Match", "\"x\""), 412);
 }
 
 /* --- ranges --- */
@@ -1145,9 +1162,11 @@ int main(void)
         cmocka_unit_test(a_name_that_is_too_long_is_not_there),
         cmocka_unit_test(a_folder_without_its_slash_is_redirected_with_the_query),
         cmocka_unit_test(other_methods_are_refused),
+        cmocka_unit_test(options_says_which_methods_there_are),
         cmocka_unit_test(a_file_says_what_it_is),
         cmocka_unit_test(head_is_get_without_the_body),
         cmocka_unit_test(what_the_client_has_is_not_sent_again),
+        cmocka_unit_test(what_is_compiled_in_keeps_the_same_conditions),
         cmocka_unit_test(a_range_is_sent_exactly),
         cmocka_unit_test(what_is_no_range_gets_the_whole_and_what_is_not_there_416),
         cmocka_unit_test(several_ranges_are_parts),
