@@ -21,8 +21,10 @@ struct ws_partial {
 void ws_reader_init(struct ws_reader *r, const struct allocator *allocator, size_t message_bytes_max,
                     bool expects_mask)
 {
-    *r = (struct ws_reader){
-        .allocator = allocator, .message_bytes_max = message_bytes_max, .expects_mask = expects_mask};
+    if (message_bytes_max > UINT32_MAX) message_bytes_max = UINT32_MAX;
+    *r = (struct ws_reader){.allocator = allocator,
+                            .message_bytes_max = (uint32_t)message_bytes_max,
+                            .expects_mask = expects_mask};
 }
 
 void ws_reader_allow_compressed(struct ws_reader *r)
@@ -53,7 +55,7 @@ static void consume(uint8_t **bytes, size_t *len, size_t n)
 static size_t limit(const struct ws_reader *r, bool compressed)
 {
     size_t max = r->message_bytes_max;
-    return compressed && max < SIZE_MAX / 2 ? max + max / 7 + 64 : max;
+    return compressed ? max + max / 7 + 64 : max;
 }
 
 /* What a frame may be depends on the message under way: its kind, or 0, and how much of it came before. */

@@ -16,7 +16,7 @@
 struct ws_reader {
     const struct allocator *allocator;
     struct ws_partial *partial; /* the frame or message under way, or the one just given out; else NULL */
-    size_t message_bytes_max;
+    uint32_t message_bytes_max;
     bool expects_mask;      /* true in a server: clients mask, servers do not (5.1) */
     bool allows_compressed; /* permessage-deflate was agreed on */
 };
@@ -28,6 +28,7 @@ struct ws_event {
     unsigned close_code; /* WS_CLOSE: 1005 when there was none */
 };
 
+/* message_bytes_max: less than 4 GiB. */
 void ws_reader_init(struct ws_reader *r, const struct allocator *allocator, size_t message_bytes_max,
                     bool expects_mask);
 /* permessage-deflate was agreed on (ws_deflate.h): compressed messages are given out, as they came, instead

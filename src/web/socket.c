@@ -76,8 +76,7 @@ struct wr_socket *socket_new(const struct target *target, void *user, bool clien
 void socket_begin(struct wr_socket *s, struct connection *conn, unsigned window_bits)
 {
     s->conn = conn;
-    s->received_ms = socket_now(s);
-    s->timer_ms = s->received_ms + s->target->socket.ping_interval_ms;
+    s->received_ms = s->timer_ms = (uint32_t)socket_now(s);
     s->window_bits = (uint8_t)window_bits;
     if (window_bits) ws_reader_allow_compressed(&s->reader);
 }
@@ -182,7 +181,7 @@ void wr_socket_close(struct wr_socket *s, int code, const char *reason)
     }
     put_close(s, (unsigned)code, text);
     s->closing = true;
-    s->timer_ms = socket_now(s);
+    s->timer_ms = (uint32_t)socket_now(s);
     topic_leave_all(s);
     wr_socket_resume(s); /* the answer must be read */
     connection_arm(s->conn);
@@ -245,7 +244,7 @@ size_t socket_input(struct wr_socket *s, uint8_t *bytes, size_t len)
 {
     uint8_t *at = bytes;
     size_t left = len;
-    s->received_ms = socket_now(s);
+    s->received_ms = (uint32_t)socket_now(s);
     if (s->is_opening) return opening_input(s, bytes, len);
     while (!s->paused) {
         struct ws_event event;
@@ -277,7 +276,7 @@ void wr_socket_resume(struct wr_socket *s)
 {
     if (!s->paused) return;
     s->paused = false;
-    s->received_ms = socket_now(s);
+    s->received_ms = (uint32_t)socket_now(s);
     connection_resume(s->conn);
 }
 
@@ -294,22 +293,28 @@ void socket_flushed(struct wr_socket *s)
 static void ping(struct wr_socket *s, uint64_t now_ms)
 {
     (void)!socket_put_control(s, WS_PING, SLICE_EMPTY); /* the next one may find memory */
-    s->timer_ms = now_ms + socket_handlers(s)->ping_interval_ms;
+    s->timer_ms = (uint32_t)now_ms;
 }
 
 uint64_t socket_deadline(struct wr_socket *s, uint64_t now_ms)
 {
     if (s->is_opening) return opening_deadline(s, now_ms);
-    uint64_t dead_ms = s->closing  ? s->timer_ms + CLOSE_TIMEOUT_MS
-                       : s->paused ? UINT64_MAX
-                                   : s->received_ms + socket_handlers(s)->idle_timeout_ms;
+    uint64_t timer_ms = socket_time(now_ms, s->timer_ms);
+    uint64_t dead_ms = s->closing ? timer_ms + CLOSE_TIMEOUT_MS
+                       : s->paused
+                           ? UINT64_MAX
+                           : socket_time(now_ms, s->received_ms) + socket_handlers(s)->idle_timeout_ms;
     if (dead_ms <= now_ms) {
         connection_cut(s->conn);
         return 0;
     }
     if (s->closing) return dead_ms;
-    if (s->timer_ms <= now_ms) ping(s, now_ms);
-    return dead_ms < s->timer_ms ? dead_ms : s->timer_ms;
+    uint64_t ping_ms = timer_ms + socket_handlers(s)->ping_interval_ms;
+    if (ping_ms <= now_ms) {
+        ping(s, now_ms);
+        ping_ms = now_ms + socket_handlers(s)->ping_interval_ms;
+    }
+    return dead_ms < ping_ms ? dead_ms : ping_ms;
 }
 
 /* --- small things --- */

@@ -20,8 +20,9 @@ struct wr_socket {
         struct subscriptions *topics; /* topic.c; NULL: none */
         struct opening *opening;      /* client_socket.c, while is_opening */
     };
-    uint64_t received_ms; /* when the other side was last heard of */
-    uint64_t timer_ms;    /* when the next ping is due; when the close frame went, once closing */
+    /* The lower half of times in milliseconds: of at most 49 days ago. */
+    uint32_t received_ms; /* when the other side was last heard of */
+    uint32_t timer_ms;    /* when the last ping went; or the close frame, once closing */
     uint8_t window_bits;  /* what the other side can inflate, 9 to 15; 0: no compression was agreed on */
     uint8_t protocol;     /* the chosen one of target->protocols, from 1; 0: none */
     bool is_opening;      /* of a client: the server has not agreed yet */
@@ -38,6 +39,12 @@ static inline const struct wr_socket_handlers *socket_handlers(const struct wr_s
 static inline uint64_t socket_now(const struct wr_socket *s)
 {
     return net_loop_now(&s->conn->worker->loop);
+}
+
+/* A time whose lower half is `then`. */
+static inline uint64_t socket_time(uint64_t now_ms, uint32_t then)
+{
+    return now_ms - (uint32_t)((uint32_t)now_ms - then);
 }
 
 /* Clients mask, servers do not (RFC 6455 5.1). */
