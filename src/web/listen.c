@@ -9,7 +9,7 @@
 #include "web/connection.h"
 #include "web/tls.h"
 
-enum { BACKLOG = 1024, DEFER_S = 10 };
+enum { BACKLOG = 1024, DEFER_S = 10, FULL_TOLD_EVERY_MS = 60000 };
 
 struct app_listener {
     struct listener listener;
@@ -27,12 +27,24 @@ static bool count(struct wr_app *app)
     return false;
 }
 
+/* Once a minute at most: a server at its limit would tell it with every connection that closes. */
+static void tell_full(struct wr_worker *worker)
+{
+    uint64_t now_ms = net_loop_now(&worker->loop);
+    if (worker->full_told_ms && now_ms - worker->full_told_ms < FULL_TOLD_EVERY_MS) return;
+    worker->full_told_ms = now_ms;
+    app_log(worker->app, WR_LOG_WARNING, "%u connections are open, which is the limit; others wait",
+            worker->app->config.connections_max);
+}
+
 bool listen_count(struct wr_worker *worker)
 {
     if (count(worker->app)) return true;
     /* Said first, then looked again: who closes one meanwhile sees either the flag or makes the room. */
     __atomic_store_n(&worker->held, true, __ATOMIC_SEQ_CST);
-    return count(worker->app);
+    if (count(worker->app)) return true;
+    tell_full(worker);
+    return false;
 }
 
 void listen_uncount(struct wr_worker *worker)

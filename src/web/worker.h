@@ -29,6 +29,7 @@ struct wr_worker {
     unsigned connection_count;
     unsigned jobs; /* of wr_offload, under way */
     bool held;     /* a connection waits because the app has too many; atomic */
+    uint64_t full_told_ms; /* when the log was told that no further connection is let in; 0: never */
     bool draining, drained;
     uv_async_t signal; /* wr_stop, posts, room for a connection */
     uv_timer_t drain_timer;

@@ -1,5 +1,5 @@
-/* server.c - the site of the conformance table as a program: `conformance-server [default|small [PORT]]`.
- * Prints its address; SIGTERM drains and ends. */
+/* server.c - the site of the conformance table as a program: `conformance-server [default|small|greedy
+ * [PORT]]`. Prints its address; SIGTERM drains and ends. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

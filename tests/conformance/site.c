@@ -1,5 +1,6 @@
 #include "site.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,17 +169,27 @@ static int add_routes(struct wr_app *app)
     return rc;
 }
 
+static void on_log(void *context, enum wr_log_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    fprintf(stderr, "%s\n", text);
+}
+
 struct wr_app *site_new(const char *profile)
 {
     struct wr_config config;
     wr_config_init(&config);
     config.defer_accept = false;
     config.connections_per_address_max = 0;
+    config.log = on_log;
     if (strcmp(profile, "small") == 0) {
         config.target_bytes_max = SMALL_TARGET_BYTES;
         config.header_bytes_max = SMALL_HEADER_BYTES;
         config.header_count_max = SMALL_HEADERS;
         config.body_bytes_max = SMALL_BODY_BYTES;
+    } else if (strcmp(profile, "greedy") == 0) {
+        config.connections_max = 100000;
     } else if (strcmp(profile, "default") != 0) {
         return NULL;
     }

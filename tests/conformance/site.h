@@ -4,7 +4,8 @@
 
 #include "weaprous/weaprous.h"
 
-/* "default": the limits of the library. "small": limits that a table can reach, see SMALL_... */
+/* "default": the limits of the library. "small": limits that a table can reach, see SMALL_... "greedy": more
+ * connections than there may be descriptors. */
 enum {
     SMALL_TARGET_BYTES = 64,
     SMALL_HEADER_BYTES = 512,
