@@ -22,6 +22,9 @@ WR_API const char *wr_request_header(struct wr_request *request, const char *nam
 WR_API const char *wr_request_cookie(struct wr_request *request, const char *name);
 /* The body as received (chunks joined). */
 WR_API struct wr_bytes wr_request_body(const struct wr_request *request);
+/* First trailer field of this name after a chunked body, once all of it has come; NULL when absent. Fields
+ * that frame, route, authenticate or describe the body are not let through (RFC 9110 6.5.1). */
+WR_API const char *wr_request_trailer(struct wr_request *request, const char *name);
 /* The body as a JSON value, whatever Content-Type says; NULL when it is not JSON (one value, no duplicate
  * keys, strict UTF-8). Borrowed from the request. */
 WR_API json_t *wr_request_json(struct wr_request *request);

@@ -135,7 +135,8 @@ struct wr_request {
     struct request_parts *parts;
     const char *host; /* when a proxy told it, or once it was asked for */
     void *user;
-    wr_handler gone; /* wr_request_on_gone */
+    struct buffer *came_after; /* trailer fields of the body */
+    wr_handler gone;           /* wr_request_on_gone */
     void *gone_context;
     uint64_t received;  /* bytes of the body so far */
     uint64_t paused_ms; /* when it was paused */

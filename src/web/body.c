@@ -179,3 +179,23 @@ int64_t wr_request_length(const struct wr_request *r)
     if (head->body == HTTP_BODY_CHUNKED) return r->body_done ? (int64_t)r->received : -1;
     return head->body == HTTP_BODY_LENGTH ? (int64_t)head->content_length : 0;
 }
+
+/* --- what follows the body --- */
+
+void body_keep_trailers(struct wr_request *r)
+{
+    r->came_after = arena_take(&r->arena, sizeof *r->came_after);
+    if (!r->came_after) return; /* then there are none */
+    buffer_init(r->came_after, &allocator_libc, CHUNKED_TRAILER_BYTES_MAX);
+    http_chunked_keep_trailers(&r->chunked, r->came_after);
+}
+
+const char *wr_request_trailer(struct wr_request *r, const char *name)
+{
+    if (!r->came_after || !r->body_done) return NULL;
+    slice rest = buffer_slice(r->came_after), field, value;
+    while (http_trailer_next(&rest, &field, &value)) {
+        if (slice_equal_nocase(field, slice_text(name))) return arena_text(&r->arena, value);
+    }
+    return NULL;
+}

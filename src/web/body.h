@@ -24,6 +24,8 @@ void body_input(struct connection *conn, slice *input);
 void body_skip(struct connection *conn, slice *input);
 /* True when so much of the body may still come that it is not skipped. */
 bool body_is_long(const struct wr_request *request);
+/* The trailer fields of its chunked body will be kept (wr_request_trailer). */
+void body_keep_trailers(struct wr_request *request);
 /* How long the body may take in all, counted from the begin of the state; 0: for ever, as it is paused. */
 uint64_t body_time_ms(const struct wr_request *request);
 

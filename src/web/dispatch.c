@@ -100,7 +100,10 @@ void request_begin(struct wr_request *r)
     r->dispatched = true;
     r->body_done =
         head->body == HTTP_BODY_NONE || (head->body == HTTP_BODY_LENGTH && head->content_length == 0);
-    if (head->body == HTTP_BODY_CHUNKED) http_chunked_init(&r->chunked, UINT64_MAX);
+    if (head->body == HTTP_BODY_CHUNKED) {
+        http_chunked_init(&r->chunked, UINT64_MAX);
+        body_keep_trailers(r);
+    }
     if (r->body_done) r->continue_due = false;
     if (head->scheme == HTTP_SCHEME_HTTPS && !r->secure) {
         wr_respond_error(r, 421, "https is not spoken on this connection"); /* RFC 9110 7.4 */

@@ -59,6 +59,7 @@ void request_release(struct wr_request *r)
     list_remove(&r->node);
     buffer_reset(&r->body);
     if (r->flow.begun) buffer_reset(&r->trailers);
+    if (r->came_after) buffer_reset(r->came_after);
     if (r->fields.cap > REQUEST_FIELDS_KEPT || r->fields.failed)
         buffer_reset(&r->fields);
     else

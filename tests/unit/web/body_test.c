@@ -64,9 +64,12 @@ static void sum_end(struct wr_request *request, void *context)
 {
     (void)context;
     const struct sum *sum = wr_request_user(request);
-    char text[64];
-    snprintf(text, sizeof text, "%llu %llu %lld", sum->bytes, sum->sum,
-             (long long)wr_request_length(request));
+    char text[128];
+    const char *trailer = wr_request_trailer(request, "x-trailer");
+    assert_null(wr_request_trailer(request, "Content-Length"));
+    assert_null(wr_request_trailer(request, "Host"));
+    snprintf(text, sizeof text, "%llu %llu %lld%s%s", sum->bytes, sum->sum,
+             (long long)wr_request_length(request), trailer ? " " : "", trailer ? trailer : "");
     wr_respond_text(request, 200, text);
     count(&ended);
 }
@@ -264,14 +267,14 @@ static void a_body_in_pieces_joins_to_what_was_sent_however_it_is_cut(void **sta
         "POST /sum HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabcdefghij"
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         "POST /sum HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-        "3\r\nabc\r\n1;x=y\r\nd\r\n6\r\nefghij\r\n0\r\nX-Trailer: t\r\n\r\n"
+        "3\r\nabc\r\n1;x=y\r\nd\r\n6\r\nefghij\r\n0\r\nX-Trailer: t\r\nContent-Length: 3\r\n\r\n"
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     };
     for (size_t i = 0; i < 2; i++) {
         for (size_t step = 1; step < 200; step += step < 20 ? 1 : 60) {
             bool closed;
             const char *text = talk(&w, bodies[i], step, &closed);
-            assert_has(text, i == 0 ? "\r\n\r\n10 1015 10" : "\r\n\r\n10 1015 10");
+            assert_has(text, i == 0 ? "\r\n\r\n10 1015 10HTTP/1.1" : "\r\n\r\n10 1015 10 tHTTP/1.1");
             assert_has(text, "\r\n\r\nhello");
             assert_true(closed);
         }
