@@ -27,8 +27,8 @@ struct wr_worker {
     struct wr_request *pool;
     size_t pool_len;
     unsigned connection_count;
-    unsigned jobs; /* of wr_offload, under way */
-    bool held;     /* a connection waits because the app has too many; atomic */
+    unsigned jobs;         /* of wr_offload, under way */
+    bool held;             /* a connection waits because the app has too many; atomic */
     uint64_t full_told_ms; /* when the log was told that no further connection is let in; 0: never */
     bool draining, drained;
     uv_async_t signal; /* wr_stop, posts, room for a connection */
