@@ -15,6 +15,8 @@ struct file_mount {
     char *fallback; /* name of a file, or NULL */
 };
 
+/* The handler of a mount, which is its context. */
+void files_serve(struct wr_request *request, void *mount);
 void files_free_mounts(struct wr_app *app);
 void files_free_caches(struct wr_worker *worker);
 
