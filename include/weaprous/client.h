@@ -82,11 +82,13 @@ struct wr_client_socket {
     const struct wr_socket_handlers *handlers;
     void *context;
     void *user; /* wr_socket_user */
-    /* Instead of open: it could not be opened. status: of the answer that refused, 0 without one. May be
-     * NULL. */
+    /* Instead of open: it could not be opened. result: WR_SYSTEM (no connection), WR_CLOSED (broken off, too
+     * slow, or ended by us), WR_INVALID (the server refused, or broke the protocol). status: of its answer, 0
+     * without one. error: a sentence. May be NULL. */
     void (*failed)(int result, int status, const char *error, void *context);
 };
-/* Connects. 0, WR_INVALID, WR_MEMORY. The socket lives like one of a server: wr_socket_send, wr_socket_close
+/* Connects. 0; WR_INVALID, WR_MEMORY: then no callback comes. wr_client_free ends what is not open yet with
+ * `failed`; what is open lives on. The socket lives like one of a server: wr_socket_send, wr_socket_close
  * ... */
 WR_API int wr_client_open(struct wr_client *client, const struct wr_client_socket *socket) WR_CHECKED;
 

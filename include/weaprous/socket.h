@@ -44,7 +44,7 @@ struct wr_socket_handlers {
      * what the other side sent, or the enum above; also for a close that this side began. May be NULL. */
     void (*close)(struct wr_socket *socket, int code, const char *reason, void *context);
     /* Limits; 0 means the default. */
-    size_t message_bytes_max;  /* default 1 MiB; a larger message closes with 1009 */
+    size_t message_bytes_max;  /* inflated; default 1 MiB, below 4 GiB; a larger message closes with 1009 */
     size_t queue_bytes_max;    /* default 4 MiB; a send that would pass it returns WR_FULL */
     size_t queue_bytes_high;   /* default 64 KiB */
     unsigned ping_interval_ms; /* default 30 s */
@@ -75,7 +75,7 @@ WR_API struct wr_worker *wr_socket_worker(const struct wr_socket *socket);
 WR_API const char *wr_socket_protocol(const struct wr_socket *socket);
 WR_API void *wr_socket_user(const struct wr_socket *socket);
 WR_API void wr_socket_set_user(struct wr_socket *socket, void *user);
-/* The client's IP address as text; lives until the next call of this function. */
+/* The other side's IP address as text; lives until the next call of this function. */
 WR_API const char *wr_socket_address(const struct wr_socket *socket);
 
 /* Queues one message; it leaves at the end of the loop turn, together with what else this turn produced.
@@ -103,14 +103,16 @@ WR_API void wr_socket_close(struct wr_socket *socket, int code, const char *reas
 
 /* --- topics: one message to many sockets --- */
 
-/* Names: 1 to 200 bytes. A socket is in at most 64 topics; it leaves all when it closes. */
+/* Names: 1 to 200 bytes. A socket is in at most 64 topics; it leaves all when it closes. Once is enough. 0,
+ * WR_INVALID, WR_FULL, WR_CLOSED, WR_MEMORY. */
 WR_API int wr_subscribe(struct wr_socket *socket, const char *topic) WR_CHECKED;
 WR_API void wr_unsubscribe(struct wr_socket *socket, const char *topic);
 /* Sends to every socket of the app that has subscribed, on all workers, except `except` (may be NULL): framed
  * once, shared, queued as a reference. A socket whose queue is full misses it and is closed with 1008,
- * because a reader must not miss silently. From any worker's thread: sockets of that worker get it in this
- * turn, others soon; what one thread publishes arrives in that order. WR_MEMORY, WR_INVALID (text that is not
- * UTF-8). */
+ * because a reader must not miss silently. From any thread; from a worker's, the sockets of that worker get
+ * it in this turn, and `except` must be one of them; others get it soon. What one thread publishes arrives in
+ * that order. WR_INVALID (text that is not UTF-8, or no name of a topic); WR_FULL: 64 MiB of messages wait
+ * for another worker already, whose sockets do not get this one; WR_MEMORY, likewise for some. */
 WR_API int wr_publish(struct wr_app *app, const char *topic, enum wr_message kind, const void *bytes,
                       size_t len, struct wr_socket *except);
 /* Subscribers on all workers, about. */

@@ -112,6 +112,7 @@ size_t wr_subscribers(struct wr_app *app, const char *name)
 void topics_init(struct topics *t, const uint8_t secret[16])
 {
     *t = (struct topics){0};
+    atomic_init(&t->waiting_bytes, 0);
     map_init(&t->by_key, &allocator_libc, UINT32_MAX, secret);
 }
 
@@ -362,11 +363,35 @@ static void parcel_release(struct parcel *parcel)
     free(parcel);
 }
 
+static size_t parcel_bytes(const struct parcel *parcel)
+{
+    return sizeof *parcel + parcel->publication.plain.bytes.len;
+}
+
 static void on_parcel(struct wr_worker *worker, void *argument)
 {
     struct parcel *parcel = argument;
+    atomic_fetch_sub_explicit(&worker->topics.waiting_bytes, parcel_bytes(parcel), memory_order_relaxed);
     deliver(worker, &parcel->publication, NULL);
     parcel_release(parcel);
+}
+
+/* WR_FULL, WR_MEMORY; WR_CLOSED: its sockets have gone. */
+static int post_to(struct wr_worker *worker, struct parcel *parcel)
+{
+    size_t bytes = parcel_bytes(parcel);
+    atomic_size_t *waiting = &worker->topics.waiting_bytes;
+    if (atomic_fetch_add_explicit(waiting, bytes, memory_order_relaxed) > TOPIC_WAITING_BYTES_MAX) {
+        atomic_fetch_sub_explicit(waiting, bytes, memory_order_relaxed);
+        return WR_FULL;
+    }
+    atomic_fetch_add_explicit(&parcel->owners, 1, memory_order_relaxed);
+    int rc = wr_worker_post(worker, on_parcel, parcel);
+    if (rc < 0) {
+        atomic_fetch_sub_explicit(waiting, bytes, memory_order_relaxed);
+        parcel_release(parcel);
+    }
+    return rc;
 }
 
 /* Hands it to all workers but one. */
@@ -379,12 +404,8 @@ static int post_to_others(struct wr_app *app, const struct wr_worker *here, cons
     shared_bytes_hold(p->plain.owner);
     atomic_init(&parcel->owners, 1);
     for (unsigned i = 0; i < app->worker_count; i++) {
-        if (app->workers[i] == here) continue;
-        atomic_fetch_add_explicit(&parcel->owners, 1, memory_order_relaxed);
-        int posted = wr_worker_post(app->workers[i], on_parcel, parcel);
-        if (posted == WR_OK) continue;
-        parcel_release(parcel);
-        if (posted == WR_MEMORY) rc = WR_MEMORY; /* else its sockets have gone */
+        int posted = app->workers[i] == here ? WR_OK : post_to(app->workers[i], parcel);
+        if (posted == WR_FULL || posted == WR_MEMORY) rc = posted;
     }
     parcel_release(parcel);
     return rc;

@@ -13,7 +13,7 @@
 #include "base/map.h"
 #include "net/shared.h"
 
-enum { TOPIC_NAME_MAX = 200, TOPICS_OF_SOCKET_MAX = 64 };
+enum { TOPIC_NAME_MAX = 200, TOPICS_OF_SOCKET_MAX = 64, TOPIC_WAITING_BYTES_MAX = 64 * 1024 * 1024 };
 
 struct wr_socket;
 struct wr_worker;
@@ -37,6 +37,7 @@ struct topics {
      * is one piece. */
     struct shared_bytes *slab; /* NULL: none */
     size_t slab_used;
+    atomic_size_t waiting_bytes; /* of messages that other threads have posted and that are not delivered */
 };
 
 void topics_init(struct topics *t, const uint8_t secret[16]);

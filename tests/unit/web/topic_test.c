@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "world.h"
 
@@ -389,6 +390,48 @@ static void all_workers_deliver_and_each_senders_order_is_kept(void **state)
     world_end(&w);
 }
 
+static uv_sem_t blocked, released;
+
+static void block(struct wr_worker *worker, void *argument)
+{
+    (void)worker, (void)argument;
+    uv_sem_post(&blocked);
+    uv_sem_wait(&released);
+}
+
+static void what_waits_for_a_worker_is_bounded(void **state)
+{
+    (void)state;
+    struct world w;
+    static char text[1 << 20];
+    begin(&w, 1, 256 << 20);
+    uv_sem_init(&blocked, 0);
+    uv_sem_init(&released, 0);
+    int fd = open_socket(&w, HANDSHAKE(""));
+    asks(fd, "+news", "ok 0");
+    assert_int_equal(wr_worker_post(wr_worker_at(w.app, 0), block, NULL), WR_OK);
+    uv_sem_wait(&blocked);
+    int rc = WR_OK, count = 0;
+    while (count < 1000 && (rc = wr_publish(w.app, "news", WR_BINARY, text, sizeof text, NULL)) == WR_OK)
+        count++;
+    assert_int_equal(rc, WR_FULL);
+    assert_int_equal(count, 64);
+    uv_sem_post(&released);
+    for (size_t left = (size_t)count * (10 + sizeof text); left > 0;) { /* what was taken arrives */
+        size_t part = left < sizeof text ? left : sizeof text;
+        client_read_exact(fd, text, part);
+        left -= part;
+    }
+    memset(text, 0, sizeof text);
+    assert_int_equal(wr_publish(w.app, "news", WR_BINARY, "x", 1, NULL), WR_OK);
+    client_read_exact(fd, text, 3);
+    assert_memory_equal(text, "\x82\x01x", 3);
+    close(fd);
+    world_end(&w);
+    uv_sem_destroy(&blocked);
+    uv_sem_destroy(&released);
+}
+
 /* Joining, leaving, closing and publishing at once on two workers; the sanitizers are the judges. */
 static void stopping_in_the_middle_loses_no_memory(void **state)
 {
@@ -420,6 +463,7 @@ int main(void)
         cmocka_unit_test(who_does_not_read_is_closed_with_1008_and_the_others_go_on),
         cmocka_unit_test(it_is_compressed_for_those_who_agreed_to_it),
         cmocka_unit_test(all_workers_deliver_and_each_senders_order_is_kept),
+        cmocka_unit_test(what_waits_for_a_worker_is_bounded),
         cmocka_unit_test(stopping_in_the_middle_loses_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
