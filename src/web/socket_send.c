@@ -7,13 +7,27 @@
 #include "web/deflate.h"
 #include "web/socket.h"
 
+/* Masks must not be predictable (RFC 6455 10.3); many at a time cost less than each by itself. */
+static bool mask_new(uint8_t mask[4])
+{
+    static _Thread_local uint8_t pool[512];
+    static _Thread_local size_t left;
+    if (left == 0) {
+        if (RAND_bytes(pool, sizeof pool) != 1) return false;
+        left = sizeof pool;
+    }
+    left -= 4;
+    memcpy(mask, pool + left, 4);
+    return true;
+}
+
 /* Queues one frame, all or nothing: half a frame would break the connection. */
 static int put_frame(struct wr_socket *s, struct ws_frame *frame, const struct wr_bytes *parts, size_t count)
 {
     struct stream *stream = &s->conn->stream;
     uint8_t head[WS_FRAME_HEAD_MAX];
     frame->masked = socket_masks(s);
-    if (frame->masked && RAND_bytes(frame->mask, sizeof frame->mask) != 1) return WR_SYSTEM;
+    if (frame->masked && !mask_new(frame->mask)) return WR_SYSTEM;
     size_t head_len = ws_frame_write(frame, head);
     uint8_t *room = stream_room(stream, head_len + (size_t)frame->len);
     if (!room) return stream->closing || stream->finish ? WR_CLOSED : WR_MEMORY;

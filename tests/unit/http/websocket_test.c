@@ -348,6 +348,38 @@ static void a_reader_between_messages_holds_nothing(void **state)
     assert_true(sizeof r <= 24);
 }
 
+/* Gives out memory so often. */
+static void *resize_so_often(void *context, void *ptr, size_t old_size, size_t size)
+{
+    int *left = context;
+    if (size > 0 && (*left)-- <= 0) return NULL;
+    return allocator_libc.resize(NULL, ptr, old_size, size);
+}
+
+static void without_memory_it_ends_with_an_error_and_loses_nothing(void **state)
+{
+    (void)state;
+    uint8_t frame[400] = {0x82, 0x7E, 0x01, 0x86};
+    int rc = ERR_MEMORY;
+    for (int allocations = 0; rc == ERR_MEMORY; allocations++) {
+        int left = allocations;
+        struct allocator allocator = {.context = &left, .resize = resize_so_often};
+        struct ws_reader r;
+        struct ws_event e;
+        assert_true(allocations < 20);
+        ws_reader_init(&r, &allocator, MESSAGE_MAX, false);
+        rc = ERR_AGAIN;
+        for (size_t i = 0; i < 394 && rc == ERR_AGAIN; i += 2) {
+            uint8_t piece[2] = {frame[i], frame[i + 1]}, *at = piece;
+            size_t len = 2;
+            rc = ws_reader_next(&r, &at, &len, &e);
+        }
+        if (allocations < 2) assert_int_equal(rc, ERR_MEMORY);
+        ws_reader_deinit(&r);
+    }
+    assert_int_equal(rc, OK);
+}
+
 static void a_message_over_the_limit_ends_it_before_it_is_read(void **state)
 {
     (void)state;
@@ -422,6 +454,7 @@ int main(void)
         cmocka_unit_test(text_must_be_utf8_but_only_as_a_whole),
         cmocka_unit_test(text_that_cannot_become_utf8_ends_it_before_its_frame_is_whole),
         cmocka_unit_test(a_reader_between_messages_holds_nothing),
+        cmocka_unit_test(without_memory_it_ends_with_an_error_and_loses_nothing),
         cmocka_unit_test(a_message_over_the_limit_ends_it_before_it_is_read),
         cmocka_unit_test(compressed_messages_are_given_out_where_they_were_agreed_on),
         cmocka_unit_test(keys_of_the_handshake_are_16_bytes_in_base64),
