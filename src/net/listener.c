@@ -181,6 +181,7 @@ int listener_open(struct listener *l, struct net_loop *loop, const struct listen
 {
     l->accepted = -1;
     l->held = l->troubled = false;
+    l->deferred = options->defer_s > 0;
     l->fd = open_listening(options);
     if (l->fd < 0) return l->fd;
     int rc = uv_poll_init(&loop->uv, &l->poll, l->fd);

@@ -33,6 +33,7 @@ struct listener {
     int accepted;             /* the connection that is ready, or -1 */
     struct sockaddr_in6 peer; /* its address; of IPv4 it is a sockaddr_in */
     uint16_t port;
+    bool deferred; /* what is accepted has bytes already */
     bool held;     /* `ready` did not want it */
     bool troubled; /* `trouble` was told */
     int handles;   /* that are not closed */

@@ -83,6 +83,14 @@ static void take_end(struct stream *s)
     fail(s, UV_EOF);
 }
 
+static void take_input(struct stream *s, uint8_t *bytes, size_t len)
+{
+    if (s->tls)
+        take_ciphertext(s, slice_of(bytes, len));
+    else
+        s->events->received(s, bytes, len);
+}
+
 static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
 {
     struct stream *s = handle->data;
@@ -92,10 +100,19 @@ static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
         take_end(s);
     else if (got < 0)
         fail(s, (int)got);
-    else if (s->tls)
-        take_ciphertext(s, slice_of(buf->base, (size_t)got));
     else
-        s->events->received(s, (uint8_t *)buf->base, (size_t)got);
+        take_input(s, (uint8_t *)buf->base, (size_t)got);
+}
+
+/* The first bytes of a connection that the kernel kept back until they came. So a short one is answered and
+ * closed before the system was asked to watch it. What is not there, or wrong, is libuv's to tell. */
+static void read_first(struct stream *s)
+{
+    uv_os_fd_t fd;
+    uint8_t *room = stream_loop(s)->read_buffer + LOOP_HEADROOM_BYTES;
+    if (!s->reading || uv_fileno((uv_handle_t *)&s->tcp, &fd) < 0) return;
+    ssize_t got = recv(fd, room, LOOP_READ_BYTES, MSG_DONTWAIT);
+    if (got > 0) take_input(s, room, (size_t)got);
 }
 
 void stream_read(struct stream *s, bool on)
@@ -141,10 +158,13 @@ int stream_accept(struct stream *s, struct net_loop *loop, struct listener *list
         if (stream_scratch(loop) == OK) s->tls = tls_new_server(listener->secure, &loop->chunks);
         if (!s->tls) rc = UV_ENOMEM;
     }
-    if (rc == 0)
+    if (rc == 0) {
         stream_read(s, true);
-    else
+        s->first = listener->deferred;
+        if (s->first) stream_mark(s);
+    } else {
         stream_close(s);
+    }
     return rc;
 }
 
@@ -362,6 +382,11 @@ static void finish_now(struct stream *s)
 
 void stream_turn(struct stream *s)
 {
+    if (s->first) {
+        s->first = false;
+        read_first(s);
+        if (s->closing) return;
+    }
     if (s->wake) {
         s->wake = false;
         s->events->woken(s);

@@ -56,7 +56,7 @@ struct stream {
     struct tls *tls; /* NULL: without */
     uint64_t put;    /* bytes ever queued */
     int error;       /* libuv's, to be reported at the end of the turn */
-    bool reading, wake, finish, finished, last, closing, connecting;
+    bool reading, first, wake, finish, finished, last, closing, connecting;
 };
 
 static inline struct net_loop *stream_loop(const struct stream *stream)

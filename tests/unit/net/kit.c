@@ -219,6 +219,11 @@ static void on_tick(uv_timer_t *timer)
 
 void world_open(struct world *w, struct tls_server *secure)
 {
+    world_open_deferred(w, secure, 0);
+}
+
+void world_open_deferred(struct world *w, struct tls_server *secure, int defer_s)
+{
     signal(SIGPIPE, SIG_IGN); /* as wr_app_new does */
     memset(w, 0, sizeof *w);
     w->accept_into = &w->server;
@@ -227,7 +232,7 @@ void world_open(struct world *w, struct tls_server *secure)
     w->guard.data = w;
     w->listener = (struct listener){
         .ready = on_ready, .owner = w, .secure = secure, .trouble = on_trouble, .closed = on_listener_closed};
-    struct listener_options options = {.ip = "127.0.0.1", .backlog = 64};
+    struct listener_options options = {.ip = "127.0.0.1", .backlog = 64, .defer_s = defer_s};
     assert_int_equal(listener_open(&w->listener, &w->loop, &options), 0);
 }
 

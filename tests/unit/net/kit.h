@@ -68,6 +68,8 @@ struct world {
 
 /* Listens on 127.0.0.1. */
 void world_open(struct world *w, struct tls_server *secure);
+/* The kernel keeps connections back until their first bytes. */
+void world_open_deferred(struct world *w, struct tls_server *secure, int defer_s);
 void world_close(struct world *w);
 /* client connects to server, both are open. `as`: the name the client asks for. */
 void world_connect(struct world *w, struct tls_client *secure, const char *as);

@@ -456,6 +456,26 @@ static void bytes_may_be_put_before_the_connection_is_there(struct tls_server *s
 }
 BOTH(bytes_may_be_put_before_the_connection_is_there)
 
+/* They are read before the loop watches the connection; what follows comes after them. */
+static void the_first_bytes_of_a_deferred_connection_come_first(struct tls_server *s, struct tls_client *c)
+{
+    world_open_deferred(&w, s, 5);
+    struct stream_target target = {.host = "127.0.0.1", .port = w.listener.port, .tls = c};
+    memset(&w.client, 0, sizeof w.client);
+    w.client.world = &w;
+    assert_int_equal(stream_connect(&w.client.stream, &w.loop, &target, &end_events), OK);
+    end_put(&w.client, 300000);
+    w.server.pause_at = 1;
+    WORLD_UNTIL(&w, w.server.received > 0);
+    stream_read(&w.server.stream, true);
+    end_put(&w.client, 300000);
+    WORLD_UNTIL(&w, w.server.received == 600000);
+    end_put(&w.server, 100);
+    WORLD_UNTIL(&w, w.client.received == 100);
+    world_close(&w);
+}
+BOTH(the_first_bytes_of_a_deferred_connection_come_first)
+
 /* --- connecting --- */
 
 static void try_connect(const char *host, uint16_t port)
@@ -568,6 +588,7 @@ int main(void)
         cmocka_unit_test(a_certificate_for_somebody_else_is_not_accepted),
         cmocka_unit_test(handshakes_and_resumptions_are_counted),
         BOTH_TESTS(bytes_may_be_put_before_the_connection_is_there),
+        BOTH_TESTS(the_first_bytes_of_a_deferred_connection_come_first),
         cmocka_unit_test(what_cannot_be_reached_fails_with_words),
         cmocka_unit_test(the_next_address_is_tried),
         cmocka_unit_test(an_attempt_can_be_ended_at_any_time),
