@@ -384,7 +384,7 @@ static void send_file(struct wr_request *request, void *context)
 
 static const char page[] =
     "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-    "<title>Upload</title><style>\n"
+    "<title>Upload</title><link rel=icon href=data:,><style>\n"
     ":root{color-scheme:light dark;--line:color-mix(in srgb,currentColor 22%,transparent);--accent:#2563eb}\n"
     "@media(prefers-color-scheme:dark){:root{--accent:#7aa2ff}}\n"
     "body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:8vh auto;padding:0 1rem}\n"
@@ -418,7 +418,9 @@ static const char page[] =
     "  $('files').replaceChildren()\n"
     "  for (const f of files.sort((a, b) => b.name.localeCompare(a.name)))\n"
     "    row($('files'), f.name, size(f.bytes), '/files/' + encodeURIComponent(f.name)) }\n"
+    "const mine = new Set(), others = new Map()\n"
     "function send(file) {\n"
+    "  mine.add(file.name)\n"
     "  const { li, span } = row($('sending'), file.name, 'waiting'), bar = "
     "document.createElement('progress')\n"
     "  bar.max = file.size || 1; bar.value = 0; li.append(bar)\n"
@@ -436,8 +438,9 @@ static const char page[] =
     "for (const [event, over] of [['dragover', 1], ['dragleave', 0], ['drop', 0]])\n"
     "  addEventListener(event, e => { e.preventDefault(); zone.classList.toggle('over', over)\n"
     "    if (event == 'drop') for (const f of e.dataTransfer.files) send(f) })\n"
-    "const others = new Map(), events = new EventSource('/events')\n"
+    "const events = new EventSource('/events')\n"
     "events.addEventListener('progress', e => { const f = JSON.parse(e.data)\n"
+    "  if (mine.has(f.name)) return\n"
     "  if (!others.has(f.name)) others.set(f.name, row($('files'), f.name, ''))\n"
     "  others.get(f.name).span.textContent = size(f.bytes) + ' so far' })\n"
     "events.addEventListener('stored', () => { others.clear(); refresh() })\n"
@@ -447,9 +450,10 @@ static const char page[] =
 static void show_page(struct wr_request *request, void *context)
 {
     (void)context;
-    wr_response_header(request, "Content-Security-Policy",
-                       "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-                       "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    wr_response_header(
+        request, "Content-Security-Policy",
+        "default-src 'self'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     wr_respond_bytes(request, 200, "text/html; charset=utf-8", page, sizeof page - 1);
 }
 

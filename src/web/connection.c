@@ -341,7 +341,10 @@ static void on_received(struct stream *stream, uint8_t *bytes, size_t len)
 {
     struct connection *conn = connection_of(stream);
     counts_add(&conn->worker->counts.received_bytes, len);
-    if (conn->state >= CONNECTION_LINGER) return;
+    if (conn->state >= CONNECTION_LINGER) {
+        conn->heard = true;
+        return;
+    }
     if (kept_bytes(conn) == 0) {
         size_t used = process(conn, bytes, len);
         keep(conn, slice_of(bytes + used, len - used));

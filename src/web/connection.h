@@ -11,8 +11,9 @@
 #include "web/app.h"
 
 enum {
-    CONNECTION_LINGER_MS = 2000,        /* how long the client's last bytes are taken after the last answer */
-    CONNECTION_AHEAD_BYTES = 64 * 1024, /* pipelined bytes that are kept before reading stops */
+    CONNECTION_LINGER_MS = 2000,           /* how long the client may be silent after the last answer */
+    CONNECTION_LINGERS_MAX = 5,            /* times that it is waited for, while it still sends */
+    CONNECTION_AHEAD_BYTES = 64 * 1024,    /* pipelined bytes that are kept before reading stops */
     CONNECTION_BEHIND_BYTES = 256 * 1024,  /* answers not taken from which on further requests wait */
     CONNECTION_KEPT_BYTES_MAX = 256 * 1024 /* never reached: ahead + one read + head */
 };
@@ -41,6 +42,8 @@ struct connection {
     uint8_t address[16]; /* IPv6, or IPv4 mapped into it */
     uint16_t port;
     uint8_t state;
+    uint8_t lingers;    /* how many times it was waited for */
+    bool heard;         /* it has sent more since then */
     bool ended;         /* the client sends no more */
     bool close_flushed; /* close when everything is sent */
     bool stalled;       /* bytes wait for the client to take them */

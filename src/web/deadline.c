@@ -43,6 +43,15 @@ void connection_arm(struct connection *conn)
         net_loop_deadline(loop, &conn->timer, deadline_ms);
 }
 
+/* A client that still sends has not read the answer yet perhaps: closing now would reset the connection, and
+ * the answer would be lost on its way. */
+static bool lingers_on(struct connection *conn)
+{
+    bool on = conn->heard && ++conn->lingers < CONNECTION_LINGERS_MAX;
+    conn->heard = false;
+    return on;
+}
+
 /* The phase has lasted too long. */
 static void phase_expired(struct connection *conn, uint64_t now_ms)
 {
@@ -64,7 +73,7 @@ static void phase_expired(struct connection *conn, uint64_t now_ms)
         break;
     case CONNECTION_SKIP: connection_linger(conn); break;
     case CONNECTION_LINGER:
-        if (stream_queued(&conn->stream) == 0)
+        if (stream_queued(&conn->stream) == 0 && !lingers_on(conn))
             connection_cut(conn);
         else
             conn->since_ms = now_ms;

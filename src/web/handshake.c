@@ -143,6 +143,7 @@ int wr_socket_accept(struct wr_request *r, void *user)
     if (choose_deflate(r, &deflate)) put_deflate(r, &deflate);
     struct wr_socket *s = socket_new(r->target, user, false);
     if (s) s->protocol = (uint8_t)choose_protocol(r);
+    if (r->group->after.len > 0) group_after(r, 101);
     int rc = s ? send_handshake(r, s->protocol) : WR_MEMORY;
     if (rc < 0) {
         socket_free(s);

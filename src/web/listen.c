@@ -9,7 +9,7 @@
 #include "web/connection.h"
 #include "web/tls.h"
 
-enum { BACKLOG = 1024, DEFER_S = 10, FULL_TOLD_EVERY_MS = 60000 };
+enum { BACKLOG = 1024, DEFER_S = 10, RETRY_MS = 100, FULL_TOLD_EVERY_MS = 60000 };
 
 struct app_listener {
     struct listener listener;
@@ -96,12 +96,19 @@ void listen_uncount_address(struct wr_app *app, const uint8_t address[16])
 
 /* --- accepting --- */
 
+static void on_retry(uv_timer_t *timer)
+{
+    listen_resume(timer->data);
+}
+
 static bool on_ready(struct listener *listener)
 {
     struct wr_worker *worker = listener->owner;
     if (!listen_count(worker)) return false;
     if (connection_accept(worker, listener)) return true;
-    __atomic_store_n(&worker->held, true, __ATOMIC_SEQ_CST); /* no memory: when another closes */
+    /* No memory. There may be no other connection whose end would say that there is some again. */
+    __atomic_store_n(&worker->held, true, __ATOMIC_SEQ_CST);
+    if (!worker->draining) uv_timer_start(&worker->drain_timer, on_retry, RETRY_MS, 0);
     listen_uncount(worker);
     return false;
 }

@@ -399,6 +399,25 @@ static void a_little_that_nobody_wants_is_skipped_and_much_is_not(void **state)
     end(&w);
 }
 
+/* Sends on after the answer, for longer than a silent client is waited for, and reads only then. */
+static void who_sends_on_after_a_refusal_still_gets_it(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, NULL);
+    int fd = client_connect(&w);
+    client_send(fd, "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n");
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(send(fd, "some bytes", 10, MSG_NOSIGNAL), 10);
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+    bool closed;
+    assert_starts(client_read(fd, 10000, NULL, &closed), "HTTP/1.1 413 ");
+    assert_true(closed);
+    close(fd);
+    end(&w);
+}
+
 static void an_answer_may_come_while_the_body_still_comes(void **state)
 {
     (void)state;
@@ -608,6 +627,7 @@ int main(void)
         cmocka_unit_test(a_route_may_take_more_or_less_than_the_app),
         cmocka_unit_test(what_is_refused_is_refused_before_its_body_comes),
         cmocka_unit_test(a_little_that_nobody_wants_is_skipped_and_much_is_not),
+        cmocka_unit_test(who_sends_on_after_a_refusal_still_gets_it),
         cmocka_unit_test(an_answer_may_come_while_the_body_still_comes),
         cmocka_unit_test(a_paused_body_is_not_read_and_its_time_does_not_run),
         cmocka_unit_test(a_body_paused_at_each_piece_still_ends),
