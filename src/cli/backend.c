@@ -59,10 +59,7 @@ static enum args_result parse(struct backend_options *options, int argc, char **
     argv[0] = name;
     enum args_result result = args_parse(usage, args, sizeof args / sizeof args[0], argc, argv);
     if (result != ARGS_OK) return result;
-    if (!options->tls_cert != !options->tls_key) {
-        complain("weaprous backend: --tls-cert and --tls-key are only of use together.");
-        return ARGS_WRONG;
-    }
+    if (!server_tls_complete(name, options->tls_cert, options->tls_key)) return ARGS_WRONG;
     if (strcmp(options->log_format, "combined") != 0 && strcmp(options->log_format, "json") != 0) {
         complain("weaprous backend: --log-format needs combined or json, not \"%s\".", options->log_format);
         return ARGS_WRONG;
@@ -141,8 +138,7 @@ static void on_reload(uv_signal_t *signal, int number)
     (void)number;
     struct serving *serving = signal->data;
     wr_log_reopen(backend_app(serving->backend));
-    if (serving->tls && wr_tls_reload(serving->tls))
-        complain("The certificate stays as it was: %s.", wr_tls_error(serving->tls));
+    server_tls_reload(serving->tls);
 }
 
 static void serve(struct serving *serving)
@@ -153,7 +149,7 @@ static void serve(struct serving *serving)
     for (size_t i = 0; i < 3; i++) {
         uv_signal_init(loop, &signals[i]);
         signals[i].data = serving;
-        if (numbers[i] == SIGHUP)
+        if (numbers[i] == SIGHUP && server_reloads())
             uv_signal_start(&signals[i], on_reload, numbers[i]);
         else /* once: the second Ctrl-C ends the program at once */
             uv_signal_start_oneshot(&signals[i], on_end, numbers[i]);
@@ -165,25 +161,11 @@ static void serve(struct serving *serving)
     backend_close(serving->backend);
 }
 
-static int open_tls(const struct backend_options *options, struct wr_tls **out_tls)
-{
-    *out_tls = NULL;
-    if (!options->tls_cert) return OK;
-    struct wr_tls *tls = wr_tls_new(NULL);
-    if (!tls || wr_tls_certificate(tls, options->tls_cert, options->tls_key)) {
-        complain("HTTPS is not possible: %s.", tls ? wr_tls_error(tls) : "out of memory");
-        wr_tls_free(tls);
-        return ERR_INVALID;
-    }
-    *out_tls = tls;
-    return OK;
-}
-
 static int open_and_serve(struct backend_options *options, const char *database, bool known)
 {
     char why[BACKEND_WHY_BYTES];
     struct serving serving = {.options = options, .known = known};
-    int err = open_tls(options, &serving.tls);
+    int err = server_tls(options->tls_cert, options->tls_key, &serving.tls);
     if (err) return err;
     const struct backend_config config = {
         .database = database,

@@ -118,3 +118,34 @@ void server_print_classroom(bool wanted, bool known, const char *data)
     }
     fflush(out);
 }
+
+bool server_tls_complete(const char *command, const char *cert, const char *key)
+{
+    if (!cert == !key) return true;
+    complain("weaprous %s: --tls-cert and --tls-key are only of use together.", command);
+    return false;
+}
+
+int server_tls(const char *cert, const char *key, struct wr_tls **out_tls)
+{
+    *out_tls = NULL;
+    if (!cert) return OK;
+    struct wr_tls *tls = wr_tls_new(NULL);
+    if (!tls || wr_tls_certificate(tls, cert, key)) {
+        complain("HTTPS is not possible: %s.", tls ? wr_tls_error(tls) : "out of memory");
+        wr_tls_free(tls);
+        return ERR_INVALID;
+    }
+    *out_tls = tls;
+    return OK;
+}
+
+void server_tls_reload(struct wr_tls *tls)
+{
+    if (tls && wr_tls_reload(tls)) complain("The certificate stays as it was: %s.", wr_tls_error(tls));
+}
+
+bool server_reloads(void)
+{
+    return !isatty(STDIN_FILENO);
+}

@@ -24,6 +24,16 @@ size_t server_addresses(bool with_v6, char out[SERVER_ADDRESSES_MAX][INET6_ADDRS
 /* "http://127.0.0.1:8080/", without the port that the scheme has anyway. */
 void server_url(char out[SERVER_URL_BYTES], bool tls, const char *ip, uint16_t port);
 
+/* Whether SIGHUP means to read files again. From a terminal it means that the terminal was closed. */
+bool server_reloads(void);
+
+/* False, with a complaint, when only one of the two files was named. */
+bool server_tls_complete(const char *command, const char *cert, const char *key);
+/* *out_tls is NULL without a certificate. ERR_INVALID, complained about. */
+int server_tls(const char *cert, const char *key, struct wr_tls **out_tls) BASE_CHECKED;
+/* Reads the files again; complains when they are not good. NULL is allowed. */
+void server_tls_reload(struct wr_tls *tls);
+
 /* Before the server opens the database: adds what the courses expect when it is wanted, and in any case looks
  * whether the account with the known password is there; *out_known. Any error has been complained about. */
 int server_classroom(const char *database, bool wanted, bool *out_known) BASE_CHECKED;

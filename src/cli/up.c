@@ -18,6 +18,7 @@
 
 struct up_options {
     const char *server_ip, *host, *data;
+    const char *tls_cert, *tls_key, *trusted_proxies;
     uint64_t port, relay_rate;
     bool lan, classroom, verbose;
 };
@@ -40,6 +41,13 @@ static enum args_result parse(struct up_options *options, int argc, char **argv)
          0, 0},
         {"data", ARG_TEXT, &options->data, "DIR", "folder for everything that is kept (default ./data)", 0,
          0},
+        {"tls-cert", ARG_TEXT, &options->tls_cert, "FILE", "certificate and its chain (PEM): serves HTTPS", 0,
+         0},
+        {"tls-key", ARG_TEXT, &options->tls_key, "FILE", "its key (PEM)", 0, 0},
+        {"trusted-proxies", ARG_TEXT, &options->trusted_proxies, "LIST",
+         "reverse proxies whose X-Forwarded-For and -Proto are believed:\n"
+         "addresses and networks (127.0.0.1,10.0.0.0/8)",
+         0, 0},
         {"relay-rate", ARG_NUMBER, &options->relay_rate, "BYTES",
          "bytes per second that one account may send through the relay, when\n"
          "browsers cannot reach each other directly (default 4194304)",
@@ -52,7 +60,9 @@ static enum args_result parse(struct up_options *options, int argc, char **argv)
     };
     char name[] = "up";
     argv[0] = name;
-    return args_parse(usage, args, sizeof args / sizeof args[0], argc, argv);
+    enum args_result result = args_parse(usage, args, sizeof args / sizeof args[0], argc, argv);
+    if (result != ARGS_OK) return result;
+    return server_tls_complete(name, options->tls_cert, options->tls_key) ? ARGS_OK : ARGS_WRONG;
 }
 
 /* --- what is printed at the start --- */
@@ -70,16 +80,16 @@ static void print_welcome(const struct up_options *options, uint16_t port, bool 
         count > 0 || (options->host && !server_is_any(options->host)) || strncmp(own, "127.", 4) != 0;
 
     printf("weaprous %s is running.\n\n", wr_version());
-    server_url(url, false, own, port);
+    server_url(url, options->tls_cert != NULL, own, port);
     printf("    %s\n", url);
     memcpy(best, url, sizeof best);
     for (size_t i = 0; i < count; i++) {
-        server_url(url, false, addresses[i], port);
+        server_url(url, options->tls_cert != NULL, addresses[i], port);
         printf("    %s   for others in this network\n", url);
         if (i == 0) memcpy(best, url, sizeof best);
     }
     if (options->host && !server_is_any(options->host)) {
-        server_url(url, false, options->host, port);
+        server_url(url, options->tls_cert != NULL, options->host, port);
         printf("    %s   for others\n", url);
         memcpy(best, url, sizeof best);
     }
@@ -97,27 +107,42 @@ static void print_welcome(const struct up_options *options, uint16_t port, bool 
 
 /* --- running --- */
 
-static void on_signal(uv_signal_t *signal, int number)
+struct serving {
+    struct tracker *tracker;
+    struct wr_tls *tls;
+};
+
+static void on_end(uv_signal_t *signal, int number)
 {
     (void)number;
-    tracker_stop(signal->data);
+    struct serving *serving = signal->data;
+    tracker_stop(serving->tracker);
 }
 
-static void serve(struct tracker *tracker, const struct up_options *options, bool known)
+static void on_reload(uv_signal_t *signal, int number)
 {
-    static const int numbers[] = {SIGINT, SIGTERM};
-    uv_signal_t signals[2];
-    for (size_t i = 0; i < 2; i++) {
-        uv_signal_init(tracker_loop(tracker), &signals[i]);
-        signals[i].data = tracker;
-        /* Once: the second Ctrl-C ends the program at once. What was acknowledged is on disk in any case. */
-        uv_signal_start_oneshot(&signals[i], on_signal, numbers[i]);
+    (void)number;
+    struct serving *serving = signal->data;
+    server_tls_reload(serving->tls);
+}
+
+static void serve(struct serving *serving, const struct up_options *options, bool known)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    uv_signal_t signals[3];
+    for (size_t i = 0; i < 3; i++) {
+        uv_signal_init(tracker_loop(serving->tracker), &signals[i]);
+        signals[i].data = serving;
+        if (numbers[i] == SIGHUP && server_reloads())
+            uv_signal_start(&signals[i], on_reload, numbers[i]);
+        else /* Once: the second Ctrl-C ends the program at once. What was acknowledged is on disk anyway. */
+            uv_signal_start_oneshot(&signals[i], on_end, numbers[i]);
     }
-    print_welcome(options, tracker_port(tracker), known);
-    tracker_run(tracker);
-    for (size_t i = 0; i < 2; i++)
+    print_welcome(options, tracker_port(serving->tracker), known);
+    tracker_run(serving->tracker);
+    for (size_t i = 0; i < 3; i++)
         uv_close((uv_handle_t *)&signals[i], NULL);
-    tracker_close(tracker);
+    tracker_close(serving->tracker);
 }
 
 static size_t listen_addresses(const struct up_options *options, const char *out_ips[3])
@@ -135,20 +160,19 @@ static size_t listen_addresses(const struct up_options *options, const char *out
     return count;
 }
 
-static int open_and_serve(struct up_options *options)
+static int open_and_serve(struct up_options *options, const char *database, bool known)
 {
     const char *ips[3];
     char why[TRACKER_WHY_BYTES];
-    char *database = data_database(options->data);
-    if (!database || crypto_native_start()) {
-        free(database);
-        complain("weaprous cannot start: no memory, or no randomness from the system.");
-        return EXIT_STOPPED;
-    }
+    struct serving serving = {0};
+    int err = server_tls(options->tls_cert, options->tls_key, &serving.tls);
+    if (err) return err;
     struct tracker_config config = {.database = database,
                                     .ips = ips,
                                     .ip_count = listen_addresses(options, ips),
                                     .port = (uint16_t)options->port,
+                                    .tls = serving.tls,
+                                    .trusted_proxies = options->trusted_proxies,
                                     .relay_bytes_per_second = (double)options->relay_rate,
                                     .log = server_log,
                                     .log_context = &options->verbose};
@@ -157,23 +181,16 @@ static int open_and_serve(struct up_options *options)
     config.page_count = page_assets_count;
     config.page_policy = page_content_security_policy;
 #endif
-    struct tracker *tracker;
-    bool known;
-    int err = server_classroom(database, options->classroom, &known);
-    if (err) {
-        free(database);
-        return EXIT_STOPPED;
-    }
-    err = tracker_open(&config, &tracker, why);
+    err = tracker_open(&config, &serving.tracker, why);
     if (err == ERR_EXISTS) {
         complain("%s; choose another with --server-port or --server-ip.", why);
     } else if (err) {
         complain("%s", why);
     } else {
-        serve(tracker, options, known);
+        serve(&serving, options, known);
     }
-    free(database);
-    return err ? EXIT_STOPPED : EXIT_OK;
+    wr_tls_free(serving.tls);
+    return err;
 }
 
 int up_main(const struct subcommand *self, int argc, char **argv)
@@ -188,7 +205,13 @@ int up_main(const struct subcommand *self, int argc, char **argv)
     server_raise_descriptors();
     int lock;
     if (data_open(options.data, &lock)) return EXIT_STOPPED;
-    int status = open_and_serve(&options);
+    char *database = data_database(options.data);
+    bool known;
+    int err = database && !crypto_native_start() ? OK : ERR_MEMORY;
+    if (err) complain("weaprous cannot start: no memory, or no randomness from the system.");
+    if (!err) err = server_classroom(database, options.classroom, &known);
+    if (!err) err = open_and_serve(&options, database, known);
+    free(database);
     data_close(lock);
-    return status;
+    return err ? EXIT_STOPPED : EXIT_OK;
 }

@@ -223,8 +223,13 @@ static int open_routes(struct tracker *tracker)
 static int open_listeners(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
 {
     uint16_t port = tracker->config.port;
+    const char *proxies = tracker->config.trusted_proxies;
+    if (proxies && wr_trust_proxies(tracker->app, proxies, WR_X_FORWARDED)) {
+        snprintf(why, TRACKER_WHY_BYTES, "%s.", wr_app_error(tracker->app));
+        return ERR_INVALID;
+    }
     for (size_t i = 0; i < tracker->config.ip_count; i++) {
-        if (wr_listen(tracker->app, tracker->config.ips[i], port, NULL)) {
+        if (wr_listen(tracker->app, tracker->config.ips[i], port, tracker->config.tls)) {
             /* The library's sentence begins with "cannot listen on". */
             snprintf(why, TRACKER_WHY_BYTES, "weaprous %s", wr_app_error(tracker->app));
             return ERR_EXISTS;

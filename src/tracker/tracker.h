@@ -20,7 +20,9 @@ struct tracker_config {
     const char *database;   /* path of the SQLite file */
     const char *const *ips; /* where to listen, at least one */
     size_t ip_count;
-    uint16_t port; /* 0: the system chooses */
+    uint16_t port;               /* 0: the system chooses */
+    const struct wr_tls *tls;    /* NULL: plain HTTP */
+    const char *trusted_proxies; /* as wr_trust_proxies takes them, or NULL */
     /* The page: assets, of which "/index.html" is the page itself; NULL: one line of text instead. */
     const struct wr_asset *page;
     size_t page_count;

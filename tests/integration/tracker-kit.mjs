@@ -64,7 +64,7 @@ export async function startTracker(t, { args = [], folder, command, argsBefore =
     }),
     "the start",
   );
-  tracker.url = /http:\/\/[^\s]+(?=\/)/.exec(tracker.out)[0];
+  tracker.url = /https?:\/\/[^\s]+(?=\/)/.exec(tracker.out)[0];
   tracker.port = Number(new URL(tracker.url).port);
   tracker.end = async (signal) => {
     child.kill(signal);
