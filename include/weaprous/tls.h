@@ -10,8 +10,8 @@
  * by themselves. A client that speaks plain HTTP to such a port is answered 400.
  *
  * Rules
- *   Thread: every function may be called on any thread, at any time; wr_tls_error is about the last call of
- * the same thread's choice, so let one thread do the reloading.
+ *   Thread: every function may be called on any thread, at any time; but wr_tls_error is about the last call
+ * that failed on whichever thread, so let one thread do what can fail.
  *   Memory: arguments are copied. A listener or client keeps what it was given: wr_tls_free may come before
  * or after wr_app_free. */
 #ifndef WEAPROUS_TLS_H
