@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/response.h"
 #include "net/listener.h"
 #include "web/answer.h"
 #include "web/body.h"
@@ -62,161 +61,11 @@ static bool is_busy(const struct connection *conn)
 
 /* --- bytes that must wait --- */
 
-static size_t kept_bytes(const struct connection *conn)
-{
-    return conn->in ? conn->in->len : 0;
-}
-
 static struct buffer *kept_new(void)
 {
     struct buffer *in = malloc(sizeof *in);
     if (in) buffer_init(in, &allocator_libc, CONNECTION_KEPT_BYTES_MAX);
     return in;
-}
-
-static void drop_kept(struct connection *conn)
-{
-    if (!conn->in) return;
-    buffer_reset(conn->in);
-    free(conn->in);
-    conn->in = NULL;
-}
-
-/* --- ending --- */
-
-static void drop_request(struct connection *conn)
-{
-    struct wr_request *request = conn->request;
-    if (!request) return;
-    answer_detach(request);
-    request_lost(request);
-}
-
-void connection_cut(struct connection *conn)
-{
-    if (has_gone(conn)) return;
-    connection_set_state(conn, CONNECTION_CLOSED);
-    wheel_remove(&conn->worker->loop.wheel, &conn->timer);
-    drop_request(conn);
-    if (conn->socket) socket_lost(conn->socket, NULL);
-    conn->socket = NULL;
-    stream_close(&conn->stream);
-}
-
-void connection_doom(struct connection *conn)
-{
-    conn->doomed = true;
-    stream_wake(&conn->stream);
-}
-
-void connection_linger(struct connection *conn)
-{
-    if (conn->state >= CONNECTION_LINGER) return;
-    connection_set_state(conn, CONNECTION_LINGER);
-    drop_request(conn);
-    drop_kept(conn);
-    stream_finish(&conn->stream);
-    stream_read(&conn->stream, !conn->ended);
-    conn->close_flushed = conn->ended;
-    connection_arm(conn);
-}
-
-void connection_refuse(struct connection *conn, int status, const char *why)
-{
-    const struct wr_app *app = conn->worker->app;
-    uint8_t body[200];
-    struct writer text = writer_of(body, sizeof body);
-    writer_put(&text, SLICE("{\"status\":\"error\",\"message\":\""));
-    writer_put(&text, slice_text(why));
-    writer_put(&text, SLICE("\"}"));
-    assert(!text.failed);
-    bool begun = conn->request && conn->request->flow.begun;
-    bool bodiless = conn->request && conn->request->parser.head.is_head;
-    bool known = conn->request && conn->request->head;
-    if (known && !begun) { /* it is counted and written down when it is released */
-        conn->request->status = (uint16_t)status;
-        conn->request->answer_bytes = bodiless ? 0 : text.len;
-    }
-    drop_request(conn);
-    if (begun) { /* half an answer is out: the client must see that no more comes */
-        connection_cut(conn);
-        return;
-    }
-    size_t size = HTTP_RESPONSE_FIXED_BYTES + app->headers.len + text.len;
-    uint8_t *room = stream_room(&conn->stream, size);
-    if (!room) {
-        connection_cut(conn);
-        return;
-    }
-    struct writer out = writer_of(room, size);
-    struct http_response response = {.status = status,
-                                     .date = worker_date(conn->worker),
-                                     .content_type = SLICE("application/json"),
-                                     .content_length = text.len,
-                                     .close = true,
-                                     .fields = buffer_slice(&app->headers)};
-    http_response_write(&out, &response);
-    if (!bodiless) writer_put(&out, writer_slice(&text));
-    assert(!out.failed);
-    stream_trim(&conn->stream, size - out.len);
-    if (!known) access_refused(conn, status, text.len);
-    connection_linger(conn);
-}
-
-/* The next request may come. */
-static void next_request(struct connection *conn)
-{
-    conn->request = NULL;
-    connection_set_state(conn, CONNECTION_HEAD);
-    if (kept_bytes(conn) > 0 || conn->ended) connection_resume(conn);
-}
-
-/* A client that asked for the end and has sent its request sends nothing more that a reset could harm: no
- * need to linger. */
-static bool has_said_all(const struct connection *conn)
-{
-    return !conn->request->parser.head.keep_alive && kept_bytes(conn) == 0 && conn->request->body_done;
-}
-
-void connection_answered(struct connection *conn)
-{
-    struct wr_request *request = conn->request;
-    bool close = request->flow.close, expected = has_said_all(conn);
-    if (!close && !request->body_done) {
-        request->dispatched = false;
-        request->answered = true;
-        request->flow.left = BODY_SKIP_BYTES_MAX;
-        connection_set_state(conn, CONNECTION_SKIP);
-        connection_resume(conn);
-        return;
-    }
-    request_release(request);
-    conn->request = NULL;
-    if (!close) {
-        next_request(conn);
-    } else if (expected) {
-        connection_set_state(conn, CONNECTION_LINGER);
-        stream_last(&conn->stream);
-        conn->close_flushed = true;
-    } else {
-        connection_linger(conn);
-    }
-}
-
-void connection_skipped(struct connection *conn)
-{
-    request_release(conn->request);
-    next_request(conn);
-}
-
-void connection_drain(struct connection *conn)
-{
-    if (conn->state == CONNECTION_SOCKET)
-        wr_socket_close(conn->socket, WR_CLOSE_GOING_AWAY, "the server is stopping");
-    else if ((conn->state == CONNECTION_HEAD && !conn->request) || conn->state == CONNECTION_SKIP)
-        connection_linger(conn);
-    else if (conn->state == CONNECTION_ANSWER && conn->request->flow.events)
-        events_stop(conn->request);
 }
 
 /* --- input --- */
@@ -286,20 +135,20 @@ static void keep(struct connection *conn, slice bytes)
         connection_cut(conn);
         return;
     }
-    if (is_busy(conn) && kept_bytes(conn) >= CONNECTION_AHEAD_BYTES) stream_read(&conn->stream, false);
+    if (is_busy(conn) && connection_kept(conn) >= CONNECTION_AHEAD_BYTES) stream_read(&conn->stream, false);
 }
 
 /* Uses the kept bytes as far as possible. */
 static void pump(struct connection *conn)
 {
     size_t used = 0;
-    while (used < kept_bytes(conn) && !is_busy(conn) && conn->state < CONNECTION_LINGER) {
+    while (used < connection_kept(conn) && !is_busy(conn) && conn->state < CONNECTION_LINGER) {
         size_t n = process(conn, conn->in->ptr + used, conn->in->len - used);
         used += n;
         if (n == 0) break;
     }
     if (conn->in) buffer_consume(conn->in, used);
-    if (kept_bytes(conn) == 0) drop_kept(conn);
+    if (connection_kept(conn) == 0) connection_drop_kept(conn);
 }
 
 /* A program that wants to be told when its client goes takes a half-closed connection for that. */
@@ -317,14 +166,14 @@ static void end_if_done(struct connection *conn)
         return;
     }
     if (conn->state == CONNECTION_ANSWER || (conn->state == CONNECTION_BODY && conn->request->paused)) return;
-    if (kept_bytes(conn) > 0 && (is_busy(conn) || (conn->state == CONNECTION_HEAD && !conn->request)))
+    if (connection_kept(conn) > 0 && (is_busy(conn) || (conn->state == CONNECTION_HEAD && !conn->request)))
         return; /* kept bytes come first */
     if (conn->state == CONNECTION_SOCKET || conn->state == CONNECTION_BODY ||
         stream_queued(&conn->stream) == 0) {
         connection_cut(conn);
         return;
     }
-    drop_request(conn);
+    connection_drop_request(conn);
     connection_set_state(conn, CONNECTION_LINGER);
     conn->close_flushed = true;
 }
@@ -345,7 +194,7 @@ static void on_received(struct stream *stream, uint8_t *bytes, size_t len)
         conn->heard = true;
         return;
     }
-    if (kept_bytes(conn) == 0) {
+    if (connection_kept(conn) == 0) {
         size_t used = process(conn, bytes, len);
         keep(conn, slice_of(bytes + used, len - used));
     } else {
@@ -362,7 +211,7 @@ static void on_woken(struct stream *stream)
         connection_cut(conn);
         return;
     }
-    if (conn->state == CONNECTION_BODY && kept_bytes(conn) == 0 && !conn->request->paused)
+    if (conn->state == CONNECTION_BODY && connection_kept(conn) == 0 && !conn->request->paused)
         body_input(conn, &(slice){NULL, 0}); /* it may have been paused at its very end */
     pump(conn);
     after_input(conn);
@@ -441,7 +290,7 @@ static void on_closed(struct stream *stream)
     struct wr_worker *worker = conn->worker;
     bool outgoing = conn->outgoing;
     if (conn->counted) listen_uncount_address(worker->app, conn->address);
-    drop_kept(conn);
+    connection_drop_kept(conn);
     list_remove(&conn->node);
     free(conn);
     worker->connection_count--;

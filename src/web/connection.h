@@ -62,24 +62,35 @@ int connection_open(struct wr_worker *worker, const struct stream_target *target
                     struct connection **out) BASE_CHECKED;
 /* One that is allowed to follow the state that it is in. */
 void connection_set_state(struct connection *conn, enum connection_state state);
+/* Goes on with the bytes that were kept, at the end of the turn. */
+void connection_resume(struct connection *conn);
+/* The request becomes a WebSocket. */
+void connection_upgrade(struct connection *conn, struct wr_socket *socket);
+/* How many bytes are kept. */
+static inline size_t connection_kept(const struct connection *conn)
+{
+    return conn->in ? conn->in->len : 0;
+}
+
+/* --- ending.c --- */
+
 /* The answer of its request is queued: releases it; goes on, or ends. */
 void connection_answered(struct connection *conn);
 /* The unwanted body has come to its end. */
 void connection_skipped(struct connection *conn);
 /* Answers what is not a valid request, and closes. */
 void connection_refuse(struct connection *conn, int status, const char *why);
+/* Sends what is queued, then closes; what still comes in is dropped. */
+void connection_linger(struct connection *conn);
+/* wr_stop: closes it as soon as what it is doing is done. */
+void connection_drain(struct connection *conn);
 /* Ends it at once; tells the program. */
 void connection_cut(struct connection *conn);
 /* Ends it at the end of the turn: for functions that the program calls, which may not call back into it. */
 void connection_doom(struct connection *conn);
-/* Sends what is queued, then closes; what still comes in is dropped. */
-void connection_linger(struct connection *conn);
-/* Goes on with the bytes that were kept, at the end of the turn. */
-void connection_resume(struct connection *conn);
-/* wr_stop: closes it as soon as what it is doing is done. */
-void connection_drain(struct connection *conn);
-/* The request becomes a WebSocket. */
-void connection_upgrade(struct connection *conn, struct wr_socket *socket);
+/* Its request, if there is one, is not its any more: the program is told. */
+void connection_drop_request(struct connection *conn);
+void connection_drop_kept(struct connection *conn);
 
 /* --- deadline.c --- */
 
