@@ -79,6 +79,7 @@ void socket_begin(struct wr_socket *s, struct connection *conn, unsigned window_
     s->received_ms = s->timer_ms = (uint32_t)socket_now(s);
     s->window_bits = (uint8_t)window_bits;
     if (window_bits) ws_reader_allow_compressed(&s->reader);
+    counts_add(&conn->worker->counts.sockets, 1);
 }
 
 struct deflater *worker_deflater(struct wr_worker *worker)
@@ -101,6 +102,7 @@ void socket_free(struct wr_socket *s)
 static void end(struct wr_socket *s, int code, const char *reason)
 {
     topic_leave_all(s);
+    counts_add(&s->conn->worker->counts.sockets_closed, 1);
     if (socket_handlers(s)->close) socket_handlers(s)->close(s, code, reason, s->target->context);
     socket_free(s);
 }
@@ -219,9 +221,11 @@ static int take_message(struct wr_socket *s, struct ws_event *event)
     int rc = OK;
     if (s->closing) return OK;
     if (event->compressed) rc = inflate_event(s, event);
-    if (rc == OK)
+    if (rc == OK) {
+        counts_add(&worker->counts.messages_received, 1);
         socket_handlers(s)->message(s, event->opcode == WS_TEXT ? WR_TEXT : WR_BINARY, event->payload.ptr,
                                     event->payload.len, s->target->context);
+    }
     if (event->compressed) deflater_unpack_done(worker->deflater);
     return rc;
 }

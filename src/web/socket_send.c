@@ -48,9 +48,10 @@ int socket_put_control(struct wr_socket *s, enum ws_opcode opcode, slice payload
     return put_frame(s, &frame, &(struct wr_bytes){payload.ptr, payload.len}, 1);
 }
 
-/* The bytes in the queue; asks for drain when they are many. */
+/* A message was queued: the bytes in the queue; asks for drain when they are many. */
 static int64_t queued_after(struct wr_socket *s)
 {
+    counts_add(&s->conn->worker->counts.messages_sent, 1);
     size_t queued = stream_queued(&s->conn->stream);
     if (queued >= socket_handlers(s)->queue_bytes_high) s->wants_drain = true;
     return (int64_t)queued;

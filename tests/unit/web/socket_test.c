@@ -131,6 +131,7 @@ static void begin(struct world *w, unsigned ping_ms, unsigned idle_ms)
     assert_int_equal(wr_websocket(w->app, "/ws/", &handlers, &opened), WR_EXISTS);
     handlers.protocols = "a,b";
     assert_int_equal(wr_websocket(w->app, "/bad", &handlers, &opened), WR_INVALID);
+    assert_int_equal(wr_metrics(w->app, "/metrics"), WR_OK);
     uv_async_init(wr_loop(w->app), &resume_it, on_resume);
     uv_async_init(wr_loop(w->app), &end_it, on_end);
     world_run(w);
@@ -325,6 +326,26 @@ static void pings_are_sent_and_a_silent_client_is_lost(void **state)
     end(&w);
 }
 
+static void sockets_and_messages_are_counted(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, 0, 0);
+    int fd = open_socket(&w), other = open_socket(&w);
+    command(fd, 't');
+    wait_for(&messages, 1);
+    close(other);
+    wait_for(&closed_count, 1);
+    const char *text = ask(&w, "GET /metrics HTTP/1.1\r\n");
+    assert_has(text, "\nweaprous_websockets 1\n");
+    assert_has(text, "\nweaprous_websockets_total 2\n");
+    assert_has(text, "\nweaprous_websocket_messages_total{direction=\"received\"} 1\n");
+    assert_has(text, "\nweaprous_websocket_messages_total{direction=\"sent\"} 52\n");
+    close(fd);
+    wait_for(&closed_count, 2);
+    end(&w);
+}
+
 static void stopping_closes_with_1001_and_freeing_calls_back_for_the_rest(void **state)
 {
     (void)state;
@@ -450,6 +471,7 @@ int main(void)
         cmocka_unit_test(pings_are_sent_and_a_silent_client_is_lost),
         cmocka_unit_test(sub_protocols_and_extensions_are_agreed_on_by_the_letter),
         cmocka_unit_test(compressed_messages_are_bounded_checked_and_only_taken_where_agreed),
+        cmocka_unit_test(sockets_and_messages_are_counted),
         cmocka_unit_test(stopping_closes_with_1001_and_freeing_calls_back_for_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
