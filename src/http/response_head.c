@@ -96,8 +96,16 @@ static int head_check(struct http_response_parser *p, slice bytes)
     return OK;
 }
 
+/* What does not begin like HTTP is told at once: the peer that speaks something else may wait for us. */
+static bool begins_like_http(const struct http_response_parser *p, slice bytes)
+{
+    slice begin = slice_sub(bytes, 0, 5);
+    return p->status_line || slice_starts(SLICE("HTTP/"), begin);
+}
+
 int http_response_parser_read(struct http_response_parser *p, slice bytes, size_t *out_len)
 {
+    if (!begins_like_http(p, bytes)) return fail(p, ERR_MALFORMED, "this is not an answer of HTTP");
     size_t visible = bytes.len < p->limits.header_bytes_max ? bytes.len : p->limits.header_bytes_max;
     slice seen = slice_of(bytes.ptr, visible), line;
     int rc;

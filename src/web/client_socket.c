@@ -151,6 +151,7 @@ static const char *answer_check(struct wr_socket *s)
 {
     const struct opening *o = s->opening;
     if (o->parser.head.status != 101) return "the server refused the WebSocket";
+    if (o->parser.head.minor == 0) return "the server speaks HTTP/1.0, which has no WebSocket";
     if (!field_has(o, SLICE("Upgrade"), SLICE("websocket")) ||
         !field_has(o, SLICE("Connection"), SLICE("Upgrade")))
         return "the server did not switch to WebSocket";
