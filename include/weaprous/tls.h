@@ -24,8 +24,8 @@ extern "C" {
 #endif
 
 struct wr_tls_config {
-    /* Protocols offered by ALPN (RFC 7301), the best first, separated by commas. Default "http/1.1". A client
-     * that offers protocols but none of these is refused. */
+    /* Protocols offered by ALPN (RFC 7301), the best first, separated by commas. Default "http/1.1,http/1.0".
+     * A client that offers protocols but none of these is refused. */
     const char *protocols;
     unsigned session_lifetime_s; /* how long a client may resume a session, default 2 h */
     bool only_tls13;

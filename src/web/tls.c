@@ -23,7 +23,7 @@ struct wr_tls {
 
 void wr_tls_config_init(struct wr_tls_config *config)
 {
-    *config = (struct wr_tls_config){.protocols = "http/1.1", .session_lifetime_s = 2 * 60 * 60};
+    *config = (struct wr_tls_config){.protocols = "http/1.1,http/1.0", .session_lifetime_s = 2 * 60 * 60};
 }
 
 struct wr_tls *wr_tls_new(const struct wr_tls_config *config)

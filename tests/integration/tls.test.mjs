@@ -168,6 +168,9 @@ test("a name with two certificates serves clients that know one kind only", asyn
 });
 
 test("http/1.1 is agreed on by ALPN; who wants something else only is refused", async () => {
+  const old = await connect(server.port, { ALPNProtocols: ["http/1.0"] }); // curl --http1.0
+  assert.equal(old.alpnProtocol, "http/1.0");
+  old.destroy();
   const both = await connect(server.port, { ALPNProtocols: ["h2", "http/1.1"] });
   assert.equal(both.alpnProtocol, "http/1.1");
   both.destroy();
