@@ -20,12 +20,17 @@ enum {
     CUTS_EDGE = 64,   /* longer ones at so many places at both ends */
     CUTS_STRIDE = 61, /* and at so many bytes from each other in between, or more */
     CUTS_BETWEEN = 100,
+    LEAVINGS = 12, /* places at which the client leaves, in either manner */
     GOT_BYTES_MAX = 4 * 1024 * 1024,
 };
 
-static const size_t WHOLE = SIZE_MAX, EACH_BYTE = 0;
+static const size_t WHOLE = SIZE_MAX, EACH_BYTE = 0, NO_CUT = SIZE_MAX - 1;
 
-enum phase { PLAYING, PROBING, ENDING };
+enum phase { PLAYING, PROBING, ENDING, LEAVING };
+
+/* What is done at the cut: go on; or leave by a reset, or send no more, which the server must survive and
+ * end. */
+enum manner { GO_ON, RESET, HALF_CLOSE };
 
 struct client {
     struct wr_app *app;
@@ -33,8 +38,9 @@ struct client {
     const struct table *table;
     struct outcome *outcomes;
     uv_idle_t idle;
-    size_t index;           /* the case */
-    size_t cut;             /* WHOLE, EACH_BYTE, or the place */
+    size_t index; /* the case */
+    size_t cut;   /* WHOLE, EACH_BYTE, or the place */
+    enum manner manner;
     struct buffer expected; /* what came when it was sent whole */
 
     /* one connection */
@@ -139,6 +145,10 @@ static bool send_piece(struct client *k, const struct step *step)
 
 static const char *cut_name(const struct client *k, char text[64])
 {
+    if (k->manner != GO_ON) {
+        snprintf(text, 64, "%s after %zu bytes", k->manner == RESET ? "reset" : "half-closed", k->cut);
+        return text;
+    }
     if (k->cut == WHOLE) return "sent whole";
     if (k->cut == EACH_BYTE) return "sent byte by byte";
     snprintf(text, 64, "cut after %zu bytes", k->cut);
@@ -152,7 +162,8 @@ static void run_failed(struct client *k, const char *why)
     char text[64];
     snprintf(k->outcomes[k->index].why, sizeof k->outcomes[k->index].why, "%s: %s", cut_name(k, text), why);
     run_free(k);
-    k->cut = SIZE_MAX - 1; /* no further cuts of this case */
+    k->manner = HALF_CLOSE; /* nothing further of this case */
+    k->cut = NO_CUT;
     run_next(k);
 }
 
@@ -219,9 +230,26 @@ static void look_ending(struct client *k, slice rest)
 
 /* --- one turn --- */
 
+/* The place has come at which the client leaves. */
+static void leave(struct client *k)
+{
+    k->phase = LEAVING;
+    if (k->manner == HALF_CLOSE) {
+        shutdown(k->fd, SHUT_WR);
+        return;
+    }
+    setsockopt(k->fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    run_free(k);
+    run_next(k);
+}
+
 static void play(struct client *k)
 {
     const struct table_case *c = case_of(k);
+    if (k->manner != GO_ON && (k->sent >= k->cut || k->ended)) {
+        leave(k);
+        return;
+    }
     if (k->sending) {
         k->sending = !send_piece(k, &c->steps[k->judge.step]);
         if (!k->sending) judge_sent(&k->judge);
@@ -250,29 +278,65 @@ static void on_turn(uv_idle_t *idle)
     case PLAYING: play(k); break;
     case PROBING: look_probe(k, rest); break;
     case ENDING: look_ending(k, rest); break;
+    case LEAVING:
+        if (k->ended) {
+            run_free(k);
+            run_next(k);
+        }
+        break;
     }
     if (k->index < k->table->count && uv_now(idle->loop) - k->began_ms > PATIENCE_MS)
-        run_failed(k, k->phase == ENDING ? "the connection does not end" : "nothing more comes");
+        run_failed(k, k->phase >= ENDING ? "the connection does not end" : "nothing more comes");
 }
 
 /* --- from run to run --- */
 
-/* The cut after this one; SIZE_MAX - 1 when there is none. */
+/* The cut after this one; NO_CUT when there is none. */
 static size_t next_cut(size_t cut, size_t total)
 {
     if (cut == WHOLE) return EACH_BYTE;
-    if (cut >= total) return SIZE_MAX - 1;
+    if (cut >= total) return NO_CUT;
     bool all = total <= CUTS_ALL || cut < CUTS_EDGE || cut + CUTS_EDGE >= total;
     size_t stride = total / CUTS_BETWEEN > CUTS_STRIDE ? total / CUTS_BETWEEN : CUTS_STRIDE;
     cut += all ? 1 : stride;
-    return cut < total ? cut : SIZE_MAX - 1;
+    return cut < total ? cut : NO_CUT;
+}
+
+/* The next run of this case; false when it has had all. */
+static bool next_run(struct client *k)
+{
+    size_t total = total_of(case_of(k));
+    if (k->manner == GO_ON) {
+        k->cut = next_cut(k->cut, total);
+        if (k->cut != NO_CUT) return true;
+    } else if (k->cut != NO_CUT && k->cut < total) {
+        k->cut += total / LEAVINGS + 1;
+        if (k->cut > total) k->cut = total;
+        return true;
+    }
+    if (k->manner == HALF_CLOSE) return false;
+    k->manner++;
+    k->cut = 0;
+    return true;
+}
+
+/* All is played: every connection must end by itself now. */
+static void on_leftover(uv_idle_t *idle)
+{
+    struct client *k = idle->data;
+    unsigned left = wr_connections(k->app);
+    if (left > 0 && uv_now(idle->loop) - k->began_ms < PATIENCE_MS) return;
+    if (left > 0)
+        snprintf(k->outcomes[0].why, sizeof k->outcomes[0].why, "%u connections were left at the end", left);
+    uv_close((uv_handle_t *)idle, NULL);
+    wr_stop(k->app);
 }
 
 static void run_next(struct client *k)
 {
-    k->cut = next_cut(k->cut, total_of(case_of(k)));
-    if (k->cut == SIZE_MAX - 1) {
+    if (!next_run(k)) {
         k->cut = WHOLE;
+        k->manner = GO_ON;
         do
             k->index++;
         while (k->index < k->table->count && strcmp(case_of(k)->site, k->site) != 0);
@@ -281,8 +345,9 @@ static void run_next(struct client *k)
         run_begin(k);
         return;
     }
-    uv_close((uv_handle_t *)&k->idle, NULL);
-    wr_stop(k->app);
+    k->began_ms = uv_now(wr_loop(k->app));
+    uv_idle_stop(&k->idle);
+    uv_idle_start(&k->idle, on_leftover);
 }
 
 void client_play(struct wr_app *app, const char *site, const struct table *table, struct outcome *outcomes)

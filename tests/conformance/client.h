@@ -14,7 +14,8 @@ struct outcome {
 };
 
 /* Plays those cases that are about this site: whole, byte by byte, and cut in two at each place (of long
- * ones, at some hundred places). Runs the app until it is done, and stops it. One outcome for each case of
+ * ones, at some hundred places). Then with a client that goes away in the middle, by a reset or a half-close,
+ * at some places. Runs the app until no connection is left, and stops it. One outcome for each case of
  * the table. */
 void client_play(struct wr_app *app, const char *site, const struct table *table, struct outcome *outcomes);
 
