@@ -105,16 +105,16 @@ void request_begin(struct wr_request *r)
         body_keep_trailers(r);
     }
     if (r->body_done) r->continue_due = false;
-    if (head->scheme == HTTP_SCHEME_HTTPS && !r->secure) {
-        wr_respond_error(r, 421, "https is not spoken on this connection"); /* RFC 9110 7.4 */
-        return;
-    }
     r->path = request_path_decoded(r, path);
     if (!r->path || !match_route(r, path)) {
         bad_escape(r);
         return;
     }
-    if (r->app->proxies.in_use && proxies_answer(r)) return;
+    if (r->app->proxies.in_use && proxies_answer(r)) return; /* a proxy may speak https for us */
+    if (head->scheme == HTTP_SCHEME_HTTPS && !r->secure) {
+        wr_respond_error(r, 421, "https is not spoken on this connection"); /* RFC 9110 7.4 */
+        return;
+    }
     if (group_before(r)) go_on(r);
 }
 

@@ -180,7 +180,8 @@ static void add_routes(struct wr_app *app)
 static const char *const requests[] = {
     "POST /group/%41/body HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: b\r\nX-Forwarded-For: 1.2.3.4\r\n"
     "Content-Length: 5\r\n\r\nhello",
-    "POST /group/a/body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "POST /group/a/body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: "
+    "1\r\n\r\n",
     "POST /form HTTP/1.1\r\nHost: a\r\n" FORM_HEAD FORM,
     "POST /upload HTTP/1.1\r\nHost: a\r\n" FORM_HEAD FORM,
     "GET /pieces HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n",

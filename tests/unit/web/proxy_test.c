@@ -57,6 +57,20 @@ static void a_trusted_proxy_tells_who_the_client_is(void **state)
     world_end(&w);
 }
 
+/* A proxy that speaks https for us may name the whole address in the request line. */
+static void an_https_address_is_for_who_came_by_https(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, NULL, "127.0.0.1", WR_X_FORWARDED);
+    world_run(&w);
+    assert_starts(ask(&w, "GET https://a/ HTTP/1.1\r\n"), "HTTP/1.1 421 ");
+    assert_starts(
+        ask(&w, "GET https://a/ HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n"),
+        "HTTP/1.1 200 ");
+    world_end(&w);
+}
+
 static void proxies_have_no_limit_per_address(void **state)
 {
     (void)state;
@@ -143,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_is_believed_unless_told),
         cmocka_unit_test(a_trusted_proxy_tells_who_the_client_is),
+        cmocka_unit_test(an_https_address_is_for_who_came_by_https),
         cmocka_unit_test(proxies_have_no_limit_per_address),
         cmocka_unit_test(a_list_of_proxies_must_be_one),
         cmocka_unit_test(what_comes_without_tls_is_sent_to_https),
