@@ -153,6 +153,15 @@ static bool ends_with(const struct stream *s, bool all)
     return s->last && all && fd >= 0 && ioctl(fd, FIONREAD, &unread) == 0 && unread == 0;
 }
 
+/* For file systems without sendfile: the next piece of the file goes into memory, and is sent like others. */
+static int load_front(struct stream *s, size_t *out_asked)
+{
+    struct chunk *first = s->out.first;
+    *out_asked = 0;
+    int rc = chunk_load(&stream_loop(s)->chunks, &s->out, NULL, &first, STREAM_SENDFILE_MIN);
+    return rc < 0 ? file_trouble(rc) : 0;
+}
+
 /* Sends from the file range at the front. */
 static ssize_t send_file(struct stream *s, size_t *out_asked)
 {
@@ -166,6 +175,7 @@ static ssize_t send_file(struct stream *s, size_t *out_asked)
         sent = sendfile(fd, c->owner.file->fd, &offset, *out_asked);
     } while (sent < 0 && errno == EINTR);
     if (sent == 0) return UV_EIO; /* it has become shorter */
+    if (sent < 0 && (errno == EINVAL || errno == ENOSYS)) return load_front(s, out_asked);
     return sent < 0 ? uv_translate_sys_error(errno) : sent;
 }
 
