@@ -94,14 +94,13 @@ static void take_input(struct stream *s, uint8_t *bytes, size_t len)
 static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
 {
     struct stream *s = handle->data;
+    if (got > 0 && !s->closing) take_input(s, (uint8_t *)buf->base, (size_t)got);
     stream_loop(s)->reading = false;
-    if (s->closing || got == 0) return;
+    if (s->closing || got >= 0) return;
     if (got == UV_EOF)
         take_end(s);
-    else if (got < 0)
-        fail(s, (int)got);
     else
-        take_input(s, (uint8_t *)buf->base, (size_t)got);
+        fail(s, (int)got);
 }
 
 /* The first bytes of a connection that the kernel kept back until they came. So a short one is answered and
@@ -111,8 +110,11 @@ static void read_first(struct stream *s)
     uv_os_fd_t fd;
     uint8_t *room = stream_loop(s)->read_buffer + LOOP_HEADROOM_BYTES;
     if (!s->reading || uv_fileno((uv_handle_t *)&s->tcp, &fd) < 0) return;
+    assert(!stream_loop(s)->reading);
+    stream_loop(s)->reading = true;
     ssize_t got = recv(fd, room, LOOP_READ_BYTES, MSG_DONTWAIT);
     if (got > 0) take_input(s, room, (size_t)got);
+    stream_loop(s)->reading = false;
 }
 
 void stream_read(struct stream *s, bool on)
