@@ -1,4 +1,4 @@
-/* state.h - what accounts.c and session.c share, private to src/account. */
+/* state.h - what the files of the routes share, private to src/account. */
 #ifndef ACCOUNT_STATE_H
 #define ACCOUNT_STATE_H
 
@@ -22,6 +22,9 @@ uint64_t accounts_now_ms(struct accounts *accounts);
 int accounts_home(struct accounts *accounts, void (*function)(void *argument), void *argument) BASE_CHECKED;
 void accounts_back(struct accounts *accounts, struct wr_request *request, wr_worker_function function,
                    void *argument);
+
+/* Answers POST /login or /register, now or later. */
+void attempt_make(struct accounts *accounts, struct wr_request *request, bool registering);
 
 /* Makes a token, and the row that keeps it. */
 void session_new(char out_token[SESSION_TOKEN_TEXT], uint8_t out_hash[SESSION_HASH_BYTES]);
