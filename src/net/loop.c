@@ -7,15 +7,32 @@
 
 /* Streams that get dirty again while this runs wait for the next round: the loop goes on at once (idle), but
  * others have their turn in between. */
-static void flush_all(struct net_loop *loop)
+static void flush(struct list *streams)
 {
     struct list now;
-    list_take(&loop->dirty, &now);
+    list_take(streams, &now);
     while (!list_empty(&now)) {
         struct list *node = now.next;
         list_remove(node);
         stream_turn(LIST_ENTRY(node, struct stream, dirty_node));
     }
+}
+
+static void flush_settled(struct net_loop *loop)
+{
+    loop->settled_len = 0;
+    flush(&loop->settled);
+}
+
+void net_loop_settled(struct net_loop *loop)
+{
+    if (++loop->settled_len == LOOP_SETTLED_MAX) flush_settled(loop);
+}
+
+static void flush_all(struct net_loop *loop)
+{
+    flush_settled(loop);
+    flush(&loop->dirty);
 }
 
 static void on_nothing(uv_idle_t *idle)
@@ -58,6 +75,8 @@ int net_loop_init(struct net_loop *loop, void (*expired)(struct wheel_entry *ent
     loop->handshakes = (struct loop_handshakes){0};
     loop->scratch = NULL;
     list_init(&loop->dirty);
+    list_init(&loop->settled);
+    loop->settled_len = 0;
     wheel_init(&loop->wheel, uv_now(&loop->uv));
     /* These cannot fail. */
     uv_prepare_init(&loop->uv, &loop->prepare);

@@ -236,6 +236,15 @@ void stream_wake(struct stream *s)
     stream_mark(s);
 }
 
+void stream_settle(struct stream *s)
+{
+    struct net_loop *loop = stream_loop(s);
+    if (s->closing || list_empty(&s->dirty_node)) return;
+    list_remove(&s->dirty_node);
+    list_append(&loop->settled, &s->dirty_node);
+    net_loop_settled(loop);
+}
+
 void stream_finish(struct stream *s)
 {
     s->finish = true;

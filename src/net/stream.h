@@ -116,6 +116,9 @@ uint64_t stream_sent(const struct stream *stream);
 
 /* Calls `woken` at the end of this turn. */
 void stream_wake(struct stream *stream);
+/* Nothing more is to come for it in this turn, as far as is known: it need not wait for the end of a long
+ * one. For the end of `received` only: others, and this one, may be woken, sent and closed in it. */
+void stream_settle(struct stream *stream);
 /* Sends what is queued, then tells the other side that nothing follows. Reading goes on. */
 void stream_finish(struct stream *stream);
 /* What is queued is the last. The owner closes as soon as it is sent, in `flushed`: so the end of the bytes

@@ -202,6 +202,8 @@ static void on_received(struct stream *stream, uint8_t *bytes, size_t len)
         pump(conn);
     }
     after_input(conn);
+    /* What others send to a WebSocket in this turn leaves together with its own. */
+    if (conn->state != CONNECTION_SOCKET) stream_settle(stream);
 }
 
 static void on_woken(struct stream *stream)
