@@ -128,7 +128,7 @@ async function attacks() {
         return socket;
       });
       await pause(4000);
-      for (const socket of sockets) socket.resetAndDestroy();
+      for (const socket of sockets) socket.destroy();
     });
     await stop(server);
   });
