@@ -9,11 +9,16 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Any worker's thread may have something to say. */
+static pthread_mutex_t logged_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void remember(void *context, enum wr_log_level level, const char *text)
 {
     struct world *w = context;
     (void)level;
+    pthread_mutex_lock(&logged_lock);
     snprintf(w->logged, sizeof w->logged, "%s", text);
+    pthread_mutex_unlock(&logged_lock);
 }
 
 void world_init(struct world *w, struct wr_config *config)
