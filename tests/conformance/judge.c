@@ -115,6 +115,7 @@ static enum judgement body_parse(struct judge *j, bool bodiless, slice rest, str
     size_t codings = field_count(a, SLICE("Transfer-Encoding"), &coding);
     if (!status_has_body(a->status))
         return lengths + codings == 0 ? JUDGE_DONE : wrong(j, "a length on a %d", a->status);
+    if (bodiless && lengths + codings == 0) return JUDGE_DONE; /* RFC 9110 9.3.2: it may be left out */
     if (lengths + codings != 1) return wrong(j, "%d has %zu lengths", a->status, lengths + codings);
     if (codings) return bodiless ? JUDGE_DONE : chunked_parse(j, rest, a);
     if (!slice_to_u64(length, BODY_BYTES_MAX, &len)) return wrong(j, "a bad Content-Length");

@@ -86,6 +86,61 @@ static void header(struct wr_request *request, void *context)
     wr_respond_text(request, 200, "with a field");
 }
 
+/* --- bodies in pieces, filters, answers in pieces --- */
+
+static void early(struct wr_request *request, void *context)
+{
+    (void)context;
+    wr_respond_text(request, 200, "early");
+}
+
+static void no_piece(struct wr_request *request, const void *bytes, size_t len, void *context)
+{
+    (void)request;
+    (void)bytes;
+    (void)len;
+    (void)context;
+}
+
+static void counted(struct wr_request *request, void *context)
+{
+    (void)context;
+    char text[32];
+    snprintf(text, sizeof text, "%llu bytes", (unsigned long long)wr_request_received(request));
+    wr_respond_text(request, 200, text);
+}
+
+static bool closed_to_all(struct wr_request *request, void *context)
+{
+    (void)context;
+    wr_respond_text(request, 401, "who are you?");
+    return false;
+}
+
+static void in_pieces(struct wr_request *request, void *context)
+{
+    (void)context;
+    (void)wr_respond_begin(request, 200, "text/plain", -1);
+    (void)wr_respond_write(request, "one ", 4);
+    (void)wr_respond_write(request, "two", 3);
+    wr_respond_end(request);
+}
+
+static const struct wr_body_handlers counting = {.data = no_piece, .end = counted};
+static const struct wr_body_handlers answering_early = {.begin = early, .data = no_piece, .end = counted};
+
+static int add_streams(struct wr_app *app)
+{
+    struct wr_group *guarded = wr_group(app, NULL, "/guarded");
+    if (!guarded) return WR_MEMORY;
+    int rc = wr_before(guarded, closed_to_all, NULL);
+    if (rc == 0) rc = wr_group_route(guarded, "POST", "/", echo, NULL);
+    if (rc == 0) rc = wr_route_body(wr_root(app), "POST", "/count", &counting, NULL);
+    if (rc == 0) rc = wr_route_body(wr_root(app), "POST", "/early", &answering_early, NULL);
+    if (rc == 0) rc = wr_route(app, "GET", "/pieces", in_pieces, NULL);
+    return rc;
+}
+
 /* --- an answer that comes in a later turn of the loop --- */
 
 static void late_closed(uv_handle_t *handle)
@@ -194,7 +249,7 @@ struct wr_app *site_new(const char *profile)
         return NULL;
     }
     struct wr_app *app = wr_app_new(&config);
-    if (app && add_routes(app) != 0) {
+    if (app && (add_routes(app) != 0 || add_streams(app) != 0)) {
         wr_app_free(app);
         return NULL;
     }

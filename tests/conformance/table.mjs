@@ -122,6 +122,22 @@ export function readTable() {
 
 // --- judging ---
 
+/** The body of a chunked answer. */
+function chunkedBody(bytes, answer) {
+  for (;;) {
+    const end = bytes.indexOf("\r\n", answer.len);
+    if (end < 0) return undefined;
+    const size = bytes.toString("latin1", answer.len, end);
+    if (!/^[0-9a-f]+$/i.test(size)) throw new Error(`a bad chunk size: ${size}`);
+    const at = end + 2 + parseInt(size, 16);
+    if (bytes.length < at + 2) return undefined;
+    if (bytes.toString("latin1", at, at + 2) !== "\r\n") throw new Error("a chunk does not end with CR LF");
+    answer.body = Buffer.concat([answer.body, bytes.subarray(end + 2, at)]);
+    answer.len = at + 2;
+    if (at === end + 2) return answer;
+  }
+}
+
 /** Reads one answer off the bytes; undefined when more must come. */
 export function answerOf(bytes, bodiless) {
   const head = bytes.indexOf("\r\n\r\n");
@@ -138,7 +154,8 @@ export function answerOf(bytes, bodiless) {
     if (lengths.length) throw new Error(`a length on a ${status}`);
     return answer;
   }
-  if (all("Transfer-Encoding").length) throw new Error("a chunked answer, which no case has");
+  if (bodiless && !lengths.length) return answer;
+  if (all("Transfer-Encoding").length && !lengths.length) return chunkedBody(bytes, answer);
   if (lengths.length !== 1 || !/^\d+$/.test(lengths[0])) throw new Error(`${status} has ${lengths.length} lengths`);
   if (bodiless) return answer;
   const len = Number(lengths[0]);
