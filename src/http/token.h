@@ -5,7 +5,13 @@
 #include "base/slice.h"
 
 /* Bit by bit, what a byte may be part of. */
-enum token_class { TOKEN_TCHAR = 1, TOKEN_VALUE = 2, TOKEN_UNRESERVED = 4 };
+enum token_class {
+    TOKEN_TCHAR = 1,
+    TOKEN_VALUE = 2,
+    TOKEN_UNRESERVED = 4,
+    TOKEN_PATH = 8,
+    TOKEN_QUERY = 16,
+};
 extern const uint8_t token_classes[256];
 
 /* tchar of RFC 9110 5.6.2: what methods and field names are made of. */
@@ -22,6 +28,12 @@ static inline bool field_value_char(uint8_t c)
     return token_classes[c] & TOKEN_VALUE;
 }
 bool field_value_valid(slice s);
+/* What may stand in the path or the query of a request target: RFC 3986, and those characters that browsers
+ * send as they are (URL Standard: the path and the query percent-encode sets). */
+static inline bool target_char(uint8_t c, bool query)
+{
+    return token_classes[c] & (query ? TOKEN_QUERY : TOKEN_PATH);
+}
 /* unreserved of RFC 3986 2.3: letters, digits and "-._~". */
 static inline bool unreserved_char(uint8_t c)
 {

@@ -124,14 +124,6 @@ bool url_origin_matches(slice origin, slice authority)
 
 /* --- whole URLs --- */
 
-/* RFC 3986, and those characters that browsers send as they are (URL Standard: the path and the query
- * percent-encode sets); a backslash in a path is none of them. */
-static bool target_char(uint8_t c, bool query)
-{
-    if (c <= ' ' || c >= 0x7F || c == '"' || c == '#' || c == '<' || c == '>') return false;
-    return query || (c != '\\' && c != '`' && c != '{' && c != '}');
-}
-
 bool url_target_valid(slice target)
 {
     size_t mark = slice_find(target, '?');
