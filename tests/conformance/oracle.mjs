@@ -45,7 +45,7 @@ server.on("checkExpectation", () => {
 });
 server.on("upgrade", (_request, socket) => socket.destroy());
 server.on("connect", (_request, socket) => {
-  current.refused = "CONNECT";
+  current.refused ??= "CONNECT";
   socket.destroy();
 });
 // The connection is left alone, so that requests before the error are still handed out whole.
