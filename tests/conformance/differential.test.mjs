@@ -113,6 +113,7 @@ function kindOf(ours, theirs, text) {
   const refuses = ours.end === "refused";
   const theyRefuse = theirs.end === "refused";
   if (ours.requests.length === theirs.requests.length && refuses === theyRefuse) return "";
+  if (/(^|\n)PRI /.test(text)) return "the preface of HTTP/2";
   if (n > 0 && upgrades(ours.requests[n - 1])) return "after an upgrade";
   if (refuses && ours.requests.length <= theirs.requests.length) return STRICTER.has(ours.why) || !STRICT ? `stricter: ${ours.why}` : undefined;
   if (ours.end === "closed" && /HPE_CLOSED_CONNECTION/.test(theirs.why)) return "after Connection: close";
