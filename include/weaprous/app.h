@@ -111,7 +111,7 @@ typedef void (*wr_timer_function)(struct wr_timer *timer, void *context);
 /* Calls function after delay_ms, then every repeat_ms (0: once). On the worker's thread, and only to be
  * called there (before wr_run: from the thread that will run it is allowed for the first worker). A timer
  * that has fired for the last time is freed after its function returns. NULL
- * without memory. Timers end with the app. */
+ * without memory, or when the app is being freed. Timers end with the app. */
 WR_API struct wr_timer *wr_timer_start(struct wr_worker *worker, uint64_t delay_ms, uint64_t repeat_ms,
                                        wr_timer_function function, void *context) WR_CHECKED;
 /* Ends it; the handle is gone. May be called by its own function. */
@@ -124,7 +124,8 @@ WR_API uint64_t wr_worker_now(const struct wr_worker *worker);
 
 /* Calls work on a thread of the pool (libuv's, UV_THREADPOOL_SIZE), then done on the worker's thread. work
  * must touch nothing of the app. From the worker's thread. At wr_stop what has begun is waited for: done is
- * always called. WR_FULL when 1024 jobs of this worker wait, WR_MEMORY. */
+ * always called. WR_FULL when 1024 jobs of this worker wait, WR_MEMORY, WR_CLOSED when wr_stop's drain is
+ * over. */
 WR_API int wr_offload(struct wr_worker *worker, void (*work)(void *argument), wr_worker_function done,
                       void *argument) WR_CHECKED;
 

@@ -87,7 +87,7 @@ struct wr_client_socket {
      * without one. error: a sentence. May be NULL. */
     void (*failed)(int result, int status, const char *error, void *context);
 };
-/* Connects. 0; WR_INVALID, WR_MEMORY: then no callback comes. wr_client_free ends what is not open yet with
+/* Connects. 0; WR_INVALID, WR_MEMORY, WR_CLOSED (the app is stopping): then no callback comes. wr_client_free ends what is not open yet with
  * `failed`; what is open lives on. The socket lives like one of a server: wr_socket_send, wr_socket_close
  * ... */
 WR_API int wr_client_open(struct wr_client *client, const struct wr_client_socket *socket) WR_CHECKED;

@@ -165,6 +165,7 @@ void wr_app_free(struct wr_app *app)
 {
     if (!app) return;
     assert(!app->running);
+    __atomic_store_n(&app->stopping, true, __ATOMIC_SEQ_CST); /* for callbacks that would begin something */
     struct log *log = app->log;
     app->log = NULL;
     if (log) log_free(log); /* while the workers' rings are there */

@@ -146,6 +146,7 @@ struct wr_request {
     bool head_only;        /* HEAD */
     bool secure;           /* https */
     bool not_a_handshake;  /* a plain GET of a WebSocket's route: wr_socket_accept refuses it */
+    bool may_upgrade;      /* its filters have let it pass, and what it asks for was looked at */
     bool dispatched;       /* the program has it: who answers releases it */
     bool answered;         /* the program does not have it any more: its body is being skipped */
     bool over_limit;       /* its answer ends the connection */

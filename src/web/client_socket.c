@@ -354,6 +354,8 @@ int wr_client_open(struct wr_client *client, const struct wr_client_socket *conf
     slice text = slice_text(config->url);
     if (client->freed || text.len > CLIENT_URL_BYTES_MAX || url_parse(text, &url) < 0) return WR_INVALID;
     if (url.scheme != URL_WS && url.scheme != URL_WSS) return WR_INVALID;
+    /* Who connects again whenever a socket is lost would keep the server from ever ending. */
+    if (wr_stopping(client->worker->app)) return WR_CLOSED;
     return open_url(client, config, &url);
 }
 

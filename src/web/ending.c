@@ -45,7 +45,10 @@ void connection_linger(struct connection *conn)
     if (conn->state >= CONNECTION_LINGER) return;
     connection_set_state(conn, CONNECTION_LINGER);
     connection_drop_request(conn);
-    connection_drop_kept(conn);
+    if (conn->in) { /* the handler that answered may still look at its piece: freed at the end of the turn */
+        conn->in->len = 0;
+        connection_resume(conn);
+    }
     stream_finish(&conn->stream);
     stream_read(&conn->stream, !conn->ended);
     conn->close_flushed = conn->ended;

@@ -33,6 +33,7 @@ void socket_upgrade(struct wr_request *r)
 {
     const struct http_head *head = &r->parser.head;
     bool asks = head->upgrade && list_has(request_field(r, "Upgrade"), SLICE("websocket"));
+    r->may_upgrade = true; /* where it may not, it is answered here */
     r->not_a_handshake = !asks || head->minor == 0 || r->head_only;
     if (r->not_a_handshake && r->target->socket.upgrade)
         r->target->socket.upgrade(r, r->target->context); /* it may have a better reason to refuse */
@@ -87,9 +88,13 @@ static bool choose_deflate(struct wr_request *r, struct ws_deflate *out)
                                            .client_bits = WS_DEFLATE_BITS_MAX,
                                            .server_fresh = true,
                                            .client_fresh = true};
-    return r->target->socket.compress_bytes_min > 0 &&
-           ws_deflate_accept(request_field(r, "Sec-WebSocket-Extensions"), &wish, out) &&
-           worker_deflater(r->worker);
+    struct ws_deflate agreed;
+    if (r->target->socket.compress_bytes_min == 0 ||
+        !ws_deflate_accept(request_field(r, "Sec-WebSocket-Extensions"), &wish, &agreed) ||
+        !worker_deflater(r->worker))
+        return false;
+    *out = agreed;
+    return true;
 }
 
 static void put_deflate(struct wr_request *r, const struct ws_deflate *agreed)
@@ -127,7 +132,7 @@ static int send_handshake(struct wr_request *r, unsigned protocol)
 
 int wr_socket_accept(struct wr_request *r, void *user)
 {
-    if (!r->target || !r->target->is_socket) {
+    if (!r->may_upgrade || r->flow.begun) {
         wr_respond_error(r, 500, NULL);
         return WR_INVALID;
     }

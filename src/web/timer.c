@@ -32,7 +32,7 @@ static void on_time(uv_timer_t *uv)
 struct wr_timer *wr_timer_start(struct wr_worker *worker, uint64_t delay_ms, uint64_t repeat_ms,
                                 wr_timer_function function, void *context)
 {
-    struct wr_timer *timer = malloc(sizeof *timer);
+    struct wr_timer *timer = worker->posts_closed ? NULL : malloc(sizeof *timer);
     if (!timer) return NULL;
     timer->worker = worker;
     timer->function = function;
@@ -85,6 +85,7 @@ static void on_done(uv_work_t *uv, int status)
 int wr_offload(struct wr_worker *worker, void (*work)(void *argument), wr_worker_function done,
                void *argument)
 {
+    if (worker->ending) return WR_CLOSED;
     if (worker->jobs >= WORKER_JOBS_MAX) return WR_FULL;
     struct job *job = malloc(sizeof *job);
     if (!job) return WR_MEMORY;

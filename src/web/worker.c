@@ -62,12 +62,13 @@ int wr_worker_post(struct wr_worker *worker, wr_worker_function function, void *
     return closed ? WR_CLOSED : WR_OK;
 }
 
+/* The last time nothing more is taken: a function that posts itself would go on for ever. */
 static void call_posts(struct wr_worker *worker, bool last_time)
 {
     uv_mutex_lock(&worker->posts_lock);
     struct post *post = worker->first_post;
     worker->first_post = NULL;
-    worker->posts_closed = last_time && !post;
+    worker->posts_closed = last_time;
     uv_mutex_unlock(&worker->posts_lock);
     while (post) {
         struct post *next = post->next;
@@ -107,7 +108,9 @@ static void cut_all(struct wr_worker *worker)
 
 static void on_drain_over(uv_timer_t *timer)
 {
-    cut_all(timer->data);
+    struct wr_worker *worker = timer->data;
+    worker->ending = true;
+    cut_all(worker);
 }
 
 static void drain(struct wr_worker *worker)
@@ -194,8 +197,8 @@ void worker_free(struct wr_worker *worker)
     struct wr_worker *outer = here;
     here = worker;
     cut_all(worker);
-    while (!worker->posts_closed)
-        call_posts(worker, true);
+    worker->ending = true;
+    call_posts(worker, true);
     listen_close(worker);
     worker_close_timers(worker);
     uv_close((uv_handle_t *)&worker->drain_timer, NULL);

@@ -31,6 +31,7 @@ struct wr_worker {
     bool held;             /* a connection waits because the app has too many; atomic */
     uint64_t full_told_ms; /* when the log was told that no further connection is let in; 0: never */
     bool draining, drained;
+    bool ending;            /* the drain has taken too long, or it is being freed: nothing begins any more */
     uv_async_t signal;      /* wr_stop, posts, room for a connection */
     uv_timer_t drain_timer; /* before the drain: when to accept again after memory was short */
     uv_mutex_t posts_lock;
