@@ -58,6 +58,8 @@ struct client_host *client_host_of(struct wr_client *client, const struct url *u
 
 void client_host_changed(struct client_host *host)
 {
+    if (host->changing) return; /* a call that is being started failed: the loop below sees what is left */
+    host->changing = true;
     while (!host->client->freed && !list_empty(&host->waiting) &&
            (!list_empty(&host->idle) || host->open < host->client->config.connections_per_host_max)) {
         struct wr_call *call = LIST_ENTRY(host->waiting.next, struct wr_call, host_node);
@@ -67,6 +69,7 @@ void client_host_changed(struct client_host *host)
         if (client_start(call, false) < 0)
             call_end_soon(call, WR_MEMORY, "there is no memory for a connection");
     }
+    host->changing = false;
     if (host->open > 0 || !list_empty(&host->waiting)) return;
     list_remove(&host->node);
     free(host);

@@ -38,6 +38,7 @@ struct client_host {
     unsigned open;       /* connections, also those being made */
     uint16_t port;
     bool secure;
+    bool changing; /* client_host_changed is at work */
     char name[CLIENT_HOST_BYTES_MAX + 1];
 };
 
