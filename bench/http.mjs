@@ -21,6 +21,7 @@ const served = ["ours", "nginx", "h2o", "lighttpd"];
 const workloads = {
   static1k: { title: "static 1 KB", what: "1k", load: file(1), who: ["ours", "loop", "nginx", "h2o", "lighttpd", "ours again"], goals: { nginx: 0.73, loop: 1.1 } },
   browser: { title: "static 1 KB, 9 request fields", what: "1k", load: { ...file(1), fields: true }, who: ["ours", "loop", "nginx", "h2o", "lighttpd"], goals: {} },
+  many: { title: "static 1 KB, 512 connections", what: "1k", load: { ...file(1), connections: 512 }, who: ["ours", "loop", "nginx", "h2o", "lighttpd"], goals: {} },
   static10k: { title: "static 10 KB", what: "10k", load: file(10), who: ["ours", "loop", "nginx", "h2o", "lighttpd"], goals: { nginx: 0.8 } },
   static100k: { title: "static 100 KB", what: "100k", load: file(100), who: ["ours", "loop", "nginx", "h2o", "lighttpd"], goals: { nginx: 0.95 } },
   json: { title: "routed JSON, written (nginx: `return`)", what: "json", load: json, who: ["ours", "loop", "nginx", "ours again"], goals: { loop: 1.08 } },
@@ -192,7 +193,7 @@ async function memory(w, starters) {
 
 function heading() {
   const model = /^model name\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1];
-  console.log(`${new Date().toISOString().slice(0, 10)}, ${model}, Linux ${readFileSync("/proc/sys/kernel/osrelease", "utf8").trim()}, loopback with ${congestion()}; ${rounds} rounds of ${seconds} s, 64 connections.`);
+  console.log(`${new Date().toISOString().slice(0, 10)}, ${model}, Linux ${readFileSync("/proc/sys/kernel/osrelease", "utf8").trim()}, loopback with ${congestion()}; ${rounds} rounds of ${seconds} s, 64 connections unless it is said.`);
 }
 
 async function main(folder) {
