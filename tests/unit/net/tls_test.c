@@ -145,6 +145,7 @@ static void only_the_right_certificate_is_trusted(void **state)
         {"wild", "wild", "x.wild.test", NULL},
         {"wild", "wild", "x.y.wild.test", "hostname mismatch"},
         {"expired", "expired", "one.test", "certificate has expired"},
+        {"common.test", "common.test", "common.test", "hostname mismatch"}, /* RFC 9525 6.3: CN is no name */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         static struct tls_pair p;
@@ -456,6 +457,7 @@ static int make_certificates(void **state)
     kit_certificate("wild", "ec", "DNS:*.wild.test");
     kit_certificate("exact", "ed25519", "DNS:exact.wild.test");
     kit_certificate("expired", "ec", "DNS:one.test");
+    kit_certificate("common.test", "ec", "IP:127.0.0.1");
     kit_expire("expired");
     return 0;
 }
