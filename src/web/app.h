@@ -53,6 +53,8 @@ struct wr_app {
     unsigned worker_count;
     struct router router;
     struct wr_group root;
+    wr_handler missing; /* answers what is not there; NULL: the library does */
+    void *missing_context;
     struct buffer methods; /* of all routes: "GET, HEAD, POST" */
     struct asset_table assets;
     struct proxies proxies;
@@ -142,6 +144,7 @@ struct wr_request {
     uint64_t paused_ms; /* when it was paused */
     uint8_t filter;     /* enum filter_state */
     bool json_tried, form_tried;
+    bool missing;          /* what answers for what is not there has it */
     bool bad_fields;       /* wr_response_header was given what it may not be */
     bool head_only;        /* HEAD */
     bool secure;           /* https */

@@ -288,6 +288,11 @@ void wr_respond_error(struct wr_request *r, int status, const char *message)
 
 void respond_missing(struct wr_request *r)
 {
+    if (r->app->missing && !r->missing) { /* once: it may ask for a file that is not there either */
+        r->missing = true;
+        r->app->missing(r, r->app->missing_context);
+        return;
+    }
     respond_raw(r, 404, SLICE("application/json"),
                 SLICE("{\"status\":\"error\",\"message\":\"there is nothing at this address\"}"), true);
 }

@@ -120,6 +120,14 @@ int wr_route(struct wr_app *app, const char *methods, const char *path, wr_handl
     return wr_group_route(&app->root, methods, path, handler, context);
 }
 
+int wr_not_found(struct wr_app *app, wr_handler handler, void *context)
+{
+    if (app->running || !handler) return WR_INVALID;
+    app->missing = handler;
+    app->missing_context = context;
+    return WR_OK;
+}
+
 int wr_websocket(struct wr_app *app, const char *path, const struct wr_socket_handlers *handlers,
                  void *context)
 {
@@ -158,7 +166,8 @@ static int join_headers(struct wr_app *app)
 
 int wr_header_for_all(struct wr_app *app, const char *name, const char *value)
 {
-    if (!token_valid(slice_text(name)) || !field_value_valid(slice_text(value))) return WR_INVALID;
+    if (app->running || !token_valid(slice_text(name)) || !field_value_valid(slice_text(value)))
+        return WR_INVALID;
     size_t i = app_header_index(app, slice_text(name));
     if (i == APP_HEADERS_MAX) return WR_FULL;
     char *line = line_of(name, value), *name_copy = i == app->header_count ? strdup(name) : NULL;

@@ -338,6 +338,68 @@ static void nothing_is_added_while_the_app_runs(void **state)
     assert_null(wr_group(world.app, NULL, "/new"));
     assert_int_equal(wr_before(root, note, "x"), WR_INVALID);
     assert_int_equal(wr_route(world.app, "GET", "/new", tell, NULL), WR_INVALID);
+    assert_int_equal(wr_header_for_all(world.app, "X-New", "1"), WR_INVALID);
+}
+
+/* --- what is not there --- */
+
+static void missing(struct wr_request *request, void *context)
+{
+    count(&handled);
+    if (strcmp(wr_request_path(request), "/file") == 0) { /* one that is not there either: no endless loop */
+        wr_respond_file(request, "/nonexistent/404.html", NULL, NULL);
+    } else if (strcmp(wr_request_path(request), "/later") == 0) {
+        kept = request;
+        count(&begun);
+    } else {
+        wr_respond_text(request, 404, context);
+    }
+}
+
+static void no_file(struct wr_request *request, void *context)
+{
+    (void)context;
+    wr_respond_file(request, "/nonexistent/report.pdf", NULL, NULL);
+}
+
+static void what_is_not_there_may_be_answered_by_the_program(void **state)
+{
+    (void)state;
+    struct world other;
+    world_init(&other, NULL);
+    assert_int_equal(wr_not_found(other.app, NULL, NULL), WR_INVALID);
+    assert_int_equal(wr_not_found(other.app, missing, "another"), WR_OK);
+    assert_int_equal(wr_not_found(other.app, missing, "nowhere"), WR_OK);
+    assert_int_equal(wr_route(other.app, "GET", "/report", no_file, NULL), WR_OK);
+    assert_int_equal(wr_after(wr_root(other.app), stamp, "root"), WR_OK);
+    uv_async_init(wr_loop(other.app), &refuse, on_refuse);
+    uv_unref((uv_handle_t *)&refuse);
+    world_run(&other);
+    const char *text = ask(&other, "GET /nothing HTTP/1.1\r\n");
+    assert_starts(text, "HTTP/1.1 404 ");
+    assert_has(text, "X-After: root 404\r\n");
+    assert_has(text, "\r\n\r\nnowhere");
+    assert_has(ask(&other, "GET /report HTTP/1.1\r\n"), "\r\n\r\nnowhere");
+    assert_starts(ask(&other, "DELETE /report HTTP/1.1\r\n"), "HTTP/1.1 405 ");
+    assert_has(ask(&other, "GET /file HTTP/1.1\r\n"), "there is nothing at this address");
+    assert_int_equal(wr_not_found(other.app, missing, "late"), WR_INVALID);
+    for (int i = 0; i < 2; i++) {
+        int fd = client_connect(&other), before = begun, done = released;
+        client_send(fd, i ? "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+                          : "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+        client_send(fd, "GET /report HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        wait_for(&begun, before + 1);
+        uv_async_send(&refuse);
+        wait_for(&released, done + 1);
+        text = client_read(fd, 10000, NULL, NULL);
+        assert_starts(text, "HTTP/1.1 403 ");
+        assert_has(text, "\r\n\r\nnowhere");
+        close(fd);
+    }
+    wr_stop(other.app);
+    pthread_join(other.thread, NULL);
+    uv_close((uv_handle_t *)&refuse, NULL);
+    wr_app_free(other.app);
 }
 
 int main(void)
@@ -352,5 +414,8 @@ int main(void)
         cmocka_unit_test(options_names_what_a_path_takes),
         cmocka_unit_test(nothing_is_added_while_the_app_runs),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    const struct CMUnitTest missing_tests[] = {
+        cmocka_unit_test(what_is_not_there_may_be_answered_by_the_program),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown) + cmocka_run_group_tests(missing_tests, NULL, NULL);
 }
