@@ -170,6 +170,8 @@ void wr_app_free(struct wr_app *app)
     app->log = NULL;
     if (log) log_free(log); /* while the workers' rings are there */
     for (unsigned i = 0; i < app->worker_count; i++)
+        worker_close(app->workers[i]);
+    for (unsigned i = 0; i < app->worker_count; i++)
         worker_free(app->workers[i]);
     sessions_free(app->sessions);
     metrics_free(app->own_metrics);

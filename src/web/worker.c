@@ -192,12 +192,12 @@ struct wr_worker *worker_new(struct wr_app *app, unsigned index)
     return NULL;
 }
 
-void worker_free(struct wr_worker *worker)
+void worker_close(struct wr_worker *worker)
 {
     struct wr_worker *outer = here;
     here = worker;
-    cut_all(worker);
     worker->ending = true;
+    cut_all(worker);
     call_posts(worker, true);
     listen_close(worker);
     worker_close_timers(worker);
@@ -206,13 +206,18 @@ void worker_free(struct wr_worker *worker)
     net_loop_deinit(&worker->loop);
     while (!list_empty(&worker->requests))
         request_release(LIST_ENTRY(worker->requests.next, struct wr_request, node));
+    worker->held = false; /* nobody wakes it any more */
+    here = outer;
+}
+
+void worker_free(struct wr_worker *worker)
+{
     request_free_pool(worker);
     files_free_caches(worker);
     deflater_free(worker->deflater);
     topics_deinit(&worker->topics);
     uv_mutex_destroy(&worker->posts_lock);
     free(worker->access_lines.bytes);
-    here = outer;
     free(worker);
 }
 

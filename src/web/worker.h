@@ -51,7 +51,10 @@ struct wr_worker {
 
 /* NULL without memory or when the loop cannot be had. */
 struct wr_worker *worker_new(struct wr_app *app, unsigned index);
-/* Cuts connections and listeners, calls what was posted, closes the loop, frees. Not while it runs. */
+/* Cuts connections and listeners, calls what was posted, closes the loop. Not while it runs. The program's
+ * callbacks may still speak to other workers of the app: those that are closed refuse (WR_CLOSED). */
+void worker_close(struct wr_worker *worker);
+/* When all workers of the app are closed. */
 void worker_free(struct wr_worker *worker);
 /* Serves on this thread until wr_stop has drained. */
 void worker_run(struct wr_worker *worker);

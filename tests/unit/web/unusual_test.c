@@ -215,6 +215,33 @@ static void test_a_job_that_ends_when_the_app_is_freed_may_begin_a_timer(void **
     assert_int_equal(begun, 0);
 }
 
+/* --- workers that speak to each other while the app is being freed --- */
+
+static int post_results[2];
+
+static void post_to_each(struct wr_worker *worker, void *argument)
+{
+    struct wr_app *app = wr_worker_app(worker);
+    (void)argument;
+    for (unsigned i = 0; i < 2; i++)
+        post_results[i] = wr_worker_post(wr_worker_at(app, i), post_to_each, NULL);
+    assert_true(wr_publish(app, "topic", WR_BINARY, "a", 1, NULL) <= 0);
+}
+
+static void test_a_worker_may_post_to_one_that_was_freed_before(void **state)
+{
+    (void)state;
+    struct wr_config config;
+    wr_config_init(&config);
+    config.workers = 2;
+    world_init(&w, &config);
+    post_results[0] = post_results[1] = WR_OK;
+    assert_int_equal(wr_worker_post(wr_worker_at(w.app, 1), post_to_each, NULL), WR_OK);
+    wr_app_free(w.app);
+    assert_int_equal(post_results[0], WR_CLOSED);
+    assert_int_equal(post_results[1], WR_CLOSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_a_filter_cannot_accept_a_websocket),
         cmocka_unit_test(test_a_socket_that_connects_again_does_not_keep_the_server),
         cmocka_unit_test(test_posts_and_jobs_that_begin_again_do_not_keep_the_server),
+        cmocka_unit_test(test_a_worker_may_post_to_one_that_was_freed_before),
         cmocka_unit_test(test_a_job_that_ends_when_the_app_is_freed_may_begin_a_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
