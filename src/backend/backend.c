@@ -124,6 +124,18 @@ static bool guard_index(struct wr_request *request, void *context)
     return true;
 }
 
+/* Programs get JSON, as from all else here. */
+static void missing(struct wr_request *request, void *context)
+{
+    (void)context;
+    const char *accept = wr_request_header(request, "Accept");
+    wr_response_header(request, "Vary", "Accept");
+    if (accept && strstr(accept, "text/html"))
+        page_missing(request);
+    else
+        wr_respond_error(request, 404, "There is nothing at this address.");
+}
+
 /* --- what the accounts ask of the backend --- */
 
 static void refused(void *context, struct wr_request *request, int status, const char *message)
@@ -184,7 +196,10 @@ static int open_app(struct backend *backend, char why[BACKEND_WHY_BYTES])
     backend->app = wr_app_new(&config);
     if (!backend->app) return ERR_MEMORY;
     const char *proxies = backend->config.trusted_proxies;
-    if (proxies && wr_trust_proxies(backend->app, proxies, WR_X_FORWARDED)) return explain(backend, why);
+    if (proxies && wr_trust_proxies(backend->app, proxies, WR_X_FORWARDED)) {
+        snprintf(why, BACKEND_WHY_BYTES, "In --trusted-proxies %s.", wr_app_error(backend->app));
+        return ERR_INVALID;
+    }
     if (backend->config.access_log &&
         wr_access_log(backend->app, backend->config.log_format, backend->config.access_log))
         return explain(backend, why);
@@ -219,6 +234,7 @@ static int open_pages(struct backend *backend)
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (wr_route(backend->app, "GET", routes[i].path, routes[i].handler, backend)) return ERR_MEMORY;
     }
+    if (wr_not_found(backend->app, missing, NULL)) return ERR_INVALID;
     return wr_before(wr_root(backend->app), guard_index, backend) ? ERR_MEMORY : OK;
 }
 

@@ -41,6 +41,7 @@ static const char style[] =
     "border:0;cursor:pointer}"
     "button:hover{background:var(--accent-strong)}"
     ":focus-visible{outline:2px solid var(--accent);outline-offset:2px}"
+    "a{color:var(--accent)}"
     "code{font-family:ui-monospace,monospace;font-size:.875em}"
     ".message{margin-bottom:1rem;padding:.625rem .875rem;border-radius:.75rem;color:var(--bad);"
     "background:var(--bad-soft)}"
@@ -149,4 +150,13 @@ void page_home(struct wr_request *request, slice name, const char *folder)
         &page,
         "</p><form method=\"post\" action=\"/logout\"><button type=\"submit\">Log out</button></form>");
     respond(request, 200, &page);
+}
+
+void page_missing(struct wr_request *request)
+{
+    struct buffer page;
+    begin(&page, "Not found", "Not found");
+    buffer_text(&page, "<p>There is nothing at this address.</p></header><p class=\"note\"><a "
+                       "href=\"/\">To the first page</a></p>");
+    respond(request, 404, &page);
 }

@@ -15,5 +15,7 @@ void page_init(void);
 void page_login(struct wr_request *request, int status, const char *message);
 /* What somebody who is logged in sees when the folder (NULL: there is none) has no index.html. */
 void page_home(struct wr_request *request, slice name, const char *folder);
+/* There is nothing at this address; leads to the first page. */
+void page_missing(struct wr_request *request);
 
 #endif

@@ -147,6 +147,10 @@ test("login page, other pages and static files are open", async (t) => {
   assert.equal((await get(server, "/healthz")).status, 200);
   assert.equal((await get(server, "/readyz")).status, 200);
   for (const path of ["/nothing", "/static/", "/static/nothing.js", "/register", "/data/weaprous.db"]) assert.equal((await get(server, path)).status, 404, path);
+  const page = await get(server, "/nothing", html);
+  assert.equal(page.status, 404);
+  assert.match(page.headers["content-type"], /^text\/html/);
+  assert.match(page.text, /There is nothing at this address/);
   const wrong = await ask(server, "DELETE", "/login");
   assert.equal(wrong.status, 405);
   assert.match(wrong.headers.allow, /POST/);
