@@ -15,6 +15,10 @@ static void print_help(const char *usage, const struct arg *args, int count)
         snprintf(left, sizeof left, "%s%s%s%s", args[i].kind == ARG_WORD ? "" : "--", args[i].name,
                  args[i].value ? " " : "", args[i].value ? args[i].value : "");
         slice rest = slice_text(args[i].help), line;
+        if (strlen(left) > 20) { /* on a line of its own */
+            printf("  %s\n", left);
+            left[0] = '\0';
+        }
         while (slice_split(&rest, '\n', &line)) {
             printf("  %-20s %.*s\n", left, (int)line.len, (const char *)line.ptr);
             left[0] = '\0';

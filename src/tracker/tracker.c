@@ -225,7 +225,7 @@ static int open_listeners(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
     uint16_t port = tracker->config.port;
     const char *proxies = tracker->config.trusted_proxies;
     if (proxies && wr_trust_proxies(tracker->app, proxies, WR_X_FORWARDED)) {
-        snprintf(why, TRACKER_WHY_BYTES, "%s.", wr_app_error(tracker->app));
+        snprintf(why, TRACKER_WHY_BYTES, "In --trusted-proxies %s.", wr_app_error(tracker->app));
         return ERR_INVALID;
     }
     for (size_t i = 0; i < tracker->config.ip_count; i++) {

@@ -44,7 +44,11 @@ int wr_trust_proxies(struct wr_app *app, const char *networks, enum wr_proxy_fie
     struct proxies *p = &app->proxies;
     slice bad = SLICE_EMPTY;
     int count = parse_networks(slice_text(networks), NULL, &bad);
-    if (count <= 0 || app->running) {
+    if (app->running) {
+        snprintf(app->error, sizeof app->error, "proxies are named before the server runs");
+        return WR_INVALID;
+    }
+    if (count <= 0) {
         snprintf(app->error, sizeof app->error, "\"%.*s\" is not an address or network of a proxy",
                  (int)(bad.len < 100 ? bad.len : 100), bad.len ? (const char *)bad.ptr : "");
         return WR_INVALID;
