@@ -6,7 +6,9 @@
 #include <weaprous/weaprous.h>
 
 static char page[] =
-    "<!doctype html><meta charset=utf-8><title>Chat</title><form><input autofocus></form><script>"
+    "<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>Chat</title><style>"
+    "html{color-scheme:light dark;font:1rem system-ui;overflow-wrap:anywhere}input{font:inherit;width:80%}"
+    "</style><link rel=icon href=data:,><form><input autofocus></form><script>"
     "const socket = new WebSocket(location.href.replace(/^http/, 'ws') + '/socket')\n"
     "socket.onmessage = e => document.body.appendChild(document.createElement('p')).textContent = e.data\n"
     "document.forms[0].onsubmit = e => (socket.send(e.target[0].value), e.target.reset(), false)</script>";
@@ -36,8 +38,7 @@ static void said(struct wr_socket *socket, enum wr_message kind, const void *byt
 }
 static void left(struct wr_socket *socket, int code, const char *reason, void *context)
 {
-    (void)code, (void)reason, (void)context;
-    free(wr_socket_user(socket));
+    (void)code, (void)reason, (void)context, free(wr_socket_user(socket));
 }
 static void stop(int number)
 {
@@ -48,13 +49,12 @@ int main(int argc, char **argv)
     struct wr_socket_handlers room = {.upgrade = enter, .open = entered, .message = said, .close = left};
     const char *ip = argc > 1 ? argv[1] : "127.0.0.1";
     struct wr_config config;
-    wr_config_init(&config);
-    config.workers = 0; /* one for each core */
+    wr_config_init(&config), config.workers = 0; /* one for each core */
     if (!(app = wr_app_new(&config)) || wr_route(app, "GET", "/:room", show, page) < 0 ||
         wr_websocket(app, "/:room/socket", &room, app) < 0 ||
         wr_listen(app, ip, (uint16_t)(argc > 2 ? atoi(argv[2]) : 8080), NULL) < 0)
         return fprintf(stderr, "%s\n", app ? wr_app_error(app) : "out of memory"), 1;
-    signal(SIGINT, stop);
+    signal(SIGINT, stop), signal(SIGTERM, stop);
     printf("http://%s:%u/lobby\n", ip, wr_port(app)), fflush(stdout);
     return wr_run(app), wr_app_free(app), 0;
 }
