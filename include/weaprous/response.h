@@ -15,7 +15,8 @@ extern "C" {
  * Answers of pipelined requests leave in the order of the requests. */
 
 /* Adds a header field to the answer to come. A name or value with control characters turns the answer into a
- * 500. Content-Length, Connection, Date and Transfer-Encoding are the library's own. */
+ * 500, and so does Content-Length, Connection, Date or Transfer-Encoding, which are the library's own.
+ * Content-Type takes the place of the one that the answer would have. */
 WR_API void wr_response_header(struct wr_request *request, const char *name, const char *value);
 
 enum wr_same_site { WR_SAME_SITE_LAX, WR_SAME_SITE_STRICT, WR_SAME_SITE_NONE };

@@ -25,7 +25,8 @@ WR_API int wr_route(struct wr_app *app, const char *methods, const char *path, w
 WR_API int wr_not_found(struct wr_app *app, wr_handler handler, void *context) WR_CHECKED;
 
 /* A header field for every answer; replaces one of the same name. Before wr_run. WR_INVALID when it holds
- * control characters; WR_FULL: more than 32, or 16 KiB of them; WR_MEMORY. */
+ * control characters, is the library's own or Content-Type; WR_FULL: more than 32, or 16 KiB of them;
+ * WR_MEMORY. */
 WR_API int wr_header_for_all(struct wr_app *app, const char *name, const char *value) WR_CHECKED;
 /* The usual set for every answer: X-Content-Type-Options, X-Frame-Options, Referrer-Policy,
  * Cross-Origin-Opener-Policy, Cross-Origin-Resource-Policy; and Content-Security-Policy unless csp is NULL.

@@ -32,6 +32,9 @@ struct answer {
     size_t count;
 };
 
+/* The library says these itself (wr_response_header). */
+bool answer_owns_field(slice name);
+
 /* Sends it and releases the request. */
 void respond_answer(struct wr_request *request, const struct answer *answer);
 /* Answers 404. */

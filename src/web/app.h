@@ -135,7 +135,8 @@ struct wr_request {
     struct flow flow;
     json_t *json, *form; /* parsed once */
     struct request_parts *parts;
-    const char *host; /* when a proxy told it, or once it was asked for */
+    const char *host;         /* when a proxy told it, or once it was asked for */
+    const char *content_type; /* of the answer, when wr_response_header was given it */
     void *user;
     struct buffer *came_after; /* trailer fields of the body */
     wr_handler gone;           /* wr_request_on_gone */

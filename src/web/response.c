@@ -13,7 +13,7 @@
 
 /* --- fields --- */
 
-static bool is_own_field(slice name)
+bool answer_owns_field(slice name)
 {
     return slice_equal_nocase(name, SLICE("content-length")) ||
            slice_equal_nocase(name, SLICE("connection")) || slice_equal_nocase(name, SLICE("date")) ||
@@ -23,8 +23,13 @@ static bool is_own_field(slice name)
 void wr_response_header(struct wr_request *r, const char *name, const char *value)
 {
     slice n = slice_text(name), v = slice_text(value);
-    if (!token_valid(n) || !field_value_valid(v) || is_own_field(n)) {
+    if (!token_valid(n) || !field_value_valid(v) || answer_owns_field(n)) {
         r->bad_fields = true;
+        return;
+    }
+    if (slice_equal_nocase(n, SLICE("content-type"))) {
+        r->content_type = arena_text(&r->arena, v);
+        if (!r->content_type) r->bad_fields = true;
         return;
     }
     /* A field for all answers of the same name gives way. */
@@ -137,6 +142,13 @@ static int put_head(struct wr_request *r, const struct http_response *response)
     return w.failed ? ERR_MEMORY : OK;
 }
 
+/* There is one; that of the parts of a file is their frame, and not to be replaced. */
+static slice type_of(const struct wr_request *r, const struct answer *answer)
+{
+    bool framed = slice_starts(answer->content_type, SLICE("multipart/byteranges"));
+    return r->content_type && !framed ? slice_text(r->content_type) : answer->content_type;
+}
+
 int answer_head(struct wr_request *r, const struct answer *answer, uint64_t length)
 {
     const struct http_head *head = &r->parser.head;
@@ -153,7 +165,7 @@ int answer_head(struct wr_request *r, const struct answer *answer, uint64_t leng
     struct http_response response = {
         .status = answer->status,
         .date = worker_date(r->worker),
-        .content_type = answer->content_type,
+        .content_type = type_of(r, answer),
         .content_length = may_have_body(answer->status) ? length : HTTP_NO_LENGTH,
         .chunked = framing == FRAMING_CHUNKED,
         .close = r->flow.close,
@@ -230,6 +242,7 @@ int answer_broken(struct wr_request *r)
     r->fields.len = 0;
     r->fields.failed = r->bad_fields = false;
     r->replaced = 0;
+    r->content_type = NULL;
     return r->conn ? put_answer(r, &broken) : OK;
 }
 

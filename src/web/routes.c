@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "http/token.h"
+#include "web/answer.h"
 #include "web/socket.h"
 
 int app_result(int err)
@@ -167,6 +168,8 @@ static int join_headers(struct wr_app *app)
 int wr_header_for_all(struct wr_app *app, const char *name, const char *value)
 {
     if (app->running || !token_valid(slice_text(name)) || !field_value_valid(slice_text(value)))
+        return WR_INVALID;
+    if (answer_owns_field(slice_text(name)) || slice_equal_nocase(slice_text(name), SLICE("Content-Type")))
         return WR_INVALID;
     size_t i = app_header_index(app, slice_text(name));
     if (i == APP_HEADERS_MAX) return WR_FULL;

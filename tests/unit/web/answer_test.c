@@ -80,6 +80,15 @@ static void fields(struct wr_request *request, void *context)
     wr_respond_text(request, 200, text);
 }
 
+/* Two of them would be two answers to whoever reads them differently. */
+static void own_type(struct wr_request *request, void *context)
+{
+    (void)context;
+    wr_response_header(request, "content-TYPE", "a/first");
+    wr_response_header(request, "Content-Type", "application/problem+json");
+    wr_respond_error(request, 418, "no coffee");
+}
+
 static struct world world;
 
 static int setup(void **state)
@@ -92,6 +101,10 @@ static int setup(void **state)
     assert_int_equal(wr_header_for_all(app, "X-All", "one"), WR_OK);
     assert_int_equal(wr_header_for_all(app, "x-all", "two"), WR_OK);
     assert_int_equal(wr_header_for_all(app, "X-Bad", "a\nb"), WR_INVALID);
+    assert_int_equal(wr_header_for_all(app, "Content-length", "1"), WR_INVALID);
+    assert_int_equal(wr_header_for_all(app, "Transfer-Encoding", "chunked"), WR_INVALID);
+    assert_int_equal(wr_header_for_all(app, "Content-Type", "text/html"), WR_INVALID);
+    assert_int_equal(wr_route(app, "GET", "/own-type", own_type, NULL), WR_OK);
     assert_int_equal(wr_assets(app, assets, 2), WR_OK);
     assert_int_equal(wr_assets(app, (const struct wr_asset[]){login, login}, 2), WR_EXISTS);
     assert_int_equal(wr_route(app, "GET", "/login", login_page, NULL), WR_OK);
@@ -113,6 +126,16 @@ static int teardown(void **state)
     (void)state;
     world_end(&world);
     return 0;
+}
+
+static void there_is_one_content_type(void **state)
+{
+    (void)state;
+    const char *text = ask(&world, "GET /own-type HTTP/1.1\r\n");
+    assert_starts(text, "HTTP/1.1 418 ");
+    assert_has(text, "\r\nContent-Type: application/problem+json\r\n");
+    assert_has_not(text, "a/first");
+    assert_has_not(text, "application/json");
 }
 
 static void the_best_encoding_that_the_client_accepts_is_sent(void **state)
@@ -256,6 +279,7 @@ static void listening_fails_with_a_sentence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_is_one_content_type),
         cmocka_unit_test(the_best_encoding_that_the_client_accepts_is_sent),
         cmocka_unit_test(an_asset_that_the_client_has_is_not_sent_but_another_encoding_is),
         cmocka_unit_test(an_asset_with_another_status_is_sent_whole_and_not_kept),
