@@ -28,8 +28,11 @@ WR_API void wr_log(struct wr_app *app, int level, const char *format, ...)
  * (histogram), WebSockets, TLS handshakes, log drops, of all workers. Counted by each worker alone, added up
  * when asked. */
 WR_API int wr_metrics(struct wr_app *app, const char *path) WR_CHECKED;
-/* The program's own: a counter or gauge with labels ("name{label=\"x\"}"; NULL or "" for none). wr_metric_add
- * from any thread. NULL without memory or when the name is not valid. Lives as long as the app. */
+/* The program's own: a counter or gauge, which begins at 0. labels: "lang=\"en\",kind=\"x\"", without braces,
+ * as Prometheus writes them; NULL or "": none. Metrics of one name with different labels are one family: same
+ * kind, and the help of the first. Before wr_run. NULL without memory, when name (letters, digits, '_', ':',
+ * at most 100), labels or help (at most 200 bytes, no line ends) are not valid, or when the name has another
+ * kind or these labels already. Lives as long as the app. wr_metric_add and wr_metric_set: any thread. */
 struct wr_metric;
 enum wr_metric_kind { WR_COUNTER, WR_GAUGE };
 WR_API struct wr_metric *wr_metric(struct wr_app *app, enum wr_metric_kind kind, const char *name,

@@ -221,7 +221,12 @@ static char *copy_of(const char *text)
 struct wr_metric *wr_metric(struct wr_app *app, enum wr_metric_kind kind, const char *name,
                             const char *labels, const char *help)
 {
-    if (!name_valid(name) || strlen(name) > 100 || !line_valid(labels) || !line_valid(help)) return NULL;
+    if (app->running || !name_valid(name) || strlen(name) > 100 || !line_valid(labels) || !line_valid(help))
+        return NULL;
+    for (const struct wr_metric *m = app->own_metrics; m; m = m->next) {
+        if (strcmp(m->name, name) == 0 && (m->kind != kind || strcmp(m->labels, labels ? labels : "") == 0))
+            return NULL;
+    }
     struct wr_metric *metric = calloc(1, sizeof *metric);
     if (!metric) return NULL;
     metric->kind = kind;

@@ -237,6 +237,8 @@ static void metrics_add_up(void **state)
     struct wr_metric *pears = wr_metric(w.app, WR_COUNTER, "fruit_total", "kind=\"pear\"", "Fruit.");
     assert_null(wr_metric(w.app, WR_GAUGE, "1bad", NULL, ""));
     assert_null(wr_metric(w.app, WR_GAUGE, "bad", "a\nb", ""));
+    assert_null(wr_metric(w.app, WR_GAUGE, "fruit_total", "kind=\"plum\"", "")); /* has another kind */
+    assert_null(wr_metric(w.app, WR_GAUGE, "rooms", "", "Rooms."));              /* is there already */
     wr_metric_add(apples, 3);
     wr_metric_add(apples, 4);
     wr_metric_add(pears, 1);
