@@ -74,7 +74,7 @@ WR_API const char *wr_app_error(const struct wr_app *app);
 WR_API int wr_run(struct wr_app *app);
 /* Stops accepting, lets requests under way be answered (with Connection: close), closes WebSockets with 1001,
  * and after config.drain_timeout_ms cuts what is left; then wr_run returns. May be called twice, or before
- * wr_run. */
+ * wr_run; from any thread, and by signal handlers; but not when wr_app_free has begun. */
 WR_API void wr_stop(struct wr_app *app);
 /* True from the call of wr_stop on. */
 WR_API bool wr_stopping(const struct wr_app *app);
@@ -100,7 +100,7 @@ typedef void (*wr_worker_function)(struct wr_worker *worker, void *argument);
  * WR_MEMORY, or WR_CLOSED when the app is being freed. */
 WR_API int wr_worker_post(struct wr_worker *worker, wr_worker_function function, void *argument) WR_CHECKED;
 /* Called on each worker's thread: start before it accepts the first connection, stop after its last one has
- * closed. Either may be NULL. Before wr_run. WR_MEMORY. */
+ * closed. Either may be NULL. Before wr_run, else WR_INVALID. WR_MEMORY. */
 WR_API int wr_on_worker(struct wr_app *app, wr_worker_function start, wr_worker_function stop,
                         void *argument) WR_CHECKED;
 

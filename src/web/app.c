@@ -2,6 +2,7 @@
 #include "web/app.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,9 +40,11 @@ void wr_config_init(struct wr_config *config)
 
 void wr_stop(struct wr_app *app)
 {
+    int number = errno; /* of what a signal has interrupted */
     __atomic_store_n(&app->stopping, true, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < app->worker_count; i++)
         worker_wake(app->workers[i]);
+    errno = number;
 }
 
 bool wr_stopping(const struct wr_app *app)
@@ -51,6 +54,7 @@ bool wr_stopping(const struct wr_app *app)
 
 int wr_on_worker(struct wr_app *app, wr_worker_function start, wr_worker_function stop, void *argument)
 {
+    if (app->running) return WR_INVALID;
     struct worker_hook *all = realloc(app->hooks, (app->hook_count + 1) * sizeof *all);
     if (!all) return WR_MEMORY;
     app->hooks = all;

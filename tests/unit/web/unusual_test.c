@@ -1,5 +1,7 @@
 /* Programs that use what the headers allow in ways that nobody thought of. */
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "world.h"
@@ -242,6 +244,54 @@ static void test_a_worker_may_post_to_one_that_was_freed_before(void **state)
     assert_int_equal(post_results[1], WR_CLOSED);
 }
 
+/* --- a signal at any time --- */
+
+static struct wr_app *stopped;
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    wr_stop(stopped);
+}
+
+static void do_nothing(struct wr_worker *worker, void *argument)
+{
+    (void)worker, (void)argument;
+}
+
+static void post_around(struct wr_timer *timer, void *argument)
+{
+    struct wr_app *app = wr_worker_app(wr_timer_worker(timer));
+    for (unsigned i = 0; i < 12; i++)
+        assert_int_equal(wr_worker_post(wr_worker_at(app, i % 3), do_nothing, argument), WR_OK);
+}
+
+static void begin_posting(struct wr_worker *worker, void *argument)
+{
+    assert_non_null(wr_timer_start(worker, 0, 1, post_around, argument));
+}
+
+static void test_a_signal_may_stop_it_at_any_time(void **state)
+{
+    (void)state;
+    struct wr_config config;
+    wr_config_init(&config);
+    config.workers = 3;
+    signal(SIGALRM, on_alarm);
+    for (int i = 0; i < 100; i++) {
+        stopped = wr_app_new(&config);
+        assert_non_null(stopped);
+        assert_int_equal(wr_on_worker(stopped, begin_posting, NULL, NULL), WR_OK);
+        assert_int_equal(wr_listen(stopped, "127.0.0.1", 0, NULL), WR_OK);
+        struct itimerval soon = {.it_value.tv_usec = 1 + i * 37};
+        setitimer(ITIMER_REAL, &soon, NULL);
+        assert_int_equal(wr_run(stopped), WR_OK);
+        assert_int_equal(wr_run(stopped), WR_OK); /* it has stopped for good */
+        wr_app_free(stopped);
+    }
+    signal(SIGALRM, SIG_DFL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_a_socket_that_connects_again_does_not_keep_the_server),
         cmocka_unit_test(test_posts_and_jobs_that_begin_again_do_not_keep_the_server),
         cmocka_unit_test(test_a_worker_may_post_to_one_that_was_freed_before),
+        cmocka_unit_test(test_a_signal_may_stop_it_at_any_time),
         cmocka_unit_test(test_a_job_that_ends_when_the_app_is_freed_may_begin_a_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
