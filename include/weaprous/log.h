@@ -13,7 +13,8 @@ enum wr_log_format { WR_LOG_COMBINED, WR_LOG_JSON };
 /* One line for each answer, to a file ("-": standard output), written by a thread of its own: the event loops
  * only put the line into a ring (1 MiB for each worker). When the disk cannot follow lines are dropped,
  * counted, and the count is written. Combined is the format of Apache and nginx; control characters, quotes
- * and backslashes of clients are escaped. Before wr_run. WR_SYSTEM with wr_app_error. */
+ * and backslashes of clients are escaped. Before wr_run, else WR_INVALID. WR_SYSTEM with wr_app_error.
+ * WR_MEMORY. */
 WR_API int wr_access_log(struct wr_app *app, enum wr_log_format format, const char *path) WR_CHECKED;
 /* The same for trouble (config.log): one line "2026-11-20T10:00:00.000Z warning text", or JSON. Without it
  * and without config.log trouble goes nowhere. */

@@ -21,7 +21,8 @@ struct wr_session_options {
     bool strict;              /* SameSite=Strict instead of Lax */
 };
 WR_API void wr_session_options_init(struct wr_session_options *options);
-/* options NULL: the defaults. Lives as long as the app. NULL without memory. Before wr_run. */
+/* options NULL: the defaults. Lives as long as the app. Before wr_run. NULL without memory, while the app
+ * runs, or when the name of the cookie is none. */
 WR_API struct wr_sessions *wr_sessions_new(struct wr_app *app,
                                            const struct wr_session_options *options) WR_CHECKED;
 

@@ -29,6 +29,7 @@ static const struct wr_asset *find(const struct asset_table *table, slice path)
 int wr_assets(struct wr_app *app, const struct wr_asset *assets, size_t count)
 {
     struct asset_table *table = &app->assets;
+    if (app->running) return WR_INVALID;
     if (count == 0) return WR_OK;
     if (count > SIZE_MAX / sizeof(void *) - table->count) return WR_INVALID;
     const struct wr_asset **all = malloc((table->count + count) * sizeof(const struct wr_asset *));

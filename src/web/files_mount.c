@@ -113,7 +113,7 @@ int wr_group_static(struct wr_group *group, const char *prefix, const char *fold
     struct wr_app *app = group->app;
     wr_static_options_init(&defaults);
     if (!options) options = &defaults;
-    if (!prefix || !folder || !options_valid(options)) return WR_INVALID;
+    if (app->running || !prefix || !folder || !options_valid(options)) return WR_INVALID;
     slice own = without_slashes(slice_text(prefix)); /* of "/", nothing: the group's own */
     char *path = malloc(own.len + sizeof "/*path");
     if (!path) return WR_MEMORY;

@@ -198,6 +198,11 @@ static int open_one(struct wr_worker *worker, const char *ip, uint16_t *port, st
 int wr_listen(struct wr_app *app, const char *ip, uint16_t port, const struct wr_tls *tls)
 {
     uint16_t chosen = port;
+    if (app->running) {
+        snprintf(app->error, sizeof app->error, "cannot listen on %s port %u: the server runs already", ip,
+                 port);
+        return WR_INVALID;
+    }
     struct tls_server *secure = tls ? tls_server_of(tls) : NULL;
     if (tls && !secure) {
         snprintf(app->error, sizeof app->error, "cannot listen on %s port %u: TLS: %s", ip, port,
@@ -208,15 +213,11 @@ int wr_listen(struct wr_app *app, const char *ip, uint16_t port, const struct wr
     for (unsigned i = 0; i < app->worker_count && rc == 0; i++)
         rc = open_one(app->workers[i], ip, &chosen, secure);
     tls_server_release(secure);
+    if (rc == 0 && app->port == 0) app->port = chosen;
     return rc < 0 ? failed(app, ip, port, rc) : WR_OK;
 }
 
 uint16_t wr_port(const struct wr_app *app)
 {
-    const struct list *listeners = &app->workers[0]->listeners;
-    for (const struct list *n = listeners->next; n != listeners; n = n->next) {
-        uint16_t port = LIST_ENTRY(n, struct app_listener, node)->listener.port;
-        if (port) return port;
-    }
-    return 0;
+    return app->port;
 }

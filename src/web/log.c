@@ -230,6 +230,7 @@ static bool ring_new(struct log_ring *ring)
 
 int wr_access_log(struct wr_app *app, enum wr_log_format format, const char *path)
 {
+    if (app->running) return WR_INVALID;
     struct log *log = app->log ? app->log : log_new(app);
     if (!log) return WR_MEMORY;
     for (unsigned i = 0; i < app->worker_count; i++) {
@@ -243,6 +244,7 @@ int wr_access_log(struct wr_app *app, enum wr_log_format format, const char *pat
 
 int wr_error_log(struct wr_app *app, enum wr_log_format format, const char *path)
 {
+    if (app->running) return WR_INVALID;
     struct log *log = app->log ? app->log : log_new(app);
     if (!log || (!log->troubles.bytes && !ring_new(&log->troubles))) return WR_MEMORY;
     return file_set(app, &log->trouble, format, path);

@@ -322,6 +322,7 @@ size_t wr_session_count(struct wr_sessions *s)
 struct wr_sessions *wr_sessions_new(struct wr_app *app, const struct wr_session_options *options)
 {
     uint8_t secret[16];
+    if (app->running) return NULL;
     struct wr_sessions *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     if (options)

@@ -339,6 +339,17 @@ static void nothing_is_added_while_the_app_runs(void **state)
     assert_int_equal(wr_before(root, note, "x"), WR_INVALID);
     assert_int_equal(wr_route(world.app, "GET", "/new", tell, NULL), WR_INVALID);
     assert_int_equal(wr_header_for_all(world.app, "X-New", "1"), WR_INVALID);
+    assert_int_equal(wr_static(world.app, "/new", ".", NULL), WR_INVALID);
+    assert_int_equal(wr_assets(world.app, &asset, 1), WR_INVALID);
+    assert_int_equal(wr_on_worker(world.app, NULL, NULL, NULL), WR_INVALID);
+    assert_int_equal(wr_access_log(world.app, WR_LOG_JSON, "-"), WR_INVALID);
+    assert_int_equal(wr_error_log(world.app, WR_LOG_JSON, "-"), WR_INVALID);
+    assert_int_equal(wr_trust_proxies(world.app, "::1", WR_FORWARDED), WR_INVALID);
+    assert_int_equal(wr_listen(world.app, "127.0.0.1", 0, NULL), WR_INVALID);
+    assert_string_equal(wr_app_error(world.app),
+                        "cannot listen on 127.0.0.1 port 0: the server runs already");
+    assert_null(wr_sessions_new(world.app, NULL));
+    assert_null(wr_metric(world.app, WR_COUNTER, "late_total", NULL, ""));
 }
 
 /* --- what is not there --- */
