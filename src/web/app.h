@@ -64,6 +64,7 @@ struct wr_app {
     char *header_lines[APP_HEADERS_MAX]; /* each with its CR LF */
     size_t header_count;
     struct buffer headers; /* the lines joined */
+    uint16_t port;         /* of the first listener */
     struct worker_hook *hooks;
     size_t hook_count;
     unsigned connection_count; /* of all workers; atomic */
