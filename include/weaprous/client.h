@@ -23,7 +23,9 @@ struct wr_client_config {
     unsigned timeout_ms;               /* a whole request, default 60 s; 0: none */
     size_t header_bytes_max;           /* of an answer, default 64 KiB */
     size_t body_bytes_max;             /* of a gathered answer, default 16 MiB */
-    unsigned redirects_max;   /* followed for GET and HEAD, default 5; 0: none. Never from https to http */
+    /* Followed for GET and HEAD, default 5; 0: none. Never from https to http; Authorization and Cookie go to
+     * no other host or port. One that is not followed is the answer, with its status. */
+    unsigned redirects_max;
     const struct wr_tls *tls; /* whom to trust; NULL: the system's certificates */
 };
 WR_API void wr_client_config_init(struct wr_client_config *config);
@@ -40,16 +42,17 @@ struct wr_client_request {
      * own. */
     const char *const *headers;
     struct wr_bytes body; /* copied */
-    /* The answer has come, or will not: exactly once. result: WR_OK, or WR_SYSTEM (no connection), WR_CLOSED
-     * (broken off, or ended by us), WR_FULL (a limit), WR_INVALID (the server broke the protocol);
-     * wr_call_error says more. */
+    /* The answer has come, or will not: exactly once. result: WR_OK, whatever the status is, or WR_SYSTEM (no
+     * connection), WR_CLOSED (broken off, out of time, or ended by us), WR_FULL (a limit), WR_INVALID (the
+     * server broke the protocol), WR_MEMORY; wr_call_error says more. */
     void (*done)(struct wr_call *call, int result, void *context);
     /* With this the body is handed on in pieces and not gathered. May be NULL. */
     void (*data)(struct wr_call *call, const void *bytes, size_t len, void *context);
     void *context;
 };
-/* Asks. Idempotent requests on a kept connection that broke before any byte of the answer came are tried once
- * more on a new one. NULL with *out_result WR_INVALID, WR_FULL or WR_MEMORY: then done is not called. */
+/* Asks; done never comes before this returns. Idempotent requests on a kept connection that broke before any
+ * byte of the answer came are tried once more on a new one. NULL with *out_result WR_INVALID, WR_FULL or
+ * WR_MEMORY: then done is not called. out_result may be NULL. */
 WR_API struct wr_call *wr_client_ask(struct wr_client *client, const struct wr_client_request *request,
                                      int *out_result);
 WR_API struct wr_call *wr_client_get(struct wr_client *client, const char *url,
@@ -87,8 +90,9 @@ struct wr_client_socket {
      * without one. error: a sentence. May be NULL. */
     void (*failed)(int result, int status, const char *error, void *context);
 };
-/* Connects. 0; WR_INVALID, WR_MEMORY, WR_CLOSED (the app is stopping): then no callback comes. wr_client_free ends what is not open yet with
- * `failed`; what is open lives on. The socket lives like one of a server: wr_socket_send, wr_socket_close
+/* Connects. 0; WR_INVALID, WR_MEMORY, WR_CLOSED (the app is stopping): then no callback comes. wr_client_free
+ * ends what is not open yet with `failed`; what is open lives on. The socket lives like one of a server:
+ * wr_socket_send, wr_socket_close
  * ... */
 WR_API int wr_client_open(struct wr_client *client, const struct wr_client_socket *socket) WR_CHECKED;
 

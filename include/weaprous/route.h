@@ -8,14 +8,14 @@
 extern "C" {
 #endif
 
-/* methods: one or more, separated by spaces ("GET POST"); GET also serves HEAD. path: begins with '/'; a
- * segment
- * ":name" stands for any one non-empty segment, a last segment "*name" for all the rest. A trailing slash is
- * ignored on both sides. A literal segment wins over ":name", which wins over "*name"; routes win over
- * assets. What has no route gets 404; a path that has, but not for this method, 405 with Allow; both as JSON
- * errors. OPTIONS of a path that has
- * something else is answered with 204 and Allow, "OPTIONS *" with all methods that there are. Routes are
- * added before wr_run. WR_EXISTS, WR_INVALID, WR_MEMORY. */
+/* methods: one or more, separated by spaces ("GET POST"), in capitals as clients send them; GET also serves
+ * HEAD. path: begins with '/'; a segment ":name" stands for any one non-empty segment, a last segment "*name"
+ * for all the rest, which may be empty. A trailing slash is ignored on both sides. A literal segment wins
+ * over ":name", which wins over "*name"; routes win over assets and folders. What has no route gets 404
+ * (wr_not_found); a path that has, but not for this method, 405 with Allow; both as JSON errors. OPTIONS of a
+ * path that has something else is answered with 204 and Allow, "OPTIONS *" with all methods that there are.
+ * Routes are added before wr_run. WR_EXISTS: the path, whatever its names are called, has this method;
+ * WR_INVALID, WR_MEMORY. */
 WR_API int wr_route(struct wr_app *app, const char *methods, const char *path, wr_handler handler,
                     void *context) WR_CHECKED;
 
