@@ -372,12 +372,6 @@ uint64_t stream_sent(const struct stream *s)
 
 /* --- the end of a turn --- */
 
-static void on_shutdown(uv_shutdown_t *request, int status)
-{
-    (void)status; /* an error shows in reading, or in the timeout that the owner has set */
-    free(request);
-}
-
 /* Everything is sent: says so to TLS, then to TCP. */
 static void finish_now(struct stream *s)
 {
@@ -387,8 +381,8 @@ static void finish_now(struct stream *s)
         if (!stream_is_sent(s)) return; /* when it is written this comes again */
     }
     s->finished = true;
-    uv_shutdown_t *request = malloc(sizeof *request);
-    if (request && uv_shutdown(request, (uv_stream_t *)&s->tcp, on_shutdown) < 0) free(request);
+    uv_os_fd_t fd; /* nothing waits in libuv, and without memory the other side must hear of it, too */
+    if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0) (void)!shutdown(fd, SHUT_WR);
 }
 
 void stream_turn(struct stream *s)
