@@ -3,7 +3,7 @@
 // release build.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -71,6 +71,16 @@ test("each function of the headers is in the library, and has its manual page", 
   }
   for (const page of readdirSync(manual).filter((name) => name.startsWith("weaprous")))
     assert.equal(run("groff", "-man", "-Tutf8", "-ww", "-z", join(manual, page)), "");
+});
+
+test("each header compiles alone, as C99 and as C++11", () => {
+  const flags = ["-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wstrict-prototypes", "-Werror", ...run("pkg-config", "--cflags", "libweaprous").split(/\s+/)];
+  const file = join(prefix, "one.c");
+  for (const name of readdirSync(join(prefix, "include/weaprous"))) {
+    writeFileSync(file, `#include <weaprous/${name}>\n`);
+    run("clang-19", "-x", "c", "-std=c99", ...flags, file);
+    run("clang-19", "-x", "c++", "-std=c++11", "-nostdinc++", ...flags, file); // what is included is C
+  }
 });
 
 // pkg-config alone is enough for the shared library; the static one is asked for by name, with what it needs itself.
