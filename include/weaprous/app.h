@@ -69,7 +69,8 @@ WR_API uint16_t wr_port(const struct wr_app *app);
 WR_API const char *wr_app_error(const struct wr_app *app);
 
 /* Serves until wr_stop has drained: the first worker on the calling thread, the others on threads of their
- * own, which have ended when it returns. Handles of the caller stay open. 0; WR_INVALID when already running;
+ * own, which have ended when it returns. Handles of the caller stay open. An app serves once: after
+ * wr_stop it returns at once. 0; WR_INVALID when already running;
  * WR_SYSTEM or WR_MEMORY when a worker could not be started. */
 WR_API int wr_run(struct wr_app *app);
 /* Stops accepting, lets requests under way be answered (with Connection: close), closes WebSockets with 1001,
