@@ -1,4 +1,4 @@
-/* files.c - a server for a folder. `files [FOLDER [PORT [IP]]]`: the folder "." on port 8080 of 127.0.0.1;
+/* files.c - a server for a folder. `files [FOLDER [IP [PORT]]]`: the folder "." on 127.0.0.1 port 8080;
  * port 0 lets the system choose. Folders are listed; Ctrl-C drains and ends. */
 #include <signal.h>
 #include <stdio.h>
@@ -16,14 +16,14 @@ static void on_signal(int number)
 
 int main(int argc, char **argv)
 {
-    const char *folder = argc > 1 ? argv[1] : ".", *ip = argc > 3 ? argv[3] : "127.0.0.1";
-    unsigned long port = argc > 2 ? strtoul(argv[2], NULL, 10) : 8080;
+    const char *folder = argc > 1 ? argv[1] : ".", *ip = argc > 2 ? argv[2] : "127.0.0.1";
+    unsigned long port = argc > 3 ? strtoul(argv[3], NULL, 10) : 8080;
     struct wr_static_options options;
     wr_static_options_init(&options);
     options.listing = true;
     app = wr_app_new(NULL);
     if (!app || port > 65535) {
-        fputs("usage: files [FOLDER [PORT [IP]]]\n", stderr);
+        fputs("usage: files [FOLDER [IP [PORT]]]\n", stderr);
         return 1;
     }
     if (wr_static(app, "/", folder, &options) != 0 || wr_listen(app, ip, (uint16_t)port, NULL) != 0) {

@@ -60,6 +60,11 @@ static enum args_result parse(struct backend_options *options, int argc, char **
     enum args_result result = args_parse(usage, args, sizeof args / sizeof args[0], argc, argv);
     if (result != ARGS_OK) return result;
     if (!server_tls_complete(name, options->tls_cert, options->tls_key)) return ARGS_WRONG;
+    if (options->log_format && !options->access_log) {
+        complain("weaprous backend: --log-format is only of use with --access-log.");
+        return ARGS_WRONG;
+    }
+    if (!options->log_format) options->log_format = "combined";
     if (strcmp(options->log_format, "combined") != 0 && strcmp(options->log_format, "json") != 0) {
         complain("weaprous backend: --log-format needs combined or json, not \"%s\".", options->log_format);
         return ARGS_WRONG;
@@ -196,8 +201,7 @@ static int open_and_serve(struct backend_options *options, const char *database,
 int backend_main(const struct subcommand *self, int argc, char **argv)
 {
     (void)self;
-    struct backend_options options = {
-        .server_ip = "0.0.0.0", .data = DATA_DEFAULT, .port = 9000, .log_format = "combined"};
+    struct backend_options options = {.server_ip = "0.0.0.0", .data = DATA_DEFAULT, .port = 9000};
     enum args_result result = parse(&options, argc, argv);
     if (result != ARGS_OK) return result == ARGS_HELP ? EXIT_OK : EXIT_USAGE;
     if (!choose_folder(&options.www, "./www", "www") ||

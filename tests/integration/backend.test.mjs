@@ -332,7 +332,8 @@ test("what stops it at the start is one sentence; wrong calls leave with 2", asy
   await stops(["--tls-cert", "missing.pem", "--tls-key", "missing.pem"], /HTTPS is not possible: .*missing\.pem/);
   await stops(["--trusted-proxies", "nonsense"], /nonsense/);
   await stops(["--tls-cert", "x.pem"], /only of use together/, 2);
-  await stops(["--log-format", "xml"], /combined or json/, 2);
+  await stops(["--access-log", "-", "--log-format", "xml"], /combined or json/, 2);
+  await stops(["--log-format", "json"], /--log-format is only of use with --access-log\.$/m, 2);
   await stops(["--workers", "0"], /number from 1/, 2);
   const taken = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => taken.on("listening", resolve));

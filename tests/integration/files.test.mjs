@@ -43,7 +43,7 @@ function within(promise, what, ms = PATIENCE_MS) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-const child = spawn(program, [folder, "0"], { stdio: ["ignore", "pipe", "inherit"] });
+const child = spawn(program, [folder, "127.0.0.1", "0"], { stdio: ["ignore", "pipe", "inherit"] });
 process.on("exit", () => child.kill("SIGKILL"));
 const ended = once(child, "exit");
 const [line] = await within(Promise.race([once(child.stdout, "data"), ended.then(() => ["it ended"])]), "the server");
