@@ -25,8 +25,8 @@ struct arg {
 enum args_result { ARGS_OK, ARGS_HELP, ARGS_WRONG };
 
 /* Reads --name value, --name=value, flags, and words in the order of the table; after "--" all are words.
- * --help prints `usage` and the table to stdout. ARGS_WRONG after
- * one sentence on stderr. Values borrow argv. */
+ * --help prints `usage` and the table to stdout. ARGS_WRONG after one sentence on stderr. Values borrow argv.
+ */
 enum args_result args_parse(const char *usage, const struct arg *args, int count, int argc, char **argv);
 
 #endif

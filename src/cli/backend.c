@@ -1,12 +1,10 @@
 /* weaprous backend: folders of files behind a login. */
 #include "backend/backend.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <uv.h>
 
 #include "cli/args.h"
 #include "cli/cli.h"
@@ -131,38 +129,26 @@ struct serving {
     bool known; /* the account with the known password is there */
 };
 
-static void on_end(uv_signal_t *signal, int number)
+static void end(void *context)
 {
-    (void)number;
-    struct serving *serving = signal->data;
+    struct serving *serving = context;
     backend_stop(serving->backend);
 }
 
-static void on_reload(uv_signal_t *signal, int number)
+static void reload(void *context)
 {
-    (void)number;
-    struct serving *serving = signal->data;
+    struct serving *serving = context;
     wr_log_reopen(backend_app(serving->backend));
     server_tls_reload(serving->tls);
 }
 
 static void serve(struct serving *serving)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    uv_signal_t signals[3];
-    uv_loop_t *loop = wr_loop(backend_app(serving->backend));
-    for (size_t i = 0; i < 3; i++) {
-        uv_signal_init(loop, &signals[i]);
-        signals[i].data = serving;
-        if (numbers[i] == SIGHUP && server_reloads())
-            uv_signal_start(&signals[i], on_reload, numbers[i]);
-        else /* once: the second Ctrl-C ends the program at once */
-            uv_signal_start_oneshot(&signals[i], on_end, numbers[i]);
-    }
+    struct server_signals signals = {.end = end, .reload = reload, .context = serving};
+    server_signals_start(&signals, wr_loop(backend_app(serving->backend)));
     print_welcome(serving->options, serving->backend, serving->known);
     backend_run(serving->backend);
-    for (size_t i = 0; i < 3; i++)
-        uv_close((uv_handle_t *)&signals[i], NULL);
+    server_signals_stop(&signals);
     backend_close(serving->backend);
 }
 

@@ -1,11 +1,11 @@
 #include "cli/server.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "account/classroom.h"
 #include "cli/cli.h"
@@ -145,7 +145,36 @@ void server_tls_reload(struct wr_tls *tls)
     if (tls && wr_tls_reload(tls)) complain("The certificate stays as it was: %s.", wr_tls_error(tls));
 }
 
-bool server_reloads(void)
+static void on_end(uv_signal_t *signal, int number)
 {
-    return !isatty(STDIN_FILENO);
+    (void)number;
+    struct server_signals *signals = signal->data;
+    signals->end(signals->context);
+}
+
+static void on_reload(uv_signal_t *signal, int number)
+{
+    (void)number;
+    struct server_signals *signals = signal->data;
+    signals->reload(signals->context);
+}
+
+void server_signals_start(struct server_signals *signals, uv_loop_t *loop)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < 3; i++) {
+        uv_signal_t *handle = &signals->handles[i];
+        uv_signal_init(loop, handle);
+        handle->data = signals;
+        if (numbers[i] == SIGHUP && !isatty(STDIN_FILENO))
+            uv_signal_start(handle, on_reload, numbers[i]);
+        else
+            uv_signal_start_oneshot(handle, on_end, numbers[i]);
+    }
+}
+
+void server_signals_stop(struct server_signals *signals)
+{
+    for (size_t i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&signals->handles[i], NULL);
 }

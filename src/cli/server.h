@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <uv.h>
 
 #include "base/err.h"
 #include "weaprous/weaprous.h"
@@ -24,8 +25,18 @@ size_t server_addresses(bool with_v6, char out[SERVER_ADDRESSES_MAX][INET6_ADDRS
 /* "http://127.0.0.1:8080/", without the port that the scheme has anyway. */
 void server_url(char out[SERVER_URL_BYTES], bool tls, const char *ip, uint16_t port);
 
-/* Whether SIGHUP means to read files again. From a terminal it means that the terminal was closed. */
-bool server_reloads(void);
+/* What a server does on SIGINT and SIGTERM (end, once: the second one ends the program at once), and on
+ * SIGHUP (reload; from a terminal it means that the terminal was closed, so it ends). Fill in end, reload,
+ * context. */
+struct server_signals {
+    void (*end)(void *context);
+    void (*reload)(void *context);
+    void *context;
+    uv_signal_t handles[3];
+};
+void server_signals_start(struct server_signals *signals, uv_loop_t *loop);
+/* The handles are closed by the loop's next turn. */
+void server_signals_stop(struct server_signals *signals);
 
 /* False, with a complaint, when only one of the two files was named. */
 bool server_tls_complete(const char *command, const char *cert, const char *key);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "cli/args.h"
 #include "cli/cli.h"
@@ -112,36 +111,25 @@ struct serving {
     struct wr_tls *tls;
 };
 
-static void on_end(uv_signal_t *signal, int number)
+static void end(void *context)
 {
-    (void)number;
-    struct serving *serving = signal->data;
+    struct serving *serving = context;
     tracker_stop(serving->tracker);
 }
 
-static void on_reload(uv_signal_t *signal, int number)
+static void reload(void *context)
 {
-    (void)number;
-    struct serving *serving = signal->data;
+    struct serving *serving = context;
     server_tls_reload(serving->tls);
 }
 
 static void serve(struct serving *serving, const struct up_options *options, bool known)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    uv_signal_t signals[3];
-    for (size_t i = 0; i < 3; i++) {
-        uv_signal_init(tracker_loop(serving->tracker), &signals[i]);
-        signals[i].data = serving;
-        if (numbers[i] == SIGHUP && server_reloads())
-            uv_signal_start(&signals[i], on_reload, numbers[i]);
-        else /* Once: the second Ctrl-C ends the program at once. What was acknowledged is on disk anyway. */
-            uv_signal_start_oneshot(&signals[i], on_end, numbers[i]);
-    }
+    struct server_signals signals = {.end = end, .reload = reload, .context = serving};
+    server_signals_start(&signals, tracker_loop(serving->tracker));
     print_welcome(options, tracker_port(serving->tracker), known);
     tracker_run(serving->tracker);
-    for (size_t i = 0; i < 3; i++)
-        uv_close((uv_handle_t *)&signals[i], NULL);
+    server_signals_stop(&signals);
     tracker_close(serving->tracker);
 }
 

@@ -11,23 +11,6 @@
 
 static const uint8_t id_a[STORE_ID_BYTES] = {1}, id_b[STORE_ID_BYTES] = {2}, id_c[STORE_ID_BYTES] = {3};
 
-static int setup(void **state)
-{
-    static struct world world;
-    world_init(&world);
-    world_open(&world, 0);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *w = *state;
-    world_close(w);
-    world_deinit(w);
-    return 0;
-}
-
 static int64_t add_account(struct world *w, const char *name)
 {
     struct store_row row = {.name = slice_text(name),
@@ -234,7 +217,7 @@ static void a_database_of_the_first_version_keeps_its_accounts(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         T(a_new_password_replaces_the_old_one_of_this_account_only),
         T(all_sessions_of_one_account_end_and_are_counted),

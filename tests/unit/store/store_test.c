@@ -13,23 +13,6 @@
 
 static const uint8_t id_a[STORE_ID_BYTES] = {1}, id_b[STORE_ID_BYTES] = {2}, id_c[STORE_ID_BYTES] = {3};
 
-static int setup(void **state)
-{
-    static struct world world;
-    world_init(&world);
-    world_open(&world, 0);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *w = *state;
-    world_close(w);
-    world_deinit(w);
-    return 0;
-}
-
 static int64_t add_account(struct world *w, const char *name, const char *key)
 {
     struct store_row row = {.name = slice_text(name),
@@ -405,7 +388,7 @@ static void a_database_of_a_newer_program_is_left_alone(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         T(an_account_is_found_by_its_key_and_a_key_is_taken_once),
         T(a_session_ends_when_it_expires_is_removed_or_purged),

@@ -85,3 +85,20 @@ int world_run(struct world *w, enum store_kind kind, const struct store_row *row
     world_wait_all(w);
     return answer.result;
 }
+
+int world_setup(void **state)
+{
+    static struct world world;
+    world_init(&world);
+    world_open(&world, 0);
+    *state = &world;
+    return 0;
+}
+
+int world_teardown(void **state)
+{
+    struct world *w = *state;
+    world_close(w);
+    world_deinit(w);
+    return 0;
+}

@@ -16,6 +16,9 @@ void world_init(struct world *w);
 /* Opens and starts the store; fails the test when that does not work. */
 void world_open(struct world *w, uint32_t pages_max);
 void world_close(struct world *w);
+/* For cmocka: *state is an open world. */
+int world_setup(void **state);
+int world_teardown(void **state);
 /* Removes the folder. */
 void world_deinit(struct world *w);
 void world_wake(void *context);
