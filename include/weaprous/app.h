@@ -38,7 +38,7 @@ struct wr_config {
      * them (SO_REUSEPORT). Default 1: then all handlers run on one thread. 0: one for each core. With
      * several, handlers of different connections run at the same time: what they share must be protected. */
     unsigned workers;
-    /* Told about trouble that has no other way out, by any worker's thread. May be NULL. `text` is one line
+    /* Told about trouble that has no other way out, by any thread of the app. May be NULL. `text` is one line
      * without a line feed. */
     void (*log)(void *log_context, enum wr_log_level level, const char *text);
     void *log_context;

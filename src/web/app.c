@@ -170,9 +170,8 @@ void wr_app_free(struct wr_app *app)
     if (!app) return;
     assert(!app->running);
     __atomic_store_n(&app->stopping, true, __ATOMIC_SEQ_CST); /* for callbacks that would begin something */
-    struct log *log = app->log;
+    log_free(app->log);                                       /* while the workers' rings are there */
     app->log = NULL;
-    if (log) log_free(log); /* while the workers' rings are there */
     for (unsigned i = 0; i < app->worker_count; i++)
         worker_close(app->workers[i]);
     for (unsigned i = 0; i < app->worker_count; i++)

@@ -13,6 +13,8 @@
 
 #include "web/app.h"
 
+#define TELL_EVERY_NS (60 * UINT64_C(1000000000))
+
 /* --- rings --- */
 
 /* False when it does not fit. */
@@ -97,13 +99,24 @@ static void tell_dropped(const struct log_file *file, struct log_ring *ring)
     if (write_all(file->fd, slice_of(line, (size_t)n))) ring->told = dropped;
 }
 
-static void ring_drain(const struct log_file *file, struct log_ring *ring)
+/* A full disk, most often: said at once, then once a minute. */
+static void tell_unwritable(struct log *log, struct log_file *file, int error)
+{
+    uint64_t now = uv_hrtime();
+    if (file->told_ns && now - file->told_ns < TELL_EVERY_NS) return;
+    file->told_ns = now;
+    app_log(log->app, WR_LOG_ERROR, "the log file %s cannot be written: %s; lines are dropped until it can",
+            file->path, strerror(error));
+}
+
+static void ring_drain(struct log *log, struct log_file *file, struct log_ring *ring)
 {
     if (!ring->bytes) return;
     slice bytes;
     bool written = true;
     while ((bytes = ring_peek(ring)).len > 0) {
         if (!written || !write_all(file->fd, bytes)) {
+            if (written) tell_unwritable(log, file, errno);
             written = false; /* one attempt each time: what waits must go, or the ring stays full */
             count_lost(ring, bytes);
         }
@@ -115,8 +128,8 @@ static void ring_drain(const struct log_file *file, struct log_ring *ring)
 static void drain_all(struct log *log)
 {
     for (unsigned i = 0; log->access.path && i < log->app->worker_count; i++)
-        ring_drain(&log->access, &log->app->workers[i]->access_lines);
-    if (log->trouble.path) ring_drain(&log->trouble, &log->troubles);
+        ring_drain(log, &log->access, &log->app->workers[i]->access_lines);
+    if (log->trouble.path) ring_drain(log, &log->trouble, &log->troubles);
 }
 
 static void file_reopen(struct log_file *file)

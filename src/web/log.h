@@ -25,6 +25,7 @@ struct log_file {
     char *path; /* NULL: none */
     int fd;
     enum wr_log_format format;
+    uint64_t told_ns; /* by the writer: when it was said that the file takes nothing; 0: never */
 };
 
 struct wr_worker;

@@ -196,6 +196,26 @@ static void a_file_that_cannot_be_written_is_said(void **state)
     unlink(path);
 }
 
+static void a_full_disk_is_said_and_nothing_waits_for_it(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, 2);
+    assert_int_equal(wr_access_log(w.app, WR_LOG_COMBINED, "/dev/full"), WR_OK);
+    assert_int_equal(wr_error_log(w.app, WR_LOG_COMBINED, path), WR_OK);
+    world_run(&w);
+    for (int i = 0; i < 20; i++)
+        assert_has(ask(&w, "GET /hello HTTP/1.1\r\n"), "hello");
+    for (int i = 0; i < 5000 && lines_of(file_text(path)) == 0; i++)
+        usleep(1000);
+    world_end(&w);
+    const char *text = file_text(path);
+    assert_int_equal(lines_of(text), 1); /* once, not for each line */
+    assert_has(text, "the log file /dev/full cannot be written: No space left on device");
+    assert_has(w.logged, "/dev/full");
+    unlink(path);
+}
+
 static void lines_that_do_not_fit_are_counted(void **state)
 {
     (void)state;
@@ -283,6 +303,7 @@ int main(void)
         cmocka_unit_test(trouble_goes_to_its_file),
         cmocka_unit_test(a_log_that_was_moved_is_opened_again),
         cmocka_unit_test(a_file_that_cannot_be_written_is_said),
+        cmocka_unit_test(a_full_disk_is_said_and_nothing_waits_for_it),
         cmocka_unit_test(lines_that_do_not_fit_are_counted),
         cmocka_unit_test(metrics_add_up),
     };
