@@ -32,9 +32,9 @@ const char *policy_name(enum policy policy);
 struct config_server {
     const char *host; /* a name, or an address without brackets */
     uint16_t port;
-    bool tls;         /* https:// */
-    const char *path; /* takes the place of the prefix that matched; NULL: the path stays as it is */
-    unsigned weight;  /* 1 to 1000 */
+    bool tls;           /* https:// */
+    const char *path;   /* takes the place of the prefix that matched; NULL: the path stays as it is */
+    unsigned weight;    /* 1 to 1000 */
     unsigned max_conns; /* at the same time; 0: no limit */
     bool backup;        /* only when no other one is up */
     unsigned line;      /* where the file says it */
@@ -57,21 +57,21 @@ struct config_group {
     uint32_t slow_start_ms; /* 0: none */
     unsigned queue_max;     /* requests that wait while all servers are at max_conns, of each worker */
     uint32_t queue_ms;
-    unsigned keepalive; /* idle connections kept for each server, by each worker */
-    uint32_t idle_ms;   /* how long */
+    unsigned keepalive;  /* idle connections kept for each server, by each worker */
+    uint32_t idle_ms;    /* how long */
     const char *ca_file; /* proxy_tls; NULL: the system's authorities */
     bool insecure;       /* any certificate is taken */
 };
 
 /* A value with variables: pieces in turn. */
 enum config_variable {
-    VARIABLE_NONE,       /* the text */
-    VARIABLE_HOST,       /* $host: as the client named it, with its port */
-    VARIABLE_REMOTE_ADDR, /* $remote_addr */
-    VARIABLE_REMOTE_PORT, /* $remote_port */
-    VARIABLE_SCHEME,     /* $scheme */
-    VARIABLE_REQUEST_ID, /* $request_id */
-    VARIABLE_PROXY_HOST, /* $proxy_host: host:port of the server */
+    VARIABLE_NONE,          /* the text */
+    VARIABLE_HOST,          /* $host: as the client named it, with its port */
+    VARIABLE_REMOTE_ADDR,   /* $remote_addr */
+    VARIABLE_REMOTE_PORT,   /* $remote_port */
+    VARIABLE_SCHEME,        /* $scheme */
+    VARIABLE_REQUEST_ID,    /* $request_id */
+    VARIABLE_PROXY_HOST,    /* $proxy_host: host:port of the server */
     VARIABLE_FORWARDED_FOR, /* $proxy_add_x_forwarded_for */
     VARIABLE_HTTP,          /* $http_name: the field that the client sent; text is its name with hyphens */
 };
@@ -96,7 +96,7 @@ struct config_rate {
 struct config_location {
     const char *prefix; /* "/api": that and what is below; "/api/": what is below */
     const struct config_group *group;
-    unsigned group_index; /* of it in config->groups */
+    unsigned group_index;              /* of it in config->groups */
     const struct config_field *fields; /* of the host too; the last one of a name goes */
     size_t field_count;
     uint32_t connect_ms; /* timeout connect: until a connection to a server is there */
@@ -152,7 +152,7 @@ struct config {
 
 /* Something that the reader has to say about the file. */
 struct config_problem {
-    bool warning; /* it can be used nevertheless */
+    bool warning;          /* it can be used nevertheless */
     unsigned line, column; /* from 1; the column counts characters */
     char text[240];
 };
@@ -177,7 +177,8 @@ void config_dump(const struct config *config, struct buffer *out);
 /* config_find.c */
 
 /* The host block for what the client named: "name:port" first, then "name", "*.name" (the longest), then the
- * default; NULL when there is none. authority: host[:port], any case; secure: what port it has without one. */
+ * default; NULL when there is none. authority: host[:port], any case; secure: what port it has without one.
+ */
 const struct config_host *config_find_host(const struct config *config, slice authority, bool secure);
 /* The location for a decoded path without dot segments: the one of the longest prefix; NULL when the host has
  * none for it. */

@@ -16,8 +16,8 @@ struct forward;
 struct forward_shared {
     struct registry *registry;
     struct rate_table *rates;
-    char pseudonym[24];          /* of this proxy in Via */
-    struct forward **by_worker;  /* by index of the worker */
+    char pseudonym[24];         /* of this proxy in Via */
+    struct forward **by_worker; /* by index of the worker */
 };
 
 /* NULL without memory. Holds the site. */

@@ -15,8 +15,8 @@ struct proxy_options {
     /* A listener besides those of the configuration; ip NULL: none. */
     const char *ip;
     uint16_t port;
-    unsigned workers;          /* 0: one for each core */
-    const char *status_ip;     /* NULL: no status page */
+    unsigned workers;      /* 0: one for each core */
+    const char *status_ip; /* NULL: no status page */
     uint16_t status_port;
     void (*log)(void *context, enum wr_log_level level, const char *text);
     void *log_context;

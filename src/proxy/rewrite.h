@@ -14,7 +14,7 @@
 #include "proxy/config.h"
 
 enum {
-    REWRITE_ID_BYTES = 32,     /* of a request id that we make: hexadecimal digits */
+    REWRITE_ID_BYTES = 32,      /* of a request id that we make: hexadecimal digits */
     REWRITE_ID_BYTES_MAX = 128, /* of one that is believed */
     REWRITE_FIXED_BYTES = 1024, /* room for what we add, besides what the bounds below count */
 };
@@ -24,15 +24,15 @@ struct rewrite_request {
     slice bytes; /* that its spans are of */
     const struct config_location *location;
     const struct config_server *server;
-    slice path;  /* decoded, without dot segments; of use only when the server has a path of its own */
+    slice path; /* decoded, without dot segments; of use only when the server has a path of its own */
     slice server_authority; /* "host:port" */
-    slice host;   /* as the client named it: host[:port]; may be empty */
-    slice scheme; /* "http" or "https", of the client */
-    slice address; /* of the client as text, which a trusted proxy may have told */
-    uint16_t port; /* of the client; 0: not known */
-    slice peer;    /* of the other side of the connection, as text */
-    uint16_t local_port; /* that it came to */
-    bool trusted;        /* the other side is a trusted proxy: what it says of forwarding is added to */
+    slice host;             /* as the client named it: host[:port]; may be empty */
+    slice scheme;           /* "http" or "https", of the client */
+    slice address;          /* of the client as text, which a trusted proxy may have told */
+    uint16_t port;          /* of the client; 0: not known */
+    slice peer;             /* of the other side of the connection, as text */
+    uint16_t local_port;    /* that it came to */
+    bool trusted;           /* the other side is a trusted proxy: what it says of forwarding is added to */
     slice request_id;
     slice pseudonym;     /* of this proxy, for Via */
     enum http_body body; /* how the body is framed: NONE, LENGTH, CHUNKED */
@@ -42,8 +42,8 @@ struct rewrite_request {
 
 /* How much room rewrite_request takes at most. */
 size_t rewrite_request_bound(const struct rewrite_request *in);
-/* ERR_FULL: more than the bound (not reached); ERR_MALFORMED: the path cannot be brought under the path of the
- * server. */
+/* ERR_FULL: more than the bound (not reached); ERR_MALFORMED: the path cannot be brought under the path of
+ * the server. */
 int rewrite_request(const struct rewrite_request *in, struct writer *out) BASE_CHECKED;
 /* True when the request has been here before: its Via names this proxy. */
 bool rewrite_loops(const struct http_head *head, slice bytes, slice pseudonym);
@@ -52,18 +52,24 @@ bool rewrite_loops(const struct http_head *head, slice bytes, slice pseudonym);
 slice rewrite_request_id(const struct http_head *head, slice bytes);
 
 /* How the client learns where the body ends. */
-enum answer_framing { ANSWER_FRAMING_NONE, ANSWER_FRAMING_LENGTH, ANSWER_FRAMING_CHUNKED, ANSWER_FRAMING_CLOSE };
+enum answer_framing {
+    ANSWER_FRAMING_NONE,
+    ANSWER_FRAMING_LENGTH,
+    ANSWER_FRAMING_CHUNKED,
+    ANSWER_FRAMING_CLOSE
+};
 
 struct rewrite_answer {
     const struct http_response_head *head;
     slice bytes;
-    enum answer_framing framing; /* with NONE a Content-Length that the server sent is passed on (HEAD, 304) */
-    bool close;                  /* Connection: close */
-    bool keep_alive;             /* Connection: keep-alive, for HTTP/1.0 */
-    bool upgrade;                /* 101: Upgrade is passed on */
-    slice date;                  /* for when the server sent none */
-    slice request_id;            /* empty: none */
-    slice fields;                /* further ones, each with its CR LF (a cookie of ours); may be empty */
+    enum answer_framing
+        framing;      /* with NONE a Content-Length that the server sent is passed on (HEAD, 304) */
+    bool close;       /* Connection: close */
+    bool keep_alive;  /* Connection: keep-alive, for HTTP/1.0 */
+    bool upgrade;     /* 101: Upgrade is passed on */
+    slice date;       /* for when the server sent none */
+    slice request_id; /* empty: none */
+    slice fields;     /* further ones, each with its CR LF (a cookie of ours); may be empty */
 };
 
 size_t rewrite_answer_bound(const struct rewrite_answer *in);

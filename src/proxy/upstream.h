@@ -27,9 +27,9 @@ enum upstream_state {
 };
 
 struct upstream {
-    struct upstream *next; /* in the registry */
-    unsigned owners;       /* groups, old ones too; of the thread that reloads */
-    uint32_t id;           /* below registry->id_count; given again when it is freed */
+    struct upstream *next;               /* in the registry */
+    unsigned owners;                     /* groups, old ones too; of the thread that reloads */
+    uint32_t id;                         /* below registry->id_count; given again when it is freed */
     char *group_name, *host, *authority; /* "host:port" */
     uint16_t port;
     bool tls;
@@ -49,7 +49,7 @@ struct upstream {
     unsigned address_count; /* 0: not known yet, or its host is an address */
     uint8_t addresses[UPSTREAM_ADDRESSES_MAX][IP_BYTES];
     /* --- counts --- */
-    atomic_uint active; /* requests under way */
+    atomic_uint active;            /* requests under way */
     atomic_uint connections, idle; /* open to it; of these without a request */
     atomic_uint_fast64_t requests, failures, retried, answers[5], sent_bytes, received_bytes;
     atomic_uint_fast64_t connects, reused;
@@ -72,7 +72,7 @@ struct group {
     bool has_backup;
     uint64_t names[CONFIG_SERVERS_MAX];
     struct rotation *rotations; /* of each worker: two, the second for backups */
-    unsigned waiting; /* requests in the queues of all workers; atomic, for the status */
+    unsigned waiting;           /* requests in the queues of all workers; atomic, for the status */
 };
 
 /* All servers there are, the thread's that reloads. */
@@ -99,9 +99,9 @@ void group_free(struct registry *registry, struct group *group);
 enum { PICK_ALL_DOWN = -1, PICK_ALL_BUSY = -2, PICK_ALL_TRIED = -3 };
 
 struct pick {
-    uint64_t now_ms;   /* of a monotonic clock that all workers share (uv_hrtime) */
+    uint64_t now_ms; /* of a monotonic clock that all workers share (uv_hrtime) */
     uint64_t random;
-    uint64_t tried;    /* a bit for each member that is not to be chosen */
+    uint64_t tried;         /* a bit for each member that is not to be chosen */
     const uint8_t *address; /* IP_BYTES, of the client */
     slice sticky;           /* the value of the cookie; empty: none */
 };

@@ -10,8 +10,8 @@
 #include "web/connection.h"
 
 /* As wr_route_body's handlers: `begin` when the head has come (it may answer), `data` for each piece of the
- * body, `end` when all of it has come, `failed` when the client goes before `end` has been called. After `end`
- * wr_request_on_gone tells; a client that half-closes does not count as gone. */
+ * body, `end` when all of it has come, `failed` when the client goes before `end` has been called. After
+ * `end` wr_request_on_gone tells; a client that half-closes does not count as gone. */
 struct intake {
     wr_handler begin, end, failed;
     void (*data)(struct wr_request *request, const void *bytes, size_t len, void *context);
@@ -40,10 +40,10 @@ void intake_trailers(struct wr_request *request, slice lines);
 
 struct tunnel_events {
     void (*received)(void *owner, uint8_t *bytes, size_t len);
-    void (*ended)(void *owner);   /* the client sends no more */
-    void (*flushed)(void *owner); /* some bytes have left */
-    void (*gone)(void *owner);    /* the connection is no more; the last call */
-    void (*stop)(void *owner);    /* the server stops */
+    void (*ended)(void *owner);                         /* the client sends no more */
+    void (*flushed)(void *owner);                       /* some bytes have left */
+    void (*gone)(void *owner);                          /* the connection is no more; the last call */
+    void (*stop)(void *owner);                          /* the server stops */
     uint64_t (*deadline)(void *owner, uint64_t now_ms); /* the next one, UINT64_MAX none, 0: close */
 };
 /* After the head of a 101 (or 200) was put with intake_head: releases the request, and what the client sent
