@@ -33,6 +33,24 @@ static bool is_ip(const char *text)
     return inet_pton(AF_INET, text, room) == 1 || inet_pton(AF_INET6, text, room) == 1;
 }
 
+/* IP:PORT, an IPv6 address in brackets. */
+static bool read_address(const char *value, struct arg_address *out)
+{
+    const char *colon = strrchr(value, ':');
+    slice ip = colon ? slice_of(value, (size_t)(colon - value)) : SLICE_EMPTY;
+    uint64_t port;
+    bool v6 = ip.len > 2 && ip.ptr[0] == '[' && ip.ptr[ip.len - 1] == ']';
+    if (v6) ip = slice_sub(ip, 1, ip.len - 2);
+    if (!ip.len || ip.len >= sizeof out->ip || (slice_find(ip, ':') < ip.len) != v6) return false;
+    char text[sizeof out->ip];
+    memcpy(text, ip.ptr, ip.len);
+    text[ip.len] = '\0';
+    if (!is_ip(text) || !slice_to_u64(slice_text(colon + 1), UINT16_MAX, &port)) return false;
+    memcpy(out->ip, text, ip.len + 1);
+    out->port = (uint16_t)port;
+    return true;
+}
+
 static bool take_value(const struct arg *arg, const char *command, const char *value)
 {
     uint64_t number;
@@ -52,6 +70,11 @@ static bool take_value(const struct arg *arg, const char *command, const char *v
             return false;
         }
         break;
+    case ARG_ADDRESS:
+        if (read_address(value, arg->out)) return true;
+        complain("weaprous %s: --%s needs an IP address and a port like 127.0.0.1:8081, not \"%s\".", command,
+                 arg->name, value);
+        return false;
     default:
         if (!value[0]) {
             complain("weaprous %s: --%s needs a value that is not empty.", command, arg->name);

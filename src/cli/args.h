@@ -6,11 +6,17 @@
 #include <stdint.h>
 
 enum arg_kind {
-    ARG_FLAG,   /* bool */
-    ARG_TEXT,   /* const char *, not empty */
-    ARG_IP,     /* const char *, an IPv4 or IPv6 address */
-    ARG_NUMBER, /* uint64_t from min to max */
-    ARG_WORD,   /* const char *: a word that must be given, without a name before it */
+    ARG_FLAG,    /* bool */
+    ARG_TEXT,    /* const char *, not empty */
+    ARG_IP,      /* const char *, an IPv4 or IPv6 address */
+    ARG_ADDRESS, /* struct arg_address: "127.0.0.1:8081", "[::1]:8081" */
+    ARG_NUMBER,  /* uint64_t from min to max */
+    ARG_WORD,    /* const char *: a word that must be given, without a name before it */
+};
+
+struct arg_address {
+    char ip[46]; /* without brackets; empty: not given */
+    uint16_t port;
 };
 
 struct arg {

@@ -26,6 +26,7 @@ void complain(const char *form, ...)
 static const char *ip, *file, *first, *second;
 static uint64_t port;
 static bool loud;
+static struct arg_address address;
 
 /* words: separated by spaces; one that is "''" is empty. */
 static enum args_result parse(const char *words, bool takes_words)
@@ -37,6 +38,7 @@ static enum args_result parse(const char *words, bool takes_words)
         {"port", ARG_NUMBER, &port, "PORT", "a port", 1, 65535},
         {"file", ARG_TEXT, &file, "FILE", "a file\nof two lines", 0, 0},
         {"loud", ARG_FLAG, &loud, NULL, "say more", 0, 0},
+        {"address", ARG_ADDRESS, &address, "IP:PORT", "where", 0, 0},
         {"FIRST", ARG_WORD, &first, NULL, "a word", 0, 0},
         {"SECOND", ARG_WORD, &second, NULL, "another", 0, 0},
     };
@@ -44,6 +46,7 @@ static enum args_result parse(const char *words, bool takes_words)
     file = first = second = NULL;
     port = 80;
     loud = false;
+    address = (struct arg_address){0};
     complaints = 0;
     complaint[0] = 0;
     int argc = 0;
@@ -52,7 +55,7 @@ static enum args_result parse(const char *words, bool takes_words)
     snprintf(text, sizeof text, "%s", words);
     for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
         argv[argc++] = strcmp(word, "''") == 0 ? empty : word;
-    return args_parse("usage", args, takes_words ? 6 : 4, argc, argv);
+    return args_parse("usage", args, takes_words ? 7 : 5, argc, argv);
 }
 
 static void values_are_taken(void **state)
@@ -70,6 +73,32 @@ static void values_are_taken(void **state)
     assert_int_equal(port, 2); /* the last one counts */
     assert_string_equal(file, "a=b");
     assert_int_equal(complaints, 0);
+}
+
+static void addresses_have_a_port(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words, *ip;
+        unsigned port;
+    } good[] = {{"--address 127.0.0.1:8081", "127.0.0.1", 8081},
+                {"--address=[::1]:0", "::1", 0},
+                {"--address [2001:db8::ffff:192.0.2.1]:65535", "2001:db8::ffff:192.0.2.1", 65535}};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(parse(good[i].words, false), ARGS_OK);
+        assert_string_equal(address.ip, good[i].ip);
+        assert_int_equal(address.port, good[i].port);
+    }
+    static const char *const bad[] = {
+        "",       ":80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "localhost:80",
+        "::1:80", "[]:", "[::1]",     "[::1]80",    "[127.0.0.1]:80",  "[::1:80",     "127.0.0.1:-1"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char words[64];
+        snprintf(words, sizeof words, "--address=%s", bad[i]);
+        assert_int_equal(parse(words, false), ARGS_WRONG);
+        assert_string_equal(address.ip, "");
+        assert_non_null(strstr(complaint, "--address needs an IP address and a port"));
+    }
 }
 
 static void words_are_taken_in_order(void **state)
@@ -132,9 +161,8 @@ static void help_comes_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_taken),
-        cmocka_unit_test(words_are_taken_in_order),
-        cmocka_unit_test(what_is_wrong_is_said_once_and_by_name),
+        cmocka_unit_test(values_are_taken),         cmocka_unit_test(addresses_have_a_port),
+        cmocka_unit_test(words_are_taken_in_order), cmocka_unit_test(what_is_wrong_is_said_once_and_by_name),
         cmocka_unit_test(help_comes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
