@@ -1,7 +1,5 @@
 /* weaprous user import: reads the whole file first, then hashes on all cores and adds one account after the
  * other, so that what was done stays done when it is interrupted, and the next run goes on. */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -17,6 +15,7 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/data.h"
+#include "cli/file.h"
 #include "cli/user.h"
 
 enum { HASHING_MAX = 16, PROGRESS_FROM = 20 };
@@ -49,29 +48,6 @@ struct hashing {
 };
 
 /* --- the file --- */
-
-static int complain_file(const struct import *import, int system)
-{
-    complain("The file %s cannot be read: %s.", import->file, strerror(system));
-    return ERR_IO;
-}
-
-static int read_file(const struct import *import, struct buffer *out)
-{
-    int fd = strcmp(import->file, "-") == 0 ? STDIN_FILENO : open(import->file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return complain_file(import, errno);
-    ssize_t got = 1;
-    while (got > 0 && !buffer_reserve(out, 64 * 1024)) {
-        got = read(fd, out->ptr + out->len, 64 * 1024);
-        if (got > 0) out->len += (size_t)got;
-    }
-    int system = errno;
-    if (fd != STDIN_FILENO) close(fd);
-    if (got < 0) return complain_file(import, system);
-    if (!out->failed && out->len <= IMPORT_BYTES_MAX) return OK;
-    complain("The file %s is too large: at most 16 MiB.", import->file);
-    return ERR_TOO_LARGE;
-}
 
 static void tell_problem(void *context, size_t line, const char *reason)
 {
@@ -116,8 +92,7 @@ static int read_rows(struct import *import)
 {
     static const struct import_handlers handlers = {keep_row, tell_problem};
     struct buffer file;
-    buffer_init(&file, &allocator_libc, IMPORT_BYTES_MAX + 64 * 1024);
-    int err = read_file(import, &file);
+    int err = file_read(import->file, IMPORT_BYTES_MAX / (1024 * 1024), &file);
     if (!err) {
         err = import_read(buffer_slice(&file), &handlers, import);
         if (err == ERR_MEMORY)
