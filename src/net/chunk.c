@@ -47,6 +47,7 @@ static void chunk_free(struct chunk_pool *pool, struct chunk *c)
 {
     if (c->kind == CHUNK_SHARED) shared_bytes_release(c->owner.shared);
     if (c->kind == CHUNK_FILE) shared_file_release(c->owner.file);
+    if (c->kind == CHUNK_PIPE) pipe_give(c->owner.pipe);
     if (c->cap == pooled_cap && pool->len < CHUNK_POOL_MAX)
         give_free(&pool->free, &pool->len, c);
     else if (c->cap == 0 && pool->links_len < CHUNK_LINKS_MAX)
@@ -171,11 +172,58 @@ int chunk_put_file(struct chunk_pool *pool, struct chunk_queue *queue, struct sh
     return OK;
 }
 
+int chunk_put_pipe(struct chunk_pool *pool, struct chunk_queue *queue, struct pipe *pipe)
+{
+    struct chunk *c = chunk_new(pool, 0);
+    if (!c) return ERR_MEMORY;
+    c->ptr = NULL;
+    c->len = pipe->bytes;
+    c->kind = CHUNK_PIPE;
+    c->owner.pipe = pipe;
+    append(queue, c);
+    return OK;
+}
+
+int chunk_lend(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes)
+{
+    if (bytes.len == 0) return OK;
+    struct chunk *c = chunk_new(pool, 0);
+    if (!c) return ERR_MEMORY;
+    c->ptr = bytes.ptr;
+    c->len = bytes.len;
+    c->kind = CHUNK_LENT;
+    append(queue, c);
+    return OK;
+}
+
+int chunk_keep(struct chunk_pool *pool, struct chunk_queue *queue)
+{
+    struct chunk *lent = queue->last;
+    if (!lent || lent->kind != CHUNK_LENT) return OK;
+    struct chunk *before = NULL;
+    for (struct chunk *c = queue->first; c != lent; c = c->next)
+        before = c;
+    *(before ? &before->next : &queue->first) = NULL;
+    queue->last = before;
+    queue->bytes -= lent->len;
+    int rc = chunk_put(pool, queue, slice_of(lent->ptr, lent->len));
+    chunk_free(pool, lent);
+    return rc;
+}
+
+static ssize_t read_from(const struct chunk *c, uint8_t *out, size_t n, size_t done)
+{
+    if (c->kind == CHUNK_FILE) return pread(c->owner.file->fd, out, n, (off_t)(c->offset + done));
+    ssize_t got = read(c->owner.pipe->read_fd, out, n);
+    if (got > 0) c->owner.pipe->bytes -= (size_t)got;
+    return got;
+}
+
 int chunk_read(const struct chunk *c, uint8_t *out, size_t n)
 {
-    assert(c->kind == CHUNK_FILE && n <= c->len);
+    assert((c->kind == CHUNK_FILE || c->kind == CHUNK_PIPE) && n <= c->len);
     for (size_t done = 0; done < n;) {
-        ssize_t got = pread(c->owner.file->fd, out + done, n - done, (off_t)(c->offset + done));
+        ssize_t got = read_from(c, out + done, n - done, done);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return ERR_IO;
         if (got == 0) return ERR_CORRUPT;
@@ -225,8 +273,8 @@ void chunk_consume(struct chunk_pool *pool, struct chunk_queue *queue, size_t n)
     if (n == 0) return;
     struct chunk *c = queue->first;
     c->len -= n;
-    if (c->kind == CHUNK_FILE)
-        c->offset += n;
-    else
+    if (c->ptr)
         c->ptr += n;
+    else
+        c->offset += n;
 }

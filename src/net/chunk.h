@@ -1,5 +1,5 @@
 /* chunk.h - bytes on their way out: a queue of pieces, small ones joined, large ones borrowed or shared,
- * ranges of files named.
+ * ranges of files named, bytes in pipes counted.
  *
  * Pieces of the usual size come from a pool and go back to it, so that nothing is allocated in steady state.
  */
@@ -7,6 +7,7 @@
 #define NET_CHUNK_H
 
 #include "base/err.h"
+#include "net/pipe.h"
 #include "net/shared.h"
 
 enum {
@@ -21,17 +22,20 @@ enum chunk_kind {
     CHUNK_STATIC, /* bytes that are always there */
     CHUNK_SHARED, /* bytes with counted owners */
     CHUNK_FILE,   /* a range of a file */
+    CHUNK_LENT,   /* bytes that are there only for now, see chunk_lend */
+    CHUNK_PIPE,   /* all that is in a pipe */
 };
 
 struct chunk {
     struct chunk *next;
-    const uint8_t *ptr; /* what is unsent; NULL for a range of a file */
+    const uint8_t *ptr; /* what is unsent; NULL for a range of a file, or a pipe */
     size_t len;
     size_t cap;      /* of data; 0 when the bytes are someone else's */
     uint64_t offset; /* where in the file */
     union {
         struct shared_bytes *shared;
         struct shared_file *file;
+        struct pipe *pipe;
     } owner;
     enum chunk_kind kind;
     uint8_t data[];
@@ -69,12 +73,19 @@ int chunk_put_part(struct chunk_pool *pool, struct chunk_queue *queue, struct sh
 /* Holds the file until `len` bytes from `offset` on are sent. ERR_MEMORY. */
 int chunk_put_file(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_file *file,
                    uint64_t offset, size_t len) BASE_CHECKED;
-/* Reads the first n bytes of the file range that the piece `c` is into memory, as a piece before the rest of
- * it (n at most c->len): `c` is this piece then. `before` is the piece before c, NULL when c is the first.
- * ERR_MEMORY; ERR_IO; ERR_CORRUPT when the file has become shorter. */
+/* Takes the pipe until its bytes are sent, and gives it back. ERR_MEMORY: it is the caller's still. */
+int chunk_put_pipe(struct chunk_pool *pool, struct chunk_queue *queue, struct pipe *pipe) BASE_CHECKED;
+/* Borrows bytes until chunk_keep is called, which must be before they go. ERR_MEMORY. */
+int chunk_lend(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes) BASE_CHECKED;
+/* Copies what was lent last and is in the queue still. ERR_MEMORY: it was taken off the queue. */
+int chunk_keep(struct chunk_pool *pool, struct chunk_queue *queue) BASE_CHECKED;
+/* Reads the first n bytes of the file range or pipe that the piece `c` is into memory, as a piece before the
+ * rest of it (n at most c->len): `c` is this piece then. `before` is the piece before c, NULL when c is the
+ * first. ERR_MEMORY; ERR_IO; ERR_CORRUPT when the file has become shorter. */
 int chunk_load(struct chunk_pool *pool, struct chunk_queue *queue, struct chunk *before, struct chunk **c,
                size_t n) BASE_CHECKED;
-/* Reads the first n bytes of a file range; n at most c->len. ERR_IO, ERR_CORRUPT as above. */
+/* Reads the first n bytes of a file range, or takes them out of a pipe; n at most c->len. ERR_IO, ERR_CORRUPT
+ * as above. */
 int chunk_read(const struct chunk *c, uint8_t *out, size_t n) BASE_CHECKED;
 /* Drops the first n bytes and frees the chunks that this empties. */
 void chunk_consume(struct chunk_pool *pool, struct chunk_queue *queue, size_t n);

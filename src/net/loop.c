@@ -70,6 +70,7 @@ int net_loop_init(struct net_loop *loop, void (*expired)(struct wheel_entry *ent
     if (rc < 0) return rc;
     loop->expired = expired;
     loop->chunks = (struct chunk_pool){0};
+    loop->pipes = (struct pipe_pool){0};
     loop->reading = false;
     loop->written_calls = 0;
     loop->handshakes = (struct loop_handshakes){0};
@@ -104,6 +105,7 @@ void net_loop_deinit(struct net_loop *loop)
     assert(rc == 0 && "a handle on the loop was not closed");
     (void)rc;
     chunk_pool_deinit(&loop->chunks);
+    pipe_pool_deinit(&loop->pipes);
     free(loop->scratch);
 }
 

@@ -50,6 +50,7 @@ struct net_loop {
     size_t settled_len;   /* at most so many, since some may have left */
     struct wheel wheel;
     struct chunk_pool chunks;
+    struct pipe_pool pipes;
     void (*expired)(struct wheel_entry *entry); /* a deadline has come */
     uint64_t written_calls;                     /* write calls so far, for tests of the coalescing */
     struct loop_handshakes handshakes;

@@ -1,6 +1,7 @@
 #include "net/send.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -59,13 +60,14 @@ static void on_written(uv_write_t *request, int status)
 }
 
 /* The pieces at the front of the queue that one write can take. A short range of a file is read on the way; a
- * long one ends it. 0 or an error of libuv's. */
+ * long one, or a pipe, ends it. 0 or an error of libuv's. */
 static int gather(struct net_loop *loop, struct chunk_queue *queue, uv_buf_t iov[PIECES_MAX],
                   size_t *out_count, size_t *out_bytes)
 {
     size_t n = 0, bytes = 0;
     struct chunk *before = NULL;
     for (struct chunk *c = queue->first; c && n < PIECES_MAX && bytes < STREAM_WRITE_BYTES; c = c->next) {
+        if (c->kind == CHUNK_PIPE) break;
         if (c->kind == CHUNK_FILE) {
             if (c->len >= STREAM_SENDFILE_MIN) break;
             int rc = chunk_load(&loop->chunks, queue, before, &c, c->len);
@@ -95,11 +97,12 @@ static void move_chunks(struct chunk_queue *from, size_t n, struct chunk_queue *
 }
 
 /* libuv waits until the kernel takes more. It can wait only with bytes in its hands, so the beginning of a
- * file is read for it. */
+ * file or pipe is read for it. */
 static int write_later(struct stream *s, struct chunk_queue *queue)
 {
+    if (chunk_keep(&stream_loop(s)->chunks, queue) < 0) return UV_ENOMEM;
     struct chunk *first = queue->first;
-    if (first->kind == CHUNK_FILE) {
+    if (first->kind == CHUNK_FILE || first->kind == CHUNK_PIPE) {
         int rc =
             chunk_load(&stream_loop(s)->chunks, queue, NULL, &first, smaller(first->len, STREAM_STALL_BYTES));
         if (rc < 0) return file_trouble(rc);
@@ -131,7 +134,7 @@ static int descriptor(const struct stream *s)
     return rc < 0 ? rc : fd;
 }
 
-/* What comes before a long range of a file, or before the end, waits in the kernel to share a segment with
+/* What comes before a long range of a file, a pipe, or the end, waits in the kernel to share a segment with
  * it. */
 static ssize_t write_more(struct stream *s, const uv_buf_t *iov, size_t n)
 {
@@ -179,17 +182,35 @@ static ssize_t send_file(struct stream *s, size_t *out_asked)
     return sent < 0 ? uv_translate_sys_error(errno) : sent;
 }
 
+/* Sends what is in the pipe at the front. */
+static ssize_t send_pipe(struct stream *s, size_t *out_asked)
+{
+    const struct chunk *c = s->out.first;
+    int fd = descriptor(s);
+    if (fd < 0) return fd;
+    *out_asked = c->len;
+    ssize_t sent;
+    do {
+        sent = splice(c->owner.pipe->read_fd, NULL, fd, NULL, c->len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    } while (sent < 0 && errno == EINTR);
+    if (sent == 0) return UV_EIO; /* does not happen: there are bytes */
+    if (sent < 0) return uv_translate_sys_error(errno);
+    c->owner.pipe->bytes -= (size_t)sent;
+    return sent;
+}
+
 /* One call. Bytes taken, or an error of libuv's. */
 static ssize_t send_front(struct stream *s, size_t *out_asked)
 {
     const struct chunk *first = s->out.first;
+    if (first->kind == CHUNK_PIPE) return send_pipe(s, out_asked);
     if (first->kind == CHUNK_FILE && first->len >= STREAM_SENDFILE_MIN) return send_file(s, out_asked);
     uv_buf_t iov[PIECES_MAX];
     size_t n;
     int rc = gather(stream_loop(s), &s->out, iov, &n, out_asked);
     if (rc < 0) return rc;
-    bool file_next = *out_asked < s->out.bytes && n < PIECES_MAX && *out_asked < STREAM_WRITE_BYTES;
-    bool more = file_next || ends_with(s, *out_asked == s->out.bytes);
+    bool call_next = *out_asked < s->out.bytes && n < PIECES_MAX && *out_asked < STREAM_WRITE_BYTES;
+    bool more = call_next || ends_with(s, *out_asked == s->out.bytes);
     return more ? write_more(s, iov, n) : uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
 }
 

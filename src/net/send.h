@@ -1,4 +1,4 @@
-/* send.h - how the queue of a stream gets to the kernel; for stream.c and connect.c. */
+/* send.h - how the queue of a stream gets to the kernel; for stream.c, splice.c and connect.c. */
 #ifndef NET_SEND_H
 #define NET_SEND_H
 
@@ -15,6 +15,31 @@ bool stream_is_sent(const struct stream *stream);
 void stream_send_last(struct stream *stream);
 /* Gives the scratch memory to the loop. ERR_MEMORY. */
 int stream_scratch(struct net_loop *loop) BASE_CHECKED;
+
+/* --- splice.c --- */
+
+/* The stream is the source of a splice, and its descriptor can be read: true when that is not to be done, but
+ * splice_input to be called. */
+bool splice_takes_input(struct stream *from);
+void splice_input(struct stream *from);
+/* Bytes came into memory nevertheless. Returns how many of them have been passed on; the rest is for
+ * `received`. */
+size_t splice_pass_on(struct stream *from, slice bytes);
+/* The splice has to wait until the other side takes more. */
+bool splice_waits(const struct stream *from);
+/* What was queued for the stream at the end of a splice may have left. */
+void splice_resume(struct stream *to);
+/* The stream is being closed. */
+void splice_drop(struct stream *stream);
+/* stream.c: reads, or not, as all say that have a say in that. */
+void stream_read_as_wanted(struct stream *stream);
+/* Tells that the input has ended. */
+void stream_take_end(struct stream *stream);
+void stream_fail(struct stream *stream, int uv_error);
+/* Whether what is put is queued. */
+bool stream_takes_bytes(const struct stream *stream);
+/* So many bytes were appended to stream->out. */
+void stream_count(struct stream *stream, size_t bytes);
 
 /* connect.c: NULL without memory. */
 struct connector *connector_new(const char *host, uint16_t port);

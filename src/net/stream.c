@@ -16,16 +16,30 @@ _Static_assert((int)LOOP_HEADROOM_BYTES >= (int)TLS_HEADROOM_BYTES, "room to dec
 
 /* --- reading --- */
 
+static unsigned read_bytes(const struct stream *s)
+{
+    return s->read_kib ? s->read_kib * 1024U : LOOP_READ_BYTES;
+}
+
+void stream_read_limit(struct stream *s, size_t bytes)
+{
+    s->read_kib = bytes < LOOP_READ_BYTES ? (uint16_t)((bytes + 1023) / 1024) : 0;
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     (void)suggested;
     struct stream *s = handle->data;
+    if (s->splice && splice_takes_input(s)) {
+        *out = uv_buf_init(NULL, 0);
+        return;
+    }
     assert(!stream_loop(s)->reading);
     stream_loop(s)->reading = true;
-    *out = uv_buf_init((char *)stream_loop(s)->read_buffer + LOOP_HEADROOM_BYTES, LOOP_READ_BYTES);
+    *out = uv_buf_init((char *)stream_loop(s)->read_buffer + LOOP_HEADROOM_BYTES, read_bytes(s));
 }
 
-static void fail(struct stream *s, int uv_error)
+void stream_fail(struct stream *s, int uv_error)
 {
     if (s->tls) {
         s->tls->failed = true;
@@ -42,6 +56,16 @@ static void secure_opened(struct stream *s)
     if (SSL_session_reused(s->tls->ssl)) stream_loop(s)->handshakes.resumed++;
     stream_mark(s);
     if (s->events->opened) s->events->opened(s);
+}
+
+static void deliver(struct stream *s, uint8_t *bytes, size_t len)
+{
+    while (s->splice && len > 0 && !s->closing) {
+        size_t n = splice_pass_on(s, slice_of(bytes, len));
+        bytes += n;
+        len -= n;
+    }
+    if (len > 0 && !s->closing) s->events->received(s, bytes, len);
 }
 
 static void tell_end(struct stream *s)
@@ -61,18 +85,19 @@ static void take_ciphertext(struct stream *s, slice cipher)
     int rc = tls_open(t, plain, cipher, &len);
     if (t->wire.bytes > 0) stream_mark(s);
     if (!was_opened && t->opened) secure_opened(s);
-    if (!s->closing && len > 0) s->events->received(s, plain, len);
+    deliver(s, plain, len);
     if (s->closing) return;
     if (rc < 0)
-        fail(s, UV_EPROTO);
+        stream_fail(s, UV_EPROTO);
     else if (t->ended)
         tell_end(s);
 }
 
 /* TCP ends. TLS that has not said so before was cut off, by accident or by somebody in between; but where
  * nothing was said, nothing is missing. */
-static void take_end(struct stream *s)
+void stream_take_end(struct stream *s)
 {
+    stream_unsplice(s);
     stream_read(s, false);
     if (!s->tls || !s->tls->ssl) {
         s->events->ended(s);
@@ -80,7 +105,7 @@ static void take_end(struct stream *s)
     }
     s->tls->reason = s->tls->opened ? "the connection ended without a TLS close"
                                     : "the connection ended within the TLS handshake";
-    fail(s, UV_EOF);
+    stream_fail(s, UV_EOF);
 }
 
 static void take_input(struct stream *s, uint8_t *bytes, size_t len)
@@ -88,19 +113,23 @@ static void take_input(struct stream *s, uint8_t *bytes, size_t len)
     if (s->tls)
         take_ciphertext(s, slice_of(bytes, len));
     else
-        s->events->received(s, bytes, len);
+        deliver(s, bytes, len);
 }
 
 static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
 {
     struct stream *s = handle->data;
+    if (got == UV_ENOBUFS && s->splice) {
+        splice_input(s);
+        return;
+    }
     if (got > 0 && !s->closing) take_input(s, (uint8_t *)buf->base, (size_t)got);
     stream_loop(s)->reading = false;
     if (s->closing || got >= 0) return;
     if (got == UV_EOF)
-        take_end(s);
+        stream_take_end(s);
     else
-        fail(s, (int)got);
+        stream_fail(s, (int)got);
 }
 
 /* The first bytes of a connection that the kernel kept back until they came. So a short one is answered and
@@ -109,10 +138,10 @@ static void read_first(struct stream *s)
 {
     uv_os_fd_t fd;
     uint8_t *room = stream_loop(s)->read_buffer + LOOP_HEADROOM_BYTES;
-    if (!s->reading || uv_fileno((uv_handle_t *)&s->tcp, &fd) < 0) return;
+    if (!s->reading || s->splice || uv_fileno((uv_handle_t *)&s->tcp, &fd) < 0) return;
     assert(!stream_loop(s)->reading);
     stream_loop(s)->reading = true;
-    ssize_t got = recv(fd, room, LOOP_READ_BYTES, MSG_DONTWAIT);
+    ssize_t got = recv(fd, room, read_bytes(s), MSG_DONTWAIT);
     if (got > 0) take_input(s, room, (size_t)got);
     stream_loop(s)->reading = false;
 }
@@ -122,8 +151,13 @@ void stream_read(struct stream *s, bool on)
     if (s->closing || s->reading == on) return;
     s->reading = on;
     if (s->tls && s->tls->ended && s->tls->end_waits) stream_mark(s);
-    if (s->connecting) return;
-    if (!on)
+    stream_read_as_wanted(s);
+}
+
+void stream_read_as_wanted(struct stream *s)
+{
+    if (s->connecting || s->closing) return;
+    if (!s->reading || splice_waits(s))
         uv_read_stop((uv_stream_t *)&s->tcp);
     else if (!s->tls || !s->tls->ended)
         uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
@@ -202,7 +236,7 @@ void stream_connected(struct stream *s, int fd)
         s->events->failed(s, rc);
         return;
     }
-    if (s->reading) uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
+    stream_read_as_wanted(s);
     stream_mark(s);
     if (!s->tls && s->events->opened) s->events->opened(s);
 }
@@ -270,6 +304,7 @@ void stream_close(struct stream *s)
         stream_send_last(s);
     }
     s->closing = true;
+    splice_drop(s);
     list_remove(&s->dirty_node);
     chunk_consume(&stream_loop(s)->chunks, &s->out, s->out.bytes);
     uv_close((uv_handle_t *)&s->tcp, on_closed);
@@ -277,12 +312,12 @@ void stream_close(struct stream *s)
 
 /* --- queueing --- */
 
-static bool takes_bytes(const struct stream *s)
+bool stream_takes_bytes(const struct stream *s)
 {
     return !s->closing && !s->finish && !s->last;
 }
 
-static void queued(struct stream *s, size_t len)
+void stream_count(struct stream *s, size_t len)
 {
     s->put += len;
     stream_mark(s);
@@ -295,30 +330,42 @@ void stream_flush_large(struct stream *s)
 
 int stream_put(struct stream *s, slice bytes)
 {
-    if (!takes_bytes(s)) return OK;
+    if (!stream_takes_bytes(s)) return OK;
     int rc = chunk_put(&stream_loop(s)->chunks, &s->out, bytes);
     if (rc < 0) return rc;
-    queued(s, bytes.len);
+    stream_count(s, bytes.len);
     stream_flush_large(s);
     return OK;
 }
 
+int stream_put_now(struct stream *s, slice bytes)
+{
+    if (bytes.len < STREAM_NOW_MIN || s->connecting || s->write) return stream_put(s, bytes);
+    if (!stream_takes_bytes(s)) return OK;
+    struct chunk_pool *pool = &stream_loop(s)->chunks;
+    int rc = chunk_lend(pool, &s->out, bytes);
+    if (rc < 0) return rc;
+    stream_count(s, bytes.len);
+    stream_send(s);
+    return chunk_keep(pool, &s->out);
+}
+
 int stream_put_static(struct stream *s, slice bytes)
 {
-    if (!takes_bytes(s)) return OK;
+    if (!stream_takes_bytes(s)) return OK;
     int rc = chunk_put_static(&stream_loop(s)->chunks, &s->out, bytes);
     if (rc < 0) return rc;
-    queued(s, bytes.len);
+    stream_count(s, bytes.len);
     stream_flush_large(s);
     return OK;
 }
 
 int stream_put_part(struct stream *s, struct shared_bytes *owner, slice part)
 {
-    if (!takes_bytes(s)) return OK;
+    if (!stream_takes_bytes(s)) return OK;
     int rc = chunk_put_part(&stream_loop(s)->chunks, &s->out, owner, part);
     if (rc < 0) return rc;
-    queued(s, part.len);
+    stream_count(s, part.len);
     stream_flush_large(s);
     return OK;
 }
@@ -330,18 +377,18 @@ int stream_put_shared(struct stream *s, struct shared_bytes *bytes)
 
 int stream_put_file(struct stream *s, struct shared_file *file, uint64_t offset, size_t len)
 {
-    if (!takes_bytes(s)) return OK;
+    if (!stream_takes_bytes(s)) return OK;
     int rc = chunk_put_file(&stream_loop(s)->chunks, &s->out, file, offset, len);
     if (rc < 0) return rc;
-    queued(s, len);
+    stream_count(s, len);
     return OK;
 }
 
 uint8_t *stream_room(struct stream *s, size_t len)
 {
-    if (!takes_bytes(s)) return NULL;
+    if (!stream_takes_bytes(s)) return NULL;
     uint8_t *room = chunk_room(&stream_loop(s)->chunks, &s->out, len);
-    if (room) queued(s, len);
+    if (room) stream_count(s, len);
     return room;
 }
 
@@ -402,6 +449,7 @@ void stream_turn(struct stream *s)
         if (s->closing) return;
     }
     stream_send(s);
+    splice_resume(s);
     if (s->error) {
         s->events->failed(s, s->error);
         return;

@@ -17,6 +17,7 @@ struct listener;
 struct connector;
 struct tls;
 struct tls_client;
+struct splice;
 
 enum {
     STREAM_FLUSH_BYTES = 64 * 1024,  /* more than this leaves before the turn ends */
@@ -24,6 +25,7 @@ enum {
     STREAM_TURN_BYTES = 512 * 1024,  /* about this much leaves in a turn, then others have theirs */
     STREAM_SENDFILE_MIN = 64 * 1024, /* shorter ranges of files are read and sent with what is around them */
     STREAM_STALL_BYTES = 16 * 1024,  /* of a file that are in memory while the kernel takes no more */
+    STREAM_NOW_MIN = 4 * 1024,       /* fewer bytes are not worth a call of their own */
 };
 
 struct stream_events {
@@ -41,6 +43,8 @@ struct stream_events {
     void (*woken)(struct stream *stream);
     /* After an attempt to send: look at stream_queued and stream_sent. Never from within stream_put. */
     void (*flushed)(struct stream *stream);
+    /* So many bytes went to the stream that stream_splice named. May be NULL where that is not called. */
+    void (*spliced)(struct stream *stream, size_t len);
     void (*closed)(struct stream *stream);
 };
 
@@ -53,10 +57,13 @@ struct stream {
         struct stream_write *write;  /* what libuv is writing, or NULL */
         struct connector *connector; /* while `connecting` */
     };
-    struct tls *tls; /* NULL: without */
-    uint64_t put;    /* bytes ever queued */
-    int error;       /* libuv's, to be reported at the end of the turn */
-    bool reading, first, wake, finish, finished, last, closing, connecting;
+    struct tls *tls;       /* NULL: without */
+    struct splice *splice; /* where what comes goes, or NULL */
+    struct splice *source; /* what brings something for it */
+    uint64_t put;          /* bytes ever queued */
+    int error;             /* libuv's, to be reported at the end of the turn */
+    uint16_t read_kib;     /* at most so much is read at a time; 0: what the buffer holds */
+    bool reading : 1, first : 1, wake : 1, finish : 1, finished : 1, last : 1, closing : 1, connecting : 1;
 };
 
 static inline struct net_loop *stream_loop(const struct stream *stream)
@@ -91,8 +98,15 @@ slice stream_protocol(const struct stream *stream);
 /* Starts and stops `received`. Both are cheap when nothing changes. */
 void stream_read(struct stream *stream, bool on);
 
+/* From now on at most so many bytes are read at a time (rounded up to KiB; 0: as many as there is room for).
+ * A short read leaves what follows to a splice. */
+void stream_read_limit(struct stream *stream, size_t bytes);
+
 /* Queue bytes: 0 or ERR_MEMORY. After stream_finish or stream_close they do nothing. */
 int stream_put(struct stream *stream, slice bytes) BASE_CHECKED;
+/* For bytes in the read buffer: when they are many, they and what is queued are sent at once, so that only
+ * what the kernel does not take is copied; few are queued. */
+int stream_put_now(struct stream *stream, slice bytes) BASE_CHECKED;
 /* Constant bytes, borrowed until sent. */
 int stream_put_static(struct stream *stream, slice bytes) BASE_CHECKED;
 /* Holds the bytes until they are sent. */
@@ -126,6 +140,25 @@ void stream_finish(struct stream *stream);
 void stream_last(struct stream *stream);
 /* Ends it now; queued bytes that the kernel did not take are lost. */
 void stream_close(struct stream *stream);
+
+/* --- from one stream to another ---
+ *
+ * The next `len` bytes that come in on `from` go to `to`, behind what is queued there. Each time some have,
+ * they count as queued there (stream_queued, stream_sent), and `spliced` of `from` is called. After the last
+ * ones the splice is over, and what follows is received. While `to` has something queued, `from` is not read.
+ *
+ * stream_read(from, false) pauses it. When `from` ends or fails before the last byte, the splice is over, and
+ * `from` is told as usual; what has come before is sent. When `to` cannot send any more, is finished, or
+ * closed, `from` is not read until stream_unsplice or stream_close is called for it. */
+
+/* Whether that is possible without copying: both are connected, without TLS, and in no other splice in this
+ * direction. */
+bool stream_can_splice(const struct stream *from, const struct stream *to);
+/* On streams that are in a splice in this direction it must not be called. With TLS, or where the system has
+ * no pipes left, the bytes are copied. ERR_MEMORY: nothing was begun. */
+int stream_splice(struct stream *from, struct stream *to, uint64_t len) BASE_CHECKED;
+/* Ends it: what has not come yet is received. Does nothing when there is none. */
+void stream_unsplice(struct stream *from);
 
 /* For the loop: woken, flush, flushed. */
 void stream_turn(struct stream *stream);

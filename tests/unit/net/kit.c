@@ -153,6 +153,12 @@ static void on_nothing(struct stream *stream)
     (void)stream;
 }
 
+static void on_spliced(struct stream *stream, size_t len)
+{
+    end_of(stream)->received += len;
+    end_of(stream)->spliced += len;
+}
+
 static void on_closed(struct stream *stream)
 {
     end_of(stream)->closed++;
@@ -164,6 +170,7 @@ const struct stream_events end_events = {.opened = on_opened,
                                          .failed = on_failed,
                                          .woken = on_nothing,
                                          .flushed = on_nothing,
+                                         .spliced = on_spliced,
                                          .closed = on_closed};
 
 void end_put(struct end *e, size_t n)

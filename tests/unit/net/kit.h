@@ -44,8 +44,9 @@ static inline uint8_t kit_byte(size_t i)
 struct end {
     struct stream stream;
     struct world *world;
-    size_t received, sent; /* bytes of the pattern */
-    bool keep;             /* received bytes go to `text` too */
+    size_t received, sent; /* bytes of the pattern; what went elsewhere by a splice counts as received */
+    size_t spliced;
+    bool keep; /* received bytes go to `text` too */
     char text[512];
     size_t text_len;
     int opened, ended, failed, closed;
