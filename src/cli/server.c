@@ -156,17 +156,23 @@ static void on_reload(uv_signal_t *signal, int number)
 {
     (void)number;
     struct server_signals *signals = signal->data;
-    signals->reload(signals->context);
+    if (signals->terminal && !isatty(STDIN_FILENO)) { /* it was closed */
+        uv_signal_stop(signal);
+        signals->end(signals->context);
+    } else {
+        signals->reload(signals->context);
+    }
 }
 
 void server_signals_start(struct server_signals *signals, uv_loop_t *loop)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    signals->terminal = isatty(STDIN_FILENO);
     for (size_t i = 0; i < 3; i++) {
         uv_signal_t *handle = &signals->handles[i];
         uv_signal_init(loop, handle);
         handle->data = signals;
-        if (numbers[i] == SIGHUP && !isatty(STDIN_FILENO))
+        if (numbers[i] == SIGHUP)
             uv_signal_start(handle, on_reload, numbers[i]);
         else
             uv_signal_start_oneshot(handle, on_end, numbers[i]);

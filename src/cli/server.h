@@ -26,12 +26,12 @@ size_t server_addresses(bool with_v6, char out[SERVER_ADDRESSES_MAX][INET6_ADDRS
 void server_url(char out[SERVER_URL_BYTES], bool tls, const char *ip, uint16_t port);
 
 /* What a server does on SIGINT and SIGTERM (end, once: the second one ends the program at once), and on
- * SIGHUP (reload; from a terminal it means that the terminal was closed, so it ends). Fill in end, reload,
- * context. */
+ * SIGHUP (reload; but when its terminal was closed it ends). Fill in end, reload, context. */
 struct server_signals {
     void (*end)(void *context);
     void (*reload)(void *context);
     void *context;
+    bool terminal; /* it was started on one */
     uv_signal_t handles[3];
 };
 void server_signals_start(struct server_signals *signals, uv_loop_t *loop);
