@@ -7,11 +7,15 @@
 #include "base/slice.h"
 #include "proxy/config.h"
 
-enum { BALANCE_NONE = -1 };
+enum {
+    BALANCE_NONE = -1,
+    BALANCE_WEIGHT_MAX = 1000 * 256, /* of a candidate */
+    BALANCE_SLOW_START_LEAST = 10,   /* a server comes back with one part of so many of its weight */
+};
 
 /* One server as the choice sees it. */
 struct candidate {
-    uint32_t weight; /* effective, in 1/256: slow start lowers it; 0: is not chosen */
+    uint32_t weight; /* in 1/256: slow start lowers it; at most BALANCE_WEIGHT_MAX; 0: is not chosen */
     uint32_t active; /* requests under way */
     bool usable;     /* up, not tried yet, below its max_conns */
 };
@@ -35,7 +39,7 @@ int balance_random_two(uint64_t random, const struct candidate *candidates, size
 int balance_hash(uint64_t key, const uint64_t *names, const struct candidate *candidates, size_t count);
 
 /* What slow start makes of a weight: of `weight` (1 to 1000) in 1/256, `since_ms` after the server came back.
- * Never 0. */
+ * Grows evenly with the time, from BALANCE_SLOW_START_LEAST on. Never 0. */
 uint32_t balance_slow_start(unsigned weight, uint64_t since_ms, uint32_t slow_start_ms);
 
 #endif

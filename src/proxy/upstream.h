@@ -4,8 +4,20 @@
  * A group is one of the configuration with its state. Servers outlive a reload: the same server (scheme, host
  * and port) in the group of the same name is the same object, with its health, counts and connections.
  *
- * Rules: what is atomic is read and written with relaxed order by any worker; the rest is constant while the
- * group exists. Groups and servers are made and freed by the thread that reloads. */
+ * Whether a server gets requests is decided by two things that know of each other:
+ *   - the circuit breaker looks at requests. After breaker_fails failures in a row (of all workers) the
+ * server is DOWN for a pause; then one request at a time is a TRIAL of it. If that succeeds the server is UP,
+ * if it fails the pause begins anew, twice as long, up to UPSTREAM_PAUSE_MAX_MS.
+ *   - health checks. check_fall failures in a row take a server out until check_rise checks have passed in a
+ *     row: without trials, since the checks are the trials. They take over from a circuit that is open.
+ * Checks that pass end the first pause of a circuit (a trial comes at once); when a trial has failed all the
+ * same, requests know better than checks, and the pauses run their time. Who comes back has a slow start.
+ * Failures in a row are over with each valid answer. What requests report that began before the server went
+ * down changes nothing: it is about the past. A server without both is always UP.
+ *
+ * Rules: what is atomic is read and written with relaxed order by any worker; changes of `state`, and what
+ * belongs to them, are made under the lock `why_lock`. The rest is constant while the group exists. Groups
+ * and servers are made and freed by the thread that reloads. */
 #ifndef PROXY_UPSTREAM_H
 #define PROXY_UPSTREAM_H
 
@@ -18,31 +30,43 @@
 
 struct tls_client;
 
-enum { UPSTREAM_BUCKETS = 14, UPSTREAM_WHY_BYTES = 120, UPSTREAM_ADDRESSES_MAX = 8 };
+enum {
+    UPSTREAM_BUCKETS = 14,
+    UPSTREAM_WHY_BYTES = 120,
+    UPSTREAM_ADDRESSES_MAX = 8,
+    UPSTREAM_PAUSE_MAX_MS = 60 * 1000, /* of a circuit, unless the configuration says more */
+    UPSTREAM_TRIAL_MS = 60 * 1000,     /* a trial that says nothing for so long is over */
+    UPSTREAM_STICKY_BYTES = 16,
+    UPSTREAM_ADDRESS_BYTES = 256,
+};
 
 enum upstream_state {
     UPSTREAM_UP,
     UPSTREAM_DOWN,  /* by health checks, or its circuit is open */
-    UPSTREAM_TRIAL, /* the pause of its circuit is over: one request may try */
+    UPSTREAM_TRIAL, /* the pause of its circuit is over: one request is trying it */
 };
 
 struct upstream {
     struct upstream *next;               /* in the registry */
     unsigned owners;                     /* groups, old ones too; of the thread that reloads */
+    bool named;                          /* of registry_use */
     uint32_t id;                         /* below registry->id_count; given again when it is freed */
     char *group_name, *host, *authority; /* "host:port" */
     uint16_t port;
     bool tls;
     struct tls_client *client_tls; /* NULL without TLS */
-    uint64_t name_hash;
-    atomic_bool retired; /* the configuration does not name it any more: keep no connections */
+    uint64_t name_hash;            /* of scheme, host and port: for balance_hash */
+    uint64_t tls_hash;             /* of proxy_tls; the same for all that share client_tls */
+    atomic_bool retired;           /* the configuration does not name it any more: keep no connections */
     /* --- health --- */
     atomic_uint state;
     atomic_uint fails_in_row, check_fails, check_passes;
-    atomic_uint_fast64_t down_until_ms; /* of the circuit; 0: until a check passes */
-    atomic_uint pause_ms;               /* grows with each failed trial */
-    atomic_uint_fast64_t up_since_ms;   /* for slow start; 0: from the beginning */
-    atomic_uint_fast64_t changed_ms;    /* when the state changed */
+    atomic_uint_fast64_t
+        down_until_ms;                /* DOWN: of the circuit; 0: until checks pass. TRIAL: it is over then */
+    atomic_uint pause_ms;             /* grows with each failed trial */
+    atomic_bool lookup;               /* a connection failed: its name is to be looked up again */
+    atomic_uint_fast64_t up_since_ms; /* for slow start; 0: from the beginning */
+    atomic_uint_fast64_t changed_ms;  /* when it went up or down */
     uv_mutex_t why_lock;
     char why[UPSTREAM_WHY_BYTES]; /* the last failure, in words; guarded */
     /* --- addresses of its name; guarded by why_lock --- */
@@ -70,26 +94,34 @@ struct group {
     struct member members[CONFIG_SERVERS_MAX];
     size_t count;
     bool has_backup;
-    uint64_t names[CONFIG_SERVERS_MAX];
+    uint64_t names[CONFIG_SERVERS_MAX]; /* their name_hash */
+    char sticky[CONFIG_SERVERS_MAX][UPSTREAM_STICKY_BYTES + 1];
     struct rotation *rotations; /* of each worker: two, the second for backups */
-    unsigned waiting;           /* requests in the queues of all workers; atomic, for the status */
+    atomic_uint waiting;        /* requests in the queues of all workers, for the status */
 };
 
 /* All servers there are, the thread's that reloads. */
 struct registry {
-    struct upstream *first;
+    struct upstream *first; /* by id */
     unsigned worker_count;
-    uint32_t id_count;
-    /* Told, on any thread, that a server went up or down; may be NULL. */
+    uint32_t id_count; /* ids have been below this; never falls */
+    char why[300];     /* of group_new */
+    /* Told, on any thread, once each time that a server went up or down, and why: "connection refused",
+     * "health check: status 500", "2 checks passed". May be NULL. */
     void (*changed)(void *context, const struct upstream *upstream, bool up, const char *why);
     void *context;
 };
 
 void registry_init(struct registry *registry, unsigned worker_count);
+/* All groups have been freed. */
 void registry_deinit(struct registry *registry);
+/* These groups are the configuration at work from now on: servers of others are retired (until named again),
+ * and a server that nothing would bring back any more (its checks are gone) is up. */
+void registry_use(struct registry *registry, struct group *const *groups, size_t count, uint64_t now_ms);
 
-/* A group for a part of a configuration, which must outlive it. ERR_MEMORY; ERR_INVALID: a file of
- * authorities cannot be used, *out_why says so. */
+/* A group for a part of a configuration, which must outlive it. Changes nothing for servers that are at work:
+ * see registry_use. ERR_MEMORY; ERR_INVALID: a file of authorities cannot be used, *out_why (borrowed until
+ * the next call) says so. */
 int group_new(struct registry *registry, const struct config_group *config, struct group **out,
               const char **out_why) BASE_CHECKED;
 void group_free(struct registry *registry, struct group *group);
@@ -102,20 +134,29 @@ struct pick {
     uint64_t now_ms; /* of a monotonic clock that all workers share (uv_hrtime) */
     uint64_t random;
     uint64_t tried;         /* a bit for each member that is not to be chosen */
-    const uint8_t *address; /* IP_BYTES, of the client */
+    const uint8_t *address; /* IP_BYTES, of the client; may be NULL when the policy is not ip-hash */
     slice sticky;           /* the value of the cookie; empty: none */
+    bool unrepeatable;      /* could not be sent again: is no trial as long as there is another server */
 };
-/* The index of a member, or a PICK. A server in its trial is counted as tried by this call. */
+/* The index of a member, or:
+ *   PICK_ALL_DOWN   none is up
+ *   PICK_ALL_BUSY   one that is up and not tried has max_conns requests: wait for one to end
+ *   PICK_ALL_TRIED  those that are up have been tried.
+ * Backups are chosen when all others are down or tried, not when they are busy. When the server is DOWN and
+ * its pause is over, this call makes it TRIAL: the request is the trial, call upstream_begin at once. With
+ * several workers max_conns may be exceeded by as many requests as there are further workers. */
 int group_pick(struct group *group, unsigned worker, const struct pick *pick);
-/* The value of the cookie that leads to this member: 16 characters, no secret. */
-void group_sticky_value(const struct group *group, int member, char out[17]);
+/* The value of the cookie that leads to this member. It is a hash of the server's scheme, host and port, the
+ * same over reloads and restarts: who sees it learns which clients have the same server, and can confirm a
+ * guess of its address. */
+void group_sticky_value(const struct group *group, int member, char out[UPSTREAM_STICKY_BYTES + 1]);
 /* When a server may be up again, in seconds from now, at least 1: for Retry-After. */
 unsigned group_retry_after_s(const struct group *group, uint64_t now_ms);
 
-/* --- what happened --- */
+/* --- what happened to requests --- */
 
-/* A request goes to it. */
-void upstream_begin(struct upstream *upstream);
+/* A request goes to it. True: it is the trial of this server (it was picked while the server was DOWN). */
+bool upstream_begin(struct upstream *upstream);
 /* The head of its answer has come, after so long. */
 void upstream_answered(struct upstream *upstream, int status, uint64_t latency_ns);
 /* The request is over (also one that failed): after upstream_begin, once. */
@@ -126,8 +167,37 @@ void upstream_failed(struct registry *registry, const struct group *group, struc
 /* A valid answer came: its row of failures is over, a trial has succeeded. */
 void upstream_succeeded(struct registry *registry, const struct group *group, struct upstream *upstream,
                         uint64_t now_ms);
+/* The request that was the trial is over without either (the client has gone): another one may be it. */
+void upstream_trial_lost(struct upstream *upstream, uint64_t now_ms);
+
+/* --- what happened to checks --- */
+
+void upstream_check_passed(struct registry *registry, const struct group *group, struct upstream *upstream,
+                           uint64_t now_ms);
+/* why: "status 500". */
+void upstream_check_failed(struct registry *registry, const struct group *group, struct upstream *upstream,
+                           uint64_t now_ms, const char *why);
+/* It is not checked any more: a server that checks took out is up. */
+void upstream_unchecked(struct registry *registry, struct upstream *upstream, uint64_t now_ms);
+
+/* --- between the parts of this module --- */
+
+/* It belongs to this configuration now: nothing that this does not have keeps it down. */
+void upstream_adopt(struct registry *registry, const struct group *group, struct upstream *upstream,
+                    uint64_t now_ms);
+/* True when the pause is over, or the last trial was silent for too long. */
+bool upstream_may_try(const struct upstream *upstream, uint64_t now_ms);
+/* The one that hears true has the trial. */
+bool upstream_try(struct upstream *upstream, uint64_t now_ms);
+
+/* --- its name --- */
+
 /* The address to connect to next, as text: one of those that its name had when it was last looked up, or its
- * host when that is not known (or TLS needs the name). `turn`: 0 first, then the next ones. */
-void upstream_address(struct upstream *upstream, unsigned turn, char out[256]);
+ * host when that is not known. `turn`: 0 first, then the next ones. */
+void upstream_address(struct upstream *upstream, unsigned turn, char out[UPSTREAM_ADDRESS_BYTES]);
+/* What its name has now; the first UPSTREAM_ADDRESSES_MAX count. */
+void upstream_set_addresses(struct upstream *upstream, const uint8_t (*addresses)[IP_BYTES], unsigned count);
+/* The last failure in words; "" when there was none. */
+void upstream_why(struct upstream *upstream, char out[UPSTREAM_WHY_BYTES]);
 
 #endif

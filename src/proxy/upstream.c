@@ -1,0 +1,297 @@
+/* upstream.c - which servers there are: made with the groups that name them, shared by those over reloads. */
+#include "proxy/upstream.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/sip.h"
+#include "net/tls_client.h"
+
+const uint64_t upstream_bucket_us[UPSTREAM_BUCKETS] = {
+    100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 5000000,
+};
+
+/* Not secrets: the same names must give the same values on each start, and in each proxy. */
+static const struct sip_secret name_key = {0x6e616d65206f6620, 0x6120736572766572};
+static const struct sip_secret sticky_key = {0x7768657265206974, 0x2068617320626565};
+
+void registry_init(struct registry *registry, unsigned worker_count)
+{
+    *registry = (struct registry){.worker_count = worker_count};
+}
+
+void registry_deinit(struct registry *registry)
+{
+    if (registry->first) abort(); /* a group has not been freed: somebody may still use its servers */
+}
+
+/* --- TLS to servers --- */
+
+/* Everything that decides whom is trusted: also what is in the file of authorities, so that a reload takes a
+ * new one. ERR_IO when that cannot be read. */
+static int tls_hash(const struct config_group *config, uint64_t *out)
+{
+    uint64_t hash = config->insecure;
+    FILE *file = config->ca_file ? fopen(config->ca_file, "re") : NULL;
+    if (config->ca_file && !file) return ERR_IO;
+    if (file) {
+        char bytes[4096];
+        size_t len;
+        while ((len = fread(bytes, 1, sizeof bytes, file)) > 0)
+            hash = sip_hash((struct sip_secret){hash, len}, slice_of(bytes, len));
+        int failed = ferror(file);
+        fclose(file);
+        if (failed) return ERR_IO;
+        hash = sip_hash((struct sip_secret){hash, 1}, slice_text(config->ca_file));
+    }
+    *out = hash;
+    return OK;
+}
+
+/* One that a server has already, else a new one: the authorities take time to read, and memory. */
+static int tls_for(struct registry *registry, const struct config_group *config, uint64_t hash,
+                   struct tls_client **out)
+{
+    for (struct upstream *u = registry->first; u; u = u->next) {
+        if (!u->client_tls || u->tls_hash != hash) continue;
+        *out = tls_client_hold(u->client_tls);
+        return OK;
+    }
+    const struct tls_client_options options = {.protocols = "http/1.1", .insecure = config->insecure};
+    struct tls_client *tls = tls_client_new(&options);
+    if (!tls) return ERR_MEMORY;
+    int rc = config->ca_file ? tls_client_trust(tls, config->ca_file) : OK;
+    if (rc == OK) {
+        *out = tls;
+        return OK;
+    }
+    snprintf(registry->why, sizeof registry->why, "%s", tls_client_error(tls));
+    tls_client_release(tls);
+    return rc == ERR_MEMORY ? ERR_MEMORY : ERR_INVALID;
+}
+
+/* --- servers --- */
+
+static void upstream_free(struct upstream *u)
+{
+    tls_client_release(u->client_tls);
+    uv_mutex_destroy(&u->why_lock);
+    free(u->group_name);
+    free(u->host);
+    free(u->authority);
+    free(u);
+}
+
+static char *authority_of(const struct config_server *config)
+{
+    size_t size = strlen(config->host) + sizeof "[]:65535";
+    char *text = malloc(size);
+    bool v6 = strchr(config->host, ':') != NULL;
+    if (text) snprintf(text, size, v6 ? "[%s]:%u" : "%s:%u", config->host, (unsigned)config->port);
+    return text;
+}
+
+static uint64_t name_hash(struct sip_secret key, const struct config_server *config, const char *authority)
+{
+    key.k1 ^= config->tls;
+    return sip_hash(key, slice_text(authority));
+}
+
+static struct upstream *upstream_new(const char *group_name, const struct config_server *config)
+{
+    struct upstream *u = calloc(1, sizeof *u);
+    if (!u) return NULL;
+    if (uv_mutex_init(&u->why_lock) < 0) {
+        free(u);
+        return NULL;
+    }
+    u->group_name = strdup(group_name);
+    u->host = strdup(config->host);
+    u->authority = authority_of(config);
+    if (!u->group_name || !u->host || !u->authority) {
+        upstream_free(u);
+        return NULL;
+    }
+    u->port = config->port;
+    u->tls = config->tls;
+    u->name_hash = name_hash(name_key, config, u->authority);
+    return u;
+}
+
+/* Gives it the first id that is free; the list is in their order. */
+static void enter(struct registry *registry, struct upstream *u)
+{
+    struct upstream **at = &registry->first;
+    while (*at && (*at)->id == u->id) {
+        u->id++;
+        at = &(*at)->next;
+    }
+    u->next = *at;
+    *at = u;
+    if (u->id >= registry->id_count) registry->id_count = u->id + 1;
+}
+
+static void release(struct registry *registry, struct upstream *u)
+{
+    if (--u->owners > 0) return;
+    struct upstream **at = &registry->first;
+    while (*at != u)
+        at = &(*at)->next;
+    *at = u->next;
+    upstream_free(u);
+}
+
+static struct upstream *find(const struct registry *registry, const char *group_name,
+                             const struct config_server *config, uint64_t tls)
+{
+    for (struct upstream *u = registry->first; u; u = u->next)
+        if (u->port == config->port && u->tls == config->tls && u->tls_hash == tls &&
+            strcmp(u->host, config->host) == 0 && strcmp(u->group_name, group_name) == 0)
+            return u;
+    return NULL;
+}
+
+/* The server that this is about, with an owner more. */
+static int take(struct registry *registry, const struct config_group *group,
+                const struct config_server *config, struct upstream **out)
+{
+    uint64_t tls = 0;
+    if (config->tls && tls_hash(group, &tls) < 0) {
+        snprintf(registry->why, sizeof registry->why, "%s: %s", group->ca_file, strerror(errno));
+        return ERR_INVALID;
+    }
+    struct upstream *u = find(registry, group->name, config, tls);
+    if (!u) {
+        u = upstream_new(group->name, config);
+        if (!u) return ERR_MEMORY;
+        int rc = config->tls ? tls_for(registry, group, tls, &u->client_tls) : OK;
+        if (rc < 0) {
+            upstream_free(u);
+            return rc;
+        }
+        u->tls_hash = tls;
+        enter(registry, u);
+    }
+    u->owners++;
+    *out = u;
+    return OK;
+}
+
+/* --- groups --- */
+
+int group_new(struct registry *registry, const struct config_group *config, struct group **out,
+              const char **out_why)
+{
+    snprintf(registry->why, sizeof registry->why, "out of memory");
+    *out_why = registry->why;
+    struct group *group = calloc(1, sizeof *group);
+    if (!group) return ERR_MEMORY;
+    group->config = config;
+    group->rotations = calloc((size_t)registry->worker_count * 2, sizeof *group->rotations);
+    int rc = group->rotations ? OK : ERR_MEMORY;
+    for (size_t i = 0; rc == OK && i < config->server_count; i++) {
+        const struct config_server *server = &config->servers[i];
+        struct upstream *u;
+        rc = take(registry, config, server, &u);
+        if (rc < 0) break;
+        group->members[group->count++] = (struct member){u, server};
+        group->has_backup |= server->backup;
+        group->names[i] = u->name_hash;
+        snprintf(group->sticky[i], sizeof group->sticky[i], "%016" PRIx64,
+                 name_hash(sticky_key, server, u->authority));
+    }
+    if (rc < 0) {
+        group_free(registry, group);
+        return rc;
+    }
+    *out = group;
+    return OK;
+}
+
+void group_free(struct registry *registry, struct group *group)
+{
+    if (!group) return;
+    for (size_t i = 0; i < group->count; i++)
+        release(registry, group->members[i].upstream);
+    free(group->rotations);
+    free(group);
+}
+
+void registry_use(struct registry *registry, struct group *const *groups, size_t count, uint64_t now_ms)
+{
+    for (struct upstream *u = registry->first; u; u = u->next)
+        u->named = false;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t m = 0; m < groups[i]->count; m++) {
+            struct upstream *u = groups[i]->members[m].upstream;
+            u->named = true;
+            upstream_adopt(registry, groups[i], u, now_ms);
+        }
+    }
+    for (struct upstream *u = registry->first; u; u = u->next)
+        atomic_store_explicit(&u->retired, !u->named, memory_order_relaxed);
+}
+
+/* --- counts --- */
+
+#define COUNT(what, n) atomic_fetch_add_explicit(&(what), (n), memory_order_relaxed)
+
+bool upstream_begin(struct upstream *u)
+{
+    COUNT(u->active, 1);
+    COUNT(u->requests, 1);
+    /* Nobody but the one that made it a trial is sent to a server in its trial. */
+    return atomic_load_explicit(&u->state, memory_order_relaxed) == UPSTREAM_TRIAL;
+}
+
+void upstream_answered(struct upstream *u, int status, uint64_t latency_ns)
+{
+    if (status >= 100 && status < 600) COUNT(u->answers[status / 100 - 1], 1);
+    COUNT(u->latency_ns, latency_ns);
+    size_t bucket = 0;
+    while (bucket < UPSTREAM_BUCKETS && latency_ns > upstream_bucket_us[bucket] * 1000)
+        bucket++;
+    COUNT(u->latencies[bucket], 1);
+}
+
+void upstream_end(struct upstream *u)
+{
+    atomic_fetch_sub_explicit(&u->active, 1, memory_order_relaxed);
+}
+
+/* --- its name --- */
+
+static void address_text(const uint8_t address[IP_BYTES], char out[UPSTREAM_ADDRESS_BYTES])
+{
+    bool v4 = ip_is_v4(address);
+    inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? address + 12 : address, out, UPSTREAM_ADDRESS_BYTES);
+}
+
+void upstream_address(struct upstream *u, unsigned turn, char out[UPSTREAM_ADDRESS_BYTES])
+{
+    uv_mutex_lock(&u->why_lock);
+    if (u->address_count > 0)
+        address_text(u->addresses[turn % u->address_count], out);
+    else
+        snprintf(out, UPSTREAM_ADDRESS_BYTES, "%s", u->host);
+    uv_mutex_unlock(&u->why_lock);
+}
+
+void upstream_set_addresses(struct upstream *u, const uint8_t (*addresses)[IP_BYTES], unsigned count)
+{
+    if (count > UPSTREAM_ADDRESSES_MAX) count = UPSTREAM_ADDRESSES_MAX;
+    uv_mutex_lock(&u->why_lock);
+    memcpy(u->addresses, addresses, count * sizeof u->addresses[0]);
+    u->address_count = count;
+    uv_mutex_unlock(&u->why_lock);
+}
+
+void upstream_why(struct upstream *u, char out[UPSTREAM_WHY_BYTES])
+{
+    uv_mutex_lock(&u->why_lock);
+    memcpy(out, u->why, UPSTREAM_WHY_BYTES);
+    uv_mutex_unlock(&u->why_lock);
+}
