@@ -15,10 +15,13 @@ export const median = (values) => percentile(values, 0.5);
 /** Calls `work(folder)` with a fresh folder that is removed afterwards. */
 export async function inFolder(work, parent = tmpdir()) {
   const folder = mkdtempSync(join(parent, "weaprous-bench-"));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.once("exit", remove);
   try {
     return await work(folder);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    process.off("exit", remove);
+    remove();
   }
 }
 

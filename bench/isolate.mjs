@@ -8,12 +8,12 @@ export const congestion = () => process.env.WEAPROUS_BENCH_CONGESTION ?? readFil
 
 /** The script again, in a network namespace of its own, where that is allowed: ports enough, and CUBIC, which is what most machines have. */
 export function isolate(script) {
-  if (process.env.WEAPROUS_BENCH_CONGESTION || !has("unshare") || !has("ip")) return;
+  if (process.env.WEAPROUS_BENCH_CONGESTION || !has("unshare") || !has("ip") || !has("setpriv")) return;
   const prepare = `ip link set lo up
     echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse
     echo '10000 65000' >/proc/sys/net/ipv4/ip_local_port_range
     for to in 127.0.0.0/8 127.0.0.1; do ip route change local $to dev lo table local proto kernel scope host src 127.0.0.1 congctl cubic && WEAPROUS_BENCH_CONGESTION=cubic; done
-    exec "$@"`;
+    exec setpriv --pdeathsig TERM "$@"`; // who ends us ends the measurement
   const namespace = process.getuid() === 0 ? ["--net"] : ["--net", "--map-root-user"];
   if (spawnSync("unshare", [...namespace, "true"]).status !== 0) return;
   const env = { ...process.env, WEAPROUS_BENCH_CONGESTION: congestion() };

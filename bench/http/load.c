@@ -1,19 +1,23 @@
 /* load.c - load for an HTTP server on 127.0.0.1, on one thread and cheaply, so that the server is what is
  * measured.
  *
- *   bench-load --port N [--path /P] [--connections 64] [--seconds 3] [--bytes N] [--fields] [--tls] [--close]
+ *   bench-load --port N [--path /P] [--connections 64] [--seconds 3] [--bytes N] [--fields] [--post N]
+ *              [--tls] [--close]
  *       closed loop: each connection asks again as soon as it has its answer; with --close on a new
  * connection (and with a full TLS handshake) each time.
- *   ... --rate N
+ *   ... --message N
+ *       closed loop of WebSocket messages of N bytes, which must come back as they are; begins when stdin
+ * ends, after a line that says that all connections are open.
+ *   ... --rate N [--shared]
  *       open loop: N requests a second, each due at a time of its own; latency counts from then, also while
  * every connection is busy, so a server that stalls pays for all who would have come (no coordinated
- * omission).
- *   ... --hold N [--websocket]
+ * omission). --shared: sleeps until the next one is due, because somebody else needs the core too.
+ *   ... --hold N [--websocket] [--late]
  *       opens N connections (one request, or one WebSocket handshake each), prints a line, and keeps them
- * until stdin ends.
+ * until stdin ends. --late: asks on all of them before there is any answer.
  *
  * One line of JSON at the end. --bytes: what a body must have; any other answer is an error. --fields: sends
- * what a browser sends, not only Host. */
+ * what a browser sends, not only Host. --post: requests are POST, with a body of N bytes. */
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
@@ -26,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +39,8 @@ enum {
     EVENTS = 256,
     INPUT_BYTES = 512 * 1024,
     HEAD_BYTES = 4096,
+    REQUEST_BYTES = 64 * 1024,
+    MESSAGE_MAX = REQUEST_BYTES - 8,
     OPENING_MAX = 64,     /* of --hold, at a time */
     SOURCE_ADDRESSES = 32 /* 127.0.0.2 and on: each has its own ports */
 };
@@ -57,7 +64,8 @@ static struct {
     unsigned connections, hold;
     double seconds, rate;
     long bytes;
-    bool tls, close, websocket, fields;
+    size_t post, message;
+    bool tls, close, websocket, fields, late, shared;
 } options = {.path = "/", .connections = 64, .seconds = 3, .bytes = -1};
 
 static struct {
@@ -66,10 +74,12 @@ static struct {
     size_t latencies, latency_cap;
 } result;
 
-static char request[2048], input[INPUT_BYTES];
+static char request[REQUEST_BYTES], input[INPUT_BYTES];
 static size_t request_len;
+static bool messages; /* the upgrade is over: the request is a message now */
 static int epoll;
 static unsigned opened, open_now;
+static uint64_t began_ns;
 static SSL_CTX *tls;
 
 static void die(const char *what)
@@ -157,7 +167,8 @@ static bool ask(struct conn *c)
     ssize_t n = conn_write(c, request, request_len);
     if (n < 0 || (n > 0 && (size_t)n < request_len)) return false;
     if (n > 0) {
-        c->phase = HEAD;
+        c->phase = messages ? BODY : HEAD;
+        c->left = messages ? request_len : 0;
         want(c, EPOLLIN);
     }
     return true;
@@ -244,11 +255,9 @@ static void open_and_ask(struct conn *c)
     want(c, EPOLLOUT);
 }
 
-static void closed_loop(struct conn *conns)
+static void go_round(void)
 {
     uint64_t end = now_ns() + (uint64_t)(options.seconds * 1e9);
-    for (unsigned i = 0; i < options.connections; i++)
-        open_and_ask(&conns[i]);
     struct epoll_event events[EVENTS];
     while (now_ns() < end) {
         int n = epoll_wait(epoll, events, EVENTS, 100);
@@ -273,6 +282,13 @@ static void closed_loop(struct conn *conns)
     }
 }
 
+static void closed_loop(struct conn *conns)
+{
+    for (unsigned i = 0; i < options.connections; i++)
+        open_and_ask(&conns[i]);
+    go_round();
+}
+
 static void note_latency(uint64_t due_ns, uint64_t now)
 {
     if (result.latencies == result.latency_cap) return; /* cannot be: there is room for all that are due */
@@ -294,6 +310,14 @@ static void ask_due(struct conn *conns, uint64_t start, uint64_t now, size_t tot
     }
 }
 
+/* How long there is nothing to do but to take answers. A request that is due already waits for one. */
+static struct timespec pause_until(uint64_t due, uint64_t now)
+{
+    uint64_t pause = due - now;
+    if (due <= now || pause > 999999999) pause = 999999999;
+    return (struct timespec){.tv_nsec = (long)pause};
+}
+
 static void open_loop(struct conn *conns)
 {
     size_t total = (size_t)(options.rate * options.seconds), begun = 0;
@@ -310,7 +334,14 @@ static void open_loop(struct conn *conns)
         if (now > give_up) die("answers are missing");
         if (ready == options.connections && start == UINT64_MAX) start = now;
         if (start != UINT64_MAX) ask_due(conns, start, now, total, &begun);
-        int n = epoll_wait(epoll, events, EVENTS, 0); /* the core is ours: waking up would be measured too */
+        /* When the core is ours it is not left: waking up would be measured too. */
+        struct timespec pause = {0};
+        if (options.shared) {
+            bool asks = start != UINT64_MAX && begun < total;
+            double later = asks ? (double)begun * 1e9 / options.rate : 1e9;
+            pause = pause_until((asks ? start : now) + (uint64_t)later, now);
+        }
+        int n = epoll_pwait2(epoll, events, EVENTS, &pause, NULL);
         now = now_ns();
         for (int i = 0; i < n; i++) {
             struct conn *c = events[i].data.ptr;
@@ -326,28 +357,60 @@ static void open_loop(struct conn *conns)
     }
 }
 
-static void hold(struct conn *conns)
+/* Opens connections, has one answer on each, says so, and waits until stdin ends. */
+static void hold(struct conn *conns, unsigned count)
 {
-    unsigned begun = 0, done = 0;
-    uint64_t start = now_ns();
+    unsigned begun = 0, asked = 0, done = 0;
     struct epoll_event events[EVENTS];
-    while (done < options.hold) {
-        while (begun < options.hold && begun - done < OPENING_MAX)
+    while (done < count) {
+        while (begun < count && begun - (options.late ? asked : done) < OPENING_MAX)
             open_and_ask(&conns[begun++]);
         int n = epoll_wait(epoll, events, EVENTS, 5000);
         if (n == 0 || result.errors) die("not all connections could be opened");
         for (int i = 0; i < n; i++) {
-            int rc = conn_go(events[i].data.ptr);
+            struct conn *c = events[i].data.ptr;
+            bool asks = c->phase == CONNECTING;
+            int rc = conn_go(c);
             if (rc < 0) die("a wrong answer");
             done += (unsigned)rc;
+            asked += asks && c->phase == HEAD;
         }
     }
     result.requests = done;
-    printf("{\"held\":%u,\"seconds\":%.3f}\n", done, (double)(now_ns() - start) / 1e9);
+    printf("{\"held\":%u,\"seconds\":%.3f}\n", done, (double)(now_ns() - began_ns) / 1e9);
     fflush(stdout);
     char byte;
     while (read(0, &byte, 1) > 0) {
     }
+}
+
+/* A binary message in one masked frame (RFC 6455 5.2); the mask is zero, and who passes it on does not look.
+ */
+static void make_message(void)
+{
+    size_t n = options.message, head = 2;
+    request[0] = (char)0x82;
+    request[1] = (char)(0x80 | (n < 126 ? n : 126));
+    if (n >= 126) {
+        request[head++] = (char)(n >> 8);
+        request[head++] = (char)n;
+    }
+    memset(request + head, 0, 4);
+    memset(request + head + 4, 'x', n);
+    request_len = head + 4 + n;
+    messages = true;
+}
+
+/* The time that it takes to open the connections does not count. */
+static void message_loop(struct conn *conns)
+{
+    hold(conns, options.connections);
+    make_message();
+    result.requests = 0;
+    began_ns = now_ns();
+    for (unsigned i = 0; i < options.connections; i++)
+        if (!ask(&conns[i])) die("a connection was closed by the server");
+    go_round();
 }
 
 /* --- start and end --- */
@@ -376,11 +439,15 @@ static void make_request(void)
     /* The key of RFC 6455 1.3. */
     static const char upgrade[] = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n%s%s%s\r\n",
-                     options.path, options.port, options.fields ? browser : "",
-                     options.websocket ? upgrade : "", options.close ? "Connection: close\r\n" : "");
-    if (n < 0 || (size_t)n >= sizeof request) die("the path is too long");
-    request_len = (size_t)n;
+    char length[64] = "";
+    if (options.post > 0) snprintf(length, sizeof length, "Content-Length: %zu\r\n", options.post);
+    int n =
+        snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n%s%s%s%s\r\n",
+                 options.post > 0 ? "POST" : "GET", options.path, options.port, options.fields ? browser : "",
+                 options.websocket ? upgrade : "", options.close ? "Connection: close\r\n" : "", length);
+    if (n < 0 || (size_t)n + options.post >= sizeof request) die("the request is too long");
+    memset(request + n, 'x', options.post);
+    request_len = (size_t)n + options.post;
 }
 
 static void make_tls(void)
@@ -399,11 +466,14 @@ static void make_tls(void)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"port", 1, NULL, 'p'},    {"path", 1, NULL, 'u'},      {"connections", 1, NULL, 'c'},
-        {"seconds", 1, NULL, 's'}, {"bytes", 1, NULL, 'b'},     {"rate", 1, NULL, 'r'},
-        {"hold", 1, NULL, 'h'},    {"websocket", 0, NULL, 'w'}, {"tls", 0, NULL, 't'},
-        {"close", 0, NULL, 'x'},   {"fields", 0, NULL, 'f'},    {0}};
+    static const struct option known[] = {{"port", 1, NULL, 'p'},        {"path", 1, NULL, 'u'},
+                                          {"connections", 1, NULL, 'c'}, {"seconds", 1, NULL, 's'},
+                                          {"bytes", 1, NULL, 'b'},       {"rate", 1, NULL, 'r'},
+                                          {"hold", 1, NULL, 'h'},        {"websocket", 0, NULL, 'w'},
+                                          {"tls", 0, NULL, 't'},         {"close", 0, NULL, 'x'},
+                                          {"fields", 0, NULL, 'f'},      {"post", 1, NULL, 'o'},
+                                          {"message", 1, NULL, 'm'},     {"late", 0, NULL, 'l'},
+                                          {"shared", 0, NULL, 'd'},      {0}};
     int option;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
@@ -418,10 +488,16 @@ static void parse(int argc, char **argv)
         case 't': options.tls = true; break;
         case 'x': options.close = true; break;
         case 'f': options.fields = true; break;
+        case 'o': options.post = strtoul(optarg, NULL, 10); break;
+        case 'm': options.message = strtoul(optarg, NULL, 10); break;
+        case 'l': options.late = true; break;
+        case 'd': options.shared = true; break;
         default: exit(2);
         }
     }
-    if (options.port == 0 || options.connections == 0) {
+    options.websocket |= options.message > 0;
+    if (options.port == 0 || options.connections == 0 || options.message > MESSAGE_MAX ||
+        options.post > REQUEST_BYTES) {
         fputs("usage: bench-load --port N [options]; the head of bench/http/load.c says which\n", stderr);
         exit(2);
     }
@@ -431,20 +507,23 @@ int main(int argc, char **argv)
 {
     parse(argc, argv);
     signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_TIMERSLACK, 1); /* --shared wakes up when a request is due, not some time later */
     make_request();
     if (options.tls) make_tls();
     unsigned count = options.hold ? options.hold : options.connections;
     struct conn *conns = calloc(count, sizeof *conns);
     epoll = epoll_create1(0);
     if (!conns || epoll < 0) die("start");
-    uint64_t start = now_ns();
+    began_ns = now_ns();
     if (options.hold)
-        hold(conns);
+        hold(conns, options.hold);
+    else if (options.message)
+        message_loop(conns);
     else if (options.rate > 0)
         open_loop(conns);
     else
         closed_loop(conns);
-    double seconds = (double)(now_ns() - start) / 1e9;
+    double seconds = (double)(now_ns() - began_ns) / 1e9;
     qsort(result.latency_us, result.latencies, sizeof *result.latency_us, by_value);
     printf("{\"requests\":%llu,\"errors\":%llu,\"seconds\":%.3f,\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u}\n",
            (unsigned long long)result.requests, (unsigned long long)result.errors, seconds, percentile(0.5),

@@ -6,7 +6,8 @@
  *
  * bench-loop ANSWER...: one listener on 127.0.0.1 for each, the ports on one line of stdout. ANSWER is FILE
  * (its bytes as body), close:FILE (closes after the answer), deferred:FILE (closes too, and the listener has
- * TCP_DEFER_ACCEPT), or upgrade: (a fixed 101). */
+ * TCP_DEFER_ACCEPT), upgrade: (a fixed 101), echo: (the same, then all bytes go back), post:N:FILE (requests
+ * have a body of N bytes), or late:N:FILE (nobody is answered before N requests wait). */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -25,14 +26,18 @@ enum { EVENTS = 256, READ_BYTES = 64 * 1024, FILES_MAX = 20000, BACKLOG = 4096, 
 struct answer {
     char *bytes;
     size_t len;
-    bool close;
+    bool close, echo, deferred;
+    size_t body;            /* of each request */
+    unsigned late, waiting; /* requests: wanted before the first answer, here */
     int listener;
 };
 
 /* By descriptor. */
 struct client {
-    const struct answer *answer;
+    struct answer *answer;
     unsigned end;  /* how much of "\r\n\r\n" the last bytes were */
+    size_t body;   /* bytes of the request's body that have not come */
+    bool upgraded; /* all bytes go back */
     unsigned owed; /* answers not begun */
     size_t left;   /* bytes of the current answer that the kernel did not take */
     bool blocked;  /* waits for EPOLLOUT */
@@ -54,7 +59,7 @@ static void watch(int fd, int operation, uint32_t events)
     if (epoll_ctl(epoll, operation, fd, &event) < 0) die("epoll_ctl");
 }
 
-static void accept_all(const struct answer *answer)
+static void accept_all(struct answer *answer)
 {
     int fd;
     while ((fd = accept4(answer->listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
@@ -73,6 +78,13 @@ static unsigned requests_in(struct client *c, const char *bytes, size_t len)
     static const char mark[] = "\r\n\r\n";
     unsigned found = 0;
     for (size_t i = 0; i < len;) {
+        if (c->body > 0) {
+            size_t part = c->body < len - i ? c->body : len - i;
+            i += part;
+            c->body -= part;
+            found += c->body == 0;
+            continue;
+        }
         if (c->end == 0) {
             const char *next = memchr(bytes + i, '\r', len - i);
             if (!next) break;
@@ -82,7 +94,8 @@ static unsigned requests_in(struct client *c, const char *bytes, size_t len)
         c->end = byte == mark[c->end] ? c->end + 1 : byte == '\r';
         if (c->end == 4) {
             c->end = 0;
-            found++;
+            c->body = c->answer->body;
+            found += c->body == 0;
         }
     }
     return found;
@@ -107,17 +120,39 @@ static bool send_owed(int fd, struct client *c)
     return waits || !c->answer->close;
 }
 
+/* When the last of those has come who are to wait for each other, all are answered. */
+static void answer_waiting(struct answer *a, unsigned more)
+{
+    a->waiting += more;
+    if (a->waiting < a->late) return;
+    a->waiting = 0;
+    for (int fd = 0; fd < FILES_MAX; fd++) {
+        if (clients[fd].answer == a && clients[fd].owed > 0 && !send_owed(fd, &clients[fd])) close(fd);
+    }
+}
+
 static void serve(int fd, uint32_t events)
 {
     struct client *c = &clients[fd];
     if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
         ssize_t got = read(fd, input, sizeof input);
         if (got == 0 || (got < 0 && errno != EAGAIN)) {
+            c->owed = 0;
             close(fd);
             return;
         }
-        if (got > 0) c->owed += requests_in(c, input, (size_t)got);
+        if (c->upgraded) {
+            if (got > 0 && write(fd, input, (size_t)got) != got) close(fd);
+            return;
+        }
+        unsigned more = got > 0 ? requests_in(c, input, (size_t)got) : 0;
+        c->owed += more;
+        if (c->answer->late > 0) {
+            answer_waiting(c->answer, more);
+            return;
+        }
         if (c->owed == 0) return;
+        c->upgraded = c->answer->echo;
     }
     if (!send_owed(fd, c)) close(fd);
 }
@@ -153,12 +188,12 @@ static void upgrade_answer(struct answer *a)
     a->len = sizeof head - 1;
 }
 
-static uint16_t listen_for(struct answer *a, bool deferred)
+static uint16_t listen_for(struct answer *a)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
     a->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (deferred) setsockopt(a->listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &(int){DEFER_S}, sizeof(int));
+    if (a->deferred) setsockopt(a->listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &(int){DEFER_S}, sizeof(int));
     if (a->listener < 0 || bind(a->listener, (struct sockaddr *)&address, len) < 0 ||
         listen(a->listener, BACKLOG) < 0 || getsockname(a->listener, (struct sockaddr *)&address, &len) < 0)
         die("listen");
@@ -167,30 +202,50 @@ static uint16_t listen_for(struct answer *a, bool deferred)
     return ntohs(address.sin_port);
 }
 
-static const char *after(const char *text, const char *prefix)
+/* Whether it begins with this word; `*text` goes behind it. */
+static bool word(const char **text, const char *prefix)
 {
     size_t len = strlen(prefix);
-    return strncmp(text, prefix, len) == 0 ? text + len : NULL;
+    if (strncmp(*text, prefix, len) != 0) return false;
+    *text += len;
+    return true;
+}
+
+static size_t number(const char **text)
+{
+    char *end;
+    size_t n = strtoul(*text, &end, 10);
+    *text = *end == ':' ? end + 1 : end;
+    return n;
+}
+
+static void make_answer(struct answer *a, const char *text)
+{
+    a->echo = word(&text, "echo:");
+    if (a->echo || word(&text, "upgrade:")) {
+        a->deferred = true;
+        upgrade_answer(a);
+        return;
+    }
+    a->deferred = word(&text, "deferred:");
+    a->close = a->deferred || word(&text, "close:");
+    if (word(&text, "post:")) a->body = number(&text);
+    if (word(&text, "late:")) a->late = (unsigned)number(&text);
+    load_answer(a, text);
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fputs("usage: bench-loop [close:|deferred:]FILE|upgrade: ...\n", stderr);
+        fputs("usage: bench-loop [close:|deferred:|post:N:|late:N:]FILE|upgrade:|echo: ...\n", stderr);
         return 2;
     }
     struct answer *answers = calloc((size_t)argc, sizeof *answers);
     epoll = epoll_create1(0);
     if (!answers || epoll < 0) die("start");
     for (int i = 1; i < argc; i++) {
-        struct answer *a = &answers[i];
-        const char *deferred = after(argv[i], "deferred:"), *closing = after(argv[i], "close:");
-        a->close = deferred || closing;
-        if (after(argv[i], "upgrade:"))
-            upgrade_answer(a);
-        else
-            load_answer(a, deferred ? deferred : closing ? closing : argv[i]);
-        printf("%u ", listen_for(a, deferred || after(argv[i], "upgrade:")));
+        make_answer(&answers[i], argv[i]);
+        printf("%u ", listen_for(&answers[i]));
     }
     putchar('\n');
     fflush(stdout);

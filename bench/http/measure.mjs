@@ -16,6 +16,16 @@ const privileged = process.getuid() === 0;
 
 export const program = (name) => join(programs, name);
 
+/** Whatever ends the measurement ends what it started, and their children. */
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running)
+    try {
+      process.kill(-child.pid, "SIGKILL");
+    } catch {} // it has just ended
+});
+for (const [signal, number] of [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]]) process.on(signal, () => process.exit(128 + number));
+
 /** Starts a program on a core, at a raised priority where that is allowed. */
 export function start(core, command, args, options = {}) {
   const words = [command, ...args];
@@ -24,6 +34,8 @@ export function start(core, command, args, options = {}) {
   const child = spawn(words[0], words.slice(1), { detached: true, stdio: ["pipe", "pipe", "pipe"], ...options });
   // The scheduler shares between sessions first: a nice value counts only within one.
   if (privileged && existsSync(`/proc/${child.pid}/autogroup`)) writeFileSync(`/proc/${child.pid}/autogroup`, "-10");
+  running.add(child);
+  child.once("close", () => running.delete(child));
   child.errors = "";
   child.stderr?.on("data", (text) => (child.errors += text));
   return child;
@@ -104,15 +116,21 @@ function loadArguments(load) {
 
 /** Runs load against a server: CPU for each request in microseconds, requests a second, latencies. */
 export async function measure(pid, load) {
-  const before = cpu(pid);
+  let before = cpu(pid);
   const child = start(LOAD_CORE, program("bench-load"), loadArguments(load));
   let text = "";
   child.stdout.on("data", (part) => (text += part));
+  if (load.message) {
+    await firstLine(child, "the load"); // opening the connections is not measured
+    await calm(pid);
+    before = cpu(pid);
+    child.stdin.end();
+  }
   await ended(child);
   await delay(20); // what the last requests left behind
   const used = cpu(pid) - before;
   if (child.exitCode !== 0) throw new Error(`the load failed: ${child.errors}`);
-  const result = JSON.parse(text);
+  const result = JSON.parse(text.trim().split("\n").at(-1));
   if (result.errors > 0) throw new Error(`${result.errors} of ${result.requests} answers were wrong`);
   return { us: used / result.requests, rate: result.requests / result.seconds, p50: result.p50_us, p99: result.p99_us, requests: result.requests };
 }

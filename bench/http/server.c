@@ -3,7 +3,6 @@
  * bench-server FOLDER WORKERS [TLS_PORT CERTIFICATE KEY]: serves FOLDER under /, a JSON route with a path
  * parameter and a WebSocket that echoes, on 127.0.0.1: plain on a free port, which it prints, and with TLS on
  * the other. */
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,14 +31,6 @@ static void user_tree(struct wr_request *request, void *context)
     long long id = strtoll(wr_request_param(request, "id"), NULL, 10);
     wr_respond_json(request, 200,
                     json_pack("{s:b, s:I, s:s}", "ok", 1, "id", (json_int_t)id, "name", "bench"));
-}
-
-/* Bytes that the program has from the allocator, its own overhead included. */
-static void memory(struct wr_request *request, void *context)
-{
-    (void)context;
-    struct mallinfo2 info = mallinfo2();
-    wr_respond_json(request, 200, json_pack("{s:I}", "heap", (json_int_t)(info.uordblks + info.hblkhd)));
 }
 
 static void message(struct wr_socket *socket, enum wr_message kind, const void *data, size_t len,
@@ -82,8 +73,8 @@ int main(int argc, char **argv)
     if (!app) return 1;
     if (wr_route(app, "GET", "/users/:id", user, NULL) < 0 ||
         wr_route(app, "GET", "/trees/:id", user_tree, NULL) < 0 ||
-        wr_route(app, "GET", "/memory", memory, NULL) < 0 || wr_websocket(app, "/socket", &echo, NULL) < 0 ||
-        wr_static(app, "/", argv[1], NULL) < 0 || wr_listen(app, "127.0.0.1", 0, NULL) < 0 ||
+        wr_websocket(app, "/socket", &echo, NULL) < 0 || wr_static(app, "/", argv[1], NULL) < 0 ||
+        wr_listen(app, "127.0.0.1", 0, NULL) < 0 ||
         (argc == 6 && listen_securely(argv[3], argv[4], argv[5]) < 0)) {
         fprintf(stderr, "%s\n", wr_app_error(app));
         return 1;
