@@ -70,20 +70,6 @@ void page_init(void)
              text);
 }
 
-static void put_escaped(struct buffer *page, slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        switch (text.ptr[i]) {
-        case '&': buffer_text(page, "&amp;"); break;
-        case '<': buffer_text(page, "&lt;"); break;
-        case '>': buffer_text(page, "&gt;"); break;
-        case '"': buffer_text(page, "&quot;"); break;
-        case '\'': buffer_text(page, "&#39;"); break;
-        default: buffer_byte(page, text.ptr[i]);
-        }
-    }
-}
-
 static void begin(struct buffer *page, const char *title, const char *heading)
 {
     buffer_init(page, &allocator_libc, PAGE_BYTES_MAX);
@@ -120,7 +106,7 @@ void page_login(struct wr_request *request, int status, const char *message)
     buffer_text(&page, "<p>This server wants to know who you are.</p></header>");
     if (message) {
         buffer_text(&page, "<p class=\"message\" role=\"alert\">");
-        put_escaped(&page, slice_text(message));
+        buffer_html(&page, slice_text(message));
         buffer_text(&page, "</p>");
     }
     buffer_text(
@@ -137,11 +123,11 @@ void page_home(struct wr_request *request, slice name, const char *folder)
     struct buffer page;
     begin(&page, "weaprous", "Logged in");
     buffer_text(&page, "<p>as <strong>");
-    put_escaped(&page, name);
+    buffer_html(&page, name);
     buffer_text(&page, "</strong></p></header><p class=\"note\">");
     if (folder) {
         buffer_text(&page, "There is no <code>index.html</code> in the server\'s folder <code>");
-        put_escaped(&page, slice_text(folder));
+        buffer_html(&page, slice_text(folder));
         buffer_text(&page, "</code> yet. Once there is, it is shown here.");
     } else {
         buffer_text(&page, "The server was started without a folder of pages (<code>--www</code>).");

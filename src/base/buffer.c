@@ -77,6 +77,20 @@ void buffer_u64(struct buffer *b, uint64_t value)
     buffer_put(b, slice_of(digits + 20 - n, n));
 }
 
+void buffer_html(struct buffer *b, slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        switch (text.ptr[i]) {
+        case '&': buffer_text(b, "&amp;"); break;
+        case '<': buffer_text(b, "&lt;"); break;
+        case '>': buffer_text(b, "&gt;"); break;
+        case '"': buffer_text(b, "&quot;"); break;
+        case '\'': buffer_text(b, "&#39;"); break;
+        default: buffer_byte(b, text.ptr[i]);
+        }
+    }
+}
+
 void buffer_consume(struct buffer *b, size_t n)
 {
     if (n > b->len) n = b->len;

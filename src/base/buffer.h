@@ -58,6 +58,8 @@ void buffer_put(struct buffer *b, slice bytes);
 void buffer_byte(struct buffer *b, uint8_t byte);
 void buffer_text(struct buffer *b, const char *text);
 void buffer_u64(struct buffer *b, uint64_t value);
+/* With what means something in HTML, in text and in quoted attributes, escaped. */
+void buffer_html(struct buffer *b, slice text);
 /* Drops the first n bytes. */
 void buffer_consume(struct buffer *b, size_t n);
 static inline slice buffer_slice(const struct buffer *b)

@@ -134,20 +134,6 @@ static const char page_start[] =
     "@media(max-width:30rem){td:nth-child(3),th:nth-child(3){display:none}}\n"
     "</style>\n<title>";
 
-static void put_escaped(struct buffer *out, slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        switch (text.ptr[i]) {
-        case '&': buffer_text(out, "&amp;"); break;
-        case '<': buffer_text(out, "&lt;"); break;
-        case '>': buffer_text(out, "&gt;"); break;
-        case '"': buffer_text(out, "&quot;"); break;
-        case '\'': buffer_text(out, "&#39;"); break;
-        default: buffer_byte(out, text.ptr[i]);
-        }
-    }
-}
-
 /* "12.3 MB", in powers of 1000. */
 static void put_size(struct buffer *out, uint64_t size)
 {
@@ -183,7 +169,7 @@ static void put_row(struct buffer *out, const struct entry *entry)
     url_encode_component(out, name);
     buffer_text(out, slash);
     buffer_text(out, "\">");
-    put_escaped(out, name);
+    buffer_html(out, name);
     buffer_text(out, slash);
     buffer_text(out, "</a></td><td>");
     if (!entry->folder) put_size(out, entry->size);
@@ -195,9 +181,9 @@ static void put_row(struct buffer *out, const struct entry *entry)
 static void put_page(struct buffer *out, slice title, bool root, const struct entries *entries)
 {
     buffer_text(out, page_start);
-    put_escaped(out, title);
+    buffer_html(out, title);
     buffer_text(out, "</title>\n</head>\n<body>\n<h1>");
-    put_escaped(out, title);
+    buffer_html(out, title);
     buffer_text(out,
                 "</h1>\n<table>\n<thead><tr><th>Name</th><th>Size</th><th>Changed (UTC)</th></tr></thead>\n"
                 "<tbody>\n");
