@@ -30,6 +30,6 @@ void forward_set_site(struct forward *forward, struct site *site);
 void forward_free(struct forward *forward);
 
 /* For app_intake; the context is a struct forward_shared. */
-extern const struct intake forward_intake;
+extern const struct wr_body_handlers forward_intake;
 
 #endif

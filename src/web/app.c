@@ -181,6 +181,7 @@ void wr_app_free(struct wr_app *app)
     free(app->workers);
     free(app->hooks);
     router_deinit(&app->router, target_free);
+    free(app->intake);
     group_deinit(&app->root);
     buffer_reset(&app->methods);
     proxies_deinit(&app->proxies);

@@ -53,6 +53,7 @@ struct wr_app {
     unsigned worker_count;
     struct router router;
     struct wr_group root;
+    struct target *intake; /* takes all requests (intake.h); NULL: the routes do */
     wr_handler missing; /* answers what is not there; NULL: the library does */
     void *missing_context;
     struct buffer methods; /* of all routes: "GET, HEAD, POST" */
@@ -159,6 +160,7 @@ struct wr_request {
     bool body_done;        /* all of the body has come, or there is none */
     bool continue_due;     /* the client waits for 100 */
     bool paused;           /* wr_request_pause */
+    bool half_close_ok;    /* a client that half-closes has not gone */
     char address_text[46]; /* written when it is asked for */
     uint8_t address[16];
     uint16_t port;

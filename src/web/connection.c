@@ -8,6 +8,7 @@
 #include "net/listener.h"
 #include "web/answer.h"
 #include "web/body.h"
+#include "web/intake.h"
 #include "web/listen.h"
 #include "web/proxy.h"
 
@@ -27,10 +28,11 @@ void connection_set_state(struct connection *conn, enum connection_state state)
     static const uint8_t allowed[] = {
         [CONNECTION_HEAD] = 1 << CONNECTION_ANSWER | END,
         [CONNECTION_BODY] = 1 << CONNECTION_ANSWER | 1 << CONNECTION_HEAD | 1 << CONNECTION_SKIP | END,
-        [CONNECTION_ANSWER] =
-            1 << CONNECTION_HEAD | 1 << CONNECTION_BODY | 1 << CONNECTION_SKIP | 1 << CONNECTION_SOCKET | END,
+        [CONNECTION_ANSWER] = 1 << CONNECTION_HEAD | 1 << CONNECTION_BODY | 1 << CONNECTION_SKIP |
+                              1 << CONNECTION_SOCKET | 1 << CONNECTION_TUNNEL | END,
         [CONNECTION_SKIP] = 1 << CONNECTION_HEAD | END,
         [CONNECTION_SOCKET] = END,
+        [CONNECTION_TUNNEL] = END,
         [CONNECTION_LINGER] = 1 << CONNECTION_CLOSED,
         [CONNECTION_CLOSED] = 0,
     };
@@ -56,7 +58,8 @@ static bool is_busy(const struct connection *conn)
 {
     return conn->state == CONNECTION_ANSWER || is_behind(conn) ||
            (conn->state == CONNECTION_BODY && conn->request->paused) ||
-           (conn->state == CONNECTION_SOCKET && socket_paused(conn->socket));
+           (conn->state == CONNECTION_SOCKET && socket_paused(conn->socket)) ||
+           (conn->state == CONNECTION_TUNNEL && conn->tunnel->paused);
 }
 
 /* --- bytes that must wait --- */
@@ -115,6 +118,10 @@ static size_t process(struct connection *conn, uint8_t *bytes, size_t len)
             input = slice_sub(input, used, input.len);
             break;
         }
+        case CONNECTION_TUNNEL:
+            conn->tunnel->events->received(conn->tunnel, bytes + (len - input.len), input.len);
+            input.len = 0;
+            break;
         case CONNECTION_ANSWER:
         case CONNECTION_LINGER:
         case CONNECTION_CLOSED: input.len = 0; break;
@@ -154,7 +161,8 @@ static void pump(struct connection *conn)
 /* A program that wants to be told when its client goes takes a half-closed connection for that. */
 static bool is_watched(const struct connection *conn)
 {
-    return conn->state == CONNECTION_ANSWER && (conn->request->gone || conn->request->flow.events);
+    const struct wr_request *r = conn->request;
+    return conn->state == CONNECTION_ANSWER && ((r->gone && !r->half_close_ok) || r->flow.events);
 }
 
 /* The client has half-closed: what it sent before is still answered; what it did not finish never will be. */
@@ -166,6 +174,10 @@ static void end_if_done(struct connection *conn)
         return;
     }
     if (conn->state == CONNECTION_ANSWER || (conn->state == CONNECTION_BODY && conn->request->paused)) return;
+    if (conn->state == CONNECTION_TUNNEL) {
+        if (connection_kept(conn) == 0) conn->tunnel->events->ended(conn->tunnel);
+        return;
+    }
     if (connection_kept(conn) > 0 && (is_busy(conn) || (conn->state == CONNECTION_HEAD && !conn->request)))
         return; /* kept bytes come first */
     if (conn->state == CONNECTION_SOCKET || conn->state == CONNECTION_BODY ||
@@ -246,9 +258,9 @@ static void handshake_failed(struct connection *conn, int uv_error)
 static void on_failed(struct stream *stream, int uv_error)
 {
     struct connection *conn = connection_of(stream);
-    struct wr_socket *socket = conn->socket;
+    struct wr_socket *socket = conn->tunnelled ? NULL : conn->socket;
     if (!conn->outgoing && stream_opening(stream)) handshake_failed(conn, uv_error);
-    conn->socket = NULL;
+    if (socket) conn->socket = NULL;
     if (socket) socket_lost(socket, stream_failure(stream, uv_error));
     connection_cut(conn);
 }
@@ -265,6 +277,8 @@ static void on_flushed(struct stream *stream)
     }
     if (conn->state == CONNECTION_SOCKET)
         socket_flushed(conn->socket);
+    else if (conn->state == CONNECTION_TUNNEL)
+        conn->tunnel->events->flushed(conn->tunnel);
     else if (conn->request && conn->request->flow.wants_drain)
         pieces_flushed(conn->request);
     else if (queued == 0 && conn->close_flushed)

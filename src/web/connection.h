@@ -18,12 +18,15 @@ enum {
     CONNECTION_KEPT_BYTES_MAX = 256 * 1024 /* never reached: ahead + one read + head */
 };
 
+struct tunnel;
+
 enum connection_state {
     CONNECTION_HEAD,   /* waiting for, or within, the head of a request */
     CONNECTION_BODY,   /* within its body, which somebody wants */
     CONNECTION_ANSWER, /* a filter or the handler has it */
     CONNECTION_SKIP,   /* it is answered; the rest of its body is dropped */
     CONNECTION_SOCKET, /* a WebSocket */
+    CONNECTION_TUNNEL, /* its bytes are another's (intake.h) */
     CONNECTION_LINGER, /* the last answer is on its way; what comes in is dropped */
     CONNECTION_CLOSED,
 };
@@ -35,7 +38,10 @@ struct connection {
     struct wheel_entry timer;
     struct buffer *in; /* bytes that came and could not be used yet; NULL when there are none */
     struct wr_request *request;
-    struct wr_socket *socket;
+    union {
+        struct wr_socket *socket;
+        struct tunnel *tunnel; /* `tunnelled` */
+    };
     uint64_t since_ms;   /* when this state, or the wait for the next request, began */
     uint64_t sent_bytes; /* stream_sent when progress was last looked at */
     uint64_t sent_ms;    /* and when */
@@ -51,7 +57,8 @@ struct connection {
     bool counted;       /* in app->addresses */
     bool proxied;       /* the other side is a trusted proxy */
     bool doomed;        /* to be cut at the end of the turn */
-    bool outgoing;      /* of ours to a server: a WebSocket from the beginning */
+    bool tunnelled;
+    bool outgoing; /* of ours to a server: a WebSocket from the beginning */
 };
 
 /* For the listener: takes the connection that is ready. False without memory: try again later. */

@@ -2,6 +2,7 @@
 #include "web/answer.h"
 #include "web/body.h"
 #include "web/connection.h"
+#include "web/intake.h"
 
 /* How long the state may last, counted from since_ms; 0: as long as it wants. */
 static uint64_t phase_ms(const struct connection *conn)
@@ -18,6 +19,7 @@ static uint64_t phase_ms(const struct connection *conn)
     case CONNECTION_SKIP: return config->body_timeout_ms;
     case CONNECTION_LINGER: return CONNECTION_LINGER_MS;
     case CONNECTION_SOCKET:
+    case CONNECTION_TUNNEL:
     case CONNECTION_CLOSED: break;
     }
     return 0;
@@ -31,6 +33,9 @@ void connection_arm(struct connection *conn)
     if (conn->state == CONNECTION_SOCKET) {
         deadline_ms = socket_deadline(conn->socket, net_loop_now(loop));
         if (!deadline_ms) return; /* the socket has ended */
+    } else if (conn->state == CONNECTION_TUNNEL) {
+        deadline_ms = conn->tunnel->events->deadline(conn->tunnel, net_loop_now(loop));
+        if (!deadline_ms) return;
     } else {
         uint64_t phase = phase_ms(conn);
         if (phase) deadline_ms = conn->since_ms + phase;
@@ -79,6 +84,7 @@ static void phase_expired(struct connection *conn, uint64_t now_ms)
             conn->since_ms = now_ms;
         break;
     case CONNECTION_SOCKET:
+    case CONNECTION_TUNNEL:
     case CONNECTION_CLOSED: break;
     }
 }

@@ -106,7 +106,11 @@ void request_begin(struct wr_request *r)
     }
     if (r->body_done) r->continue_due = false;
     r->path = request_path_decoded(r, path);
-    if (!r->path || !match_route(r, path)) {
+    if (r->app->intake) {
+        r->target = r->app->intake;
+        r->group = &r->app->root;
+    }
+    if (!r->path || (!r->target && !match_route(r, path))) {
         bad_escape(r);
         return;
     }

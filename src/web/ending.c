@@ -6,6 +6,7 @@
 #include "web/answer.h"
 #include "web/body.h"
 #include "web/connection.h"
+#include "web/intake.h"
 
 void connection_drop_kept(struct connection *conn)
 {
@@ -29,7 +30,12 @@ void connection_cut(struct connection *conn)
     connection_set_state(conn, CONNECTION_CLOSED);
     wheel_remove(&conn->worker->loop.wheel, &conn->timer);
     connection_drop_request(conn);
-    if (conn->socket) socket_lost(conn->socket, NULL);
+    if (conn->tunnelled) {
+        conn->tunnel->conn = NULL;
+        conn->tunnel->events->gone(conn->tunnel);
+    } else if (conn->socket) {
+        socket_lost(conn->socket, NULL);
+    }
     conn->socket = NULL;
     stream_close(&conn->stream);
 }
@@ -147,6 +153,8 @@ void connection_drain(struct connection *conn)
 {
     if (conn->state == CONNECTION_SOCKET)
         wr_socket_close(conn->socket, WR_CLOSE_GOING_AWAY, "the server is stopping");
+    else if (conn->state == CONNECTION_TUNNEL)
+        conn->tunnel->events->stop(conn->tunnel);
     else if ((conn->state == CONNECTION_HEAD && !conn->request) || conn->state == CONNECTION_SKIP)
         connection_linger(conn);
     else if (conn->state == CONNECTION_ANSWER && conn->request->flow.events)
