@@ -5,6 +5,7 @@
  * and frees itself. */
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +22,19 @@ struct attempt {
     int fd; /* -1: none */
 };
 
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
 struct connector {
     struct stream *stream; /* NULL: nobody waits any more */
     struct net_loop *loop;
     uv_getaddrinfo_t lookup;
     uv_timer_t timer;
-    struct addrinfo *addresses, *next;
+    union address addresses[ADDRESSES_MAX];
+    size_t count, next; /* of them; the one whose turn it is */
     struct attempt attempts[ADDRESSES_MAX];
     size_t begun, running;
     unsigned handles; /* and requests that are not done */
@@ -35,19 +43,43 @@ struct connector {
     char host[];
 };
 
-struct connector *connector_new(const char *host, uint16_t port)
+static void add_known(struct connector *c, const uint8_t address[16], uint16_t port)
 {
-    struct connector *c = calloc(1, sizeof *c + strlen(host) + 1);
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    union address *out = &c->addresses[c->count++];
+    if (memcmp(address, mapped, sizeof mapped) == 0) {
+        out->v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+        memcpy(&out->v4.sin_addr, address + sizeof mapped, sizeof out->v4.sin_addr);
+    } else {
+        out->v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)};
+        memcpy(&out->v6.sin6_addr, address, sizeof out->v6.sin6_addr);
+    }
+}
+
+/* Takes what was found, and frees it. */
+static void add_found(struct connector *c, struct addrinfo *found)
+{
+    for (const struct addrinfo *a = found; a && c->count < ADDRESSES_MAX; a = a->ai_next) {
+        if (a->ai_family != AF_INET && a->ai_family != AF_INET6) continue;
+        memcpy(&c->addresses[c->count++], a->ai_addr, a->ai_addrlen);
+    }
+    if (found) freeaddrinfo(found);
+}
+
+struct connector *connector_new(const struct stream_target *target)
+{
+    struct connector *c = calloc(1, sizeof *c + strlen(target->host) + 1);
     if (!c) return NULL;
-    snprintf(c->port, sizeof c->port, "%u", port);
-    memcpy(c->host, host, strlen(host));
+    snprintf(c->port, sizeof c->port, "%u", target->port);
+    memcpy(c->host, target->host, strlen(target->host));
     c->error = UV_EAI_NONAME;
+    for (size_t i = 0; i < target->address_count && c->count < ADDRESSES_MAX; i++)
+        add_known(c, target->addresses[i], target->port);
     return c;
 }
 
 void connector_free(struct connector *c)
 {
-    if (c && c->addresses) freeaddrinfo(c->addresses);
     free(c);
 }
 
@@ -125,12 +157,13 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 }
 
 /* 0 when it is under way. */
-static int attempt_begin(struct connector *c, const struct addrinfo *address)
+static int attempt_begin(struct connector *c, const union address *address)
 {
     struct attempt *a = &c->attempts[c->begun];
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return uv_translate_sys_error(errno);
-    int rc = connect(fd, address->ai_addr, address->ai_addrlen);
+    socklen_t len = address->any.sa_family == AF_INET ? sizeof address->v4 : sizeof address->v6;
+    int rc = connect(fd, &address->any, len);
     if (rc < 0 && errno != EINPROGRESS) {
         rc = uv_translate_sys_error(errno);
         close(fd);
@@ -160,10 +193,8 @@ static void on_timer(uv_timer_t *timer)
 /* Begins the next attempt; gives up when there is none and none is running. */
 static void go_on(struct connector *c)
 {
-    while (c->next && c->begun < ADDRESSES_MAX) {
-        const struct addrinfo *address = c->next;
-        c->next = address->ai_next;
-        int rc = attempt_begin(c, address);
+    while (c->next < c->count) {
+        int rc = attempt_begin(c, &c->addresses[c->next++]);
         if (rc == 0) {
             uv_timer_start(&c->timer, on_timer, NEXT_AFTER_MS, 0);
             return;
@@ -176,12 +207,10 @@ static void go_on(struct connector *c)
 static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
 {
     struct connector *c = LIST_ENTRY(request, struct connector, lookup);
+    add_found(c, addresses);
     if (c->stream) {
-        c->addresses = c->next = addresses;
         if (status < 0) c->error = status;
         go_on(c);
-    } else if (addresses) {
-        freeaddrinfo(addresses);
     }
     released(c);
 }
@@ -191,12 +220,12 @@ static void on_begin(uv_timer_t *timer)
 {
     struct connector *c = timer->data;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    if (getaddrinfo(c->host, c->port, &hints, &c->addresses) == 0) {
-        c->next = c->addresses;
+    struct addrinfo *found = NULL;
+    if (c->count == 0 && getaddrinfo(c->host, c->port, &hints, &found) == 0) add_found(c, found);
+    if (c->count > 0) {
         go_on(c);
         return;
     }
-    c->addresses = NULL;
     hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
     c->handles++;
     int rc = uv_getaddrinfo(&c->loop->uv, &c->lookup, on_found, c->host, c->port, &hints);

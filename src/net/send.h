@@ -42,7 +42,7 @@ bool stream_takes_bytes(const struct stream *stream);
 void stream_count(struct stream *stream, size_t bytes);
 
 /* connect.c: NULL without memory. */
-struct connector *connector_new(const char *host, uint16_t port);
+struct connector *connector_new(const struct stream_target *target);
 /* Only one that was not begun; NULL is allowed. */
 void connector_free(struct connector *connector);
 /* Belongs to the stream from now on. */

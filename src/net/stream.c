@@ -209,7 +209,7 @@ int stream_connect(struct stream *s, struct net_loop *loop, const struct stream_
 {
     size_t len = strlen(target->host);
     if (len == 0 || len > TLS_CLIENT_HOST_MAX) return ERR_INVALID;
-    struct connector *connector = connector_new(target->host, target->port);
+    struct connector *connector = connector_new(target);
     struct tls *tls = NULL;
     if (target->tls && stream_scratch(loop) == OK)
         tls = tls_new_client(target->tls, target->host, target->port, &loop->chunks);

@@ -81,6 +81,11 @@ struct stream_target {
     const char *host; /* a name, or an IP address without brackets */
     uint16_t port;
     struct tls_client *tls; /* NULL: without */
+    /* Addresses of the host that are known already, each as 16 bytes (an IPv4 one in its IPv6-mapped form):
+     * then nothing is looked up, and the host is only whom the certificate must be for. Copied; the first 8
+     * count. */
+    const uint8_t (*addresses)[16];
+    size_t address_count; /* 0: not known */
 };
 /* Connects: to each address of the host in turn, a next one 250 ms after the one before when that has not
  * answered; the first that answers is it. `opened` or `failed` comes from the loop; what is put before is

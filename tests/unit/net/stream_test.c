@@ -549,6 +549,56 @@ static void the_next_address_is_tried(void **state)
     world_close(&w);
 }
 
+/* The name is found nowhere; nobody listens at the first two addresses. */
+static void known_addresses_are_tried_in_turn_without_a_lookup(struct tls_server *s, struct tls_client *c)
+{
+    static const uint8_t addresses[3][16] = {
+        {[15] = 1},
+        {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 2},
+        {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1},
+    };
+    world_open(&w, s);
+    w.accept_into = &w.server;
+    memset(&w.client, 0, sizeof w.client);
+    w.client.world = &w;
+    struct stream_target target = {
+        .host = "good.test", .port = w.listener.port, .tls = c, .addresses = addresses, .address_count = 3};
+    assert_int_equal(stream_connect(&w.client.stream, &w.loop, &target, &end_events), OK);
+    WORLD_UNTIL(&w, w.client.opened == 1);
+    end_put(&w.client, 1000);
+    WORLD_UNTIL(&w, w.server.received == 1000);
+    world_close(&w);
+
+    world_open(&w, s);
+    memset(&w.client, 0, sizeof w.client);
+    w.client.world = &w;
+    target.port = w.listener.port;
+    target.address_count = 2;
+    assert_int_equal(stream_connect(&w.client.stream, &w.loop, &target, &end_events), OK);
+    WORLD_UNTIL(&w, w.client.closed);
+    assert_string_equal(w.client.failure, "connection refused");
+    world_close(&w);
+}
+BOTH(known_addresses_are_tried_in_turn_without_a_lookup)
+
+static void the_certificate_is_for_the_name_and_not_for_the_address(void **state)
+{
+    (void)state;
+    static const uint8_t address[1][16] = {{[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
+    world_open(&w, server);
+    w.accept_into = &w.server;
+    memset(&w.client, 0, sizeof w.client);
+    w.client.world = &w;
+    struct stream_target target = {
+        .host = "bad.test", .port = w.listener.port, .tls = client, .addresses = address, .address_count = 1};
+    assert_int_equal(stream_connect(&w.client.stream, &w.loop, &target, &end_events), OK);
+    WORLD_UNTIL(&w, w.client.closed);
+    assert_int_equal(w.client.opened, 0);
+    assert_string_equal(w.client.failure, "hostname mismatch");
+    WORLD_UNTIL(&w, w.server.failed);
+    world_close(&w);
+}
+
 static void an_attempt_can_be_ended_at_any_time(void **state)
 {
     (void)state;
@@ -615,6 +665,8 @@ int main(void)
         BOTH_TESTS(the_first_bytes_of_a_deferred_connection_come_first),
         cmocka_unit_test(what_cannot_be_reached_fails_with_words),
         cmocka_unit_test(the_next_address_is_tried),
+        BOTH_TESTS(known_addresses_are_tried_in_turn_without_a_lookup),
+        cmocka_unit_test(the_certificate_is_for_the_name_and_not_for_the_address),
         cmocka_unit_test(an_attempt_can_be_ended_at_any_time),
     };
     return cmocka_run_group_tests(tests, make_certificates, clean);
