@@ -104,7 +104,7 @@ export class Comparison {
     header(ordered);
     for (const part of ["p50", "p99"]) row([`${part}, us`, ...ordered.map((name) => median(samples.get(name).map((s) => s[part])))]);
     row(["CPU us for each request", ...ordered.map((name) => median(samples.get(name).map((s) => s.us)).toFixed(1))]);
-    for (const against of Object.keys(workload.goals ?? {})) if (samples.has(against)) console.log(`\np99, ours / ${against}: ${this.#compared(samples, workload, against, "p99")}.`);
+    for (const against of Object.keys(workload.goals ?? {})) if (samples.has(against) && samples.has(workload.who[0])) console.log(`\np99, ours / ${against}: ${this.#compared(samples, workload, against, "p99")}.`);
   }
 
   async systemCalls(contenders, names) {
