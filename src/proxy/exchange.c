@@ -33,6 +33,8 @@ struct server_connection *exchange_release_server(struct exchange *x)
     if (!conn) return NULL;
     x->conn = NULL;
     conn->exchange = NULL;
+    if (x->trial) upstream_trial_lost(x->upstream, forward_now(x->forward));
+    x->trial = false;
     upstream_end(x->upstream);
     return conn;
 }
@@ -162,6 +164,19 @@ void exchange_waited(struct exchange *x, uint64_t now_ms)
 
 /* --- sending --- */
 
+/* The port that the client asked for: with its host, or the usual one. */
+static uint16_t asked_port(slice authority, bool secure)
+{
+    uint64_t port;
+    size_t at = authority.len;
+    while (at > 0 && authority.ptr[at - 1] != ':' && authority.ptr[at - 1] != ']')
+        at--;
+    bool named = at > 0 && authority.ptr[at - 1] == ':';
+    if (named && slice_to_u64(slice_sub(authority, at, authority.len), UINT16_MAX, &port))
+        return (uint16_t)port;
+    return secure ? 443 : 80;
+}
+
 static void describe(struct exchange *x, struct rewrite_request *out)
 {
     struct wr_request *r = x->request;
@@ -178,6 +193,7 @@ static void describe(struct exchange *x, struct rewrite_request *out)
         .scheme = r->secure ? SLICE("https") : SLICE("http"),
         .address = slice_text(x->address_text),
         .port = r->port,
+        .local_port = asked_port(request_span(r, head->authority), r->secure),
         .peer = slice_text(conn->proxied ? x->peer_text : x->address_text),
         .trusted = conn->proxied,
         .trust_forwarded = x->site->config->trust_forwarded,
@@ -273,7 +289,7 @@ static void take_server(struct exchange *x, struct server_connection *conn)
     x->heard = false;
     x->began_ns = uv_hrtime();
     x->opened_ns = x->first_ns = 0;
-    upstream_begin(x->upstream);
+    x->trial = upstream_begin(x->upstream);
     bool opening = stream_opening(&conn->stream);
     stream_read_limit(&conn->stream, EXCHANGE_HEAD_READ_BYTES);
     stream_read(&conn->stream, true);
@@ -293,7 +309,7 @@ static void connect_to(struct exchange *x, bool fresh)
     struct forward *f = x->forward;
     struct server_connection *conn = NULL;
     if (!fresh) conn = server_take(f, x->upstream, !x->idempotent || !x->replayable);
-    if (!conn) conn = server_open(f, x->upstream, x->turn);
+    if (!conn) conn = server_open(f, x->upstream);
     if (conn)
         take_server(x, conn);
     else
@@ -318,7 +334,8 @@ void exchange_try(struct exchange *x)
                         .random = forward_random(f),
                         .tried = x->tried,
                         .address = x->request->address,
-                        .sticky = x->sticky};
+                        .sticky = x->sticky,
+                        .unrepeatable = !x->idempotent || !x->replayable};
     int member = group_pick(x->group, f->index, &pick);
     if (member == PICK_ALL_BUSY) {
         wait_for_server(x);
@@ -353,6 +370,7 @@ void exchange_attempt_failed(struct exchange *x, int status, const char *why, bo
     x->status = status;
     /* A kept connection that the server closed just now says nothing about the server. */
     stale &= status == 502 && x->stale < EXCHANGE_STALE_MAX;
+    x->trial &= !blame && !stale; /* it has failed, or goes on */
     if (blame && !stale) upstream_failed(f->shared->registry, x->group, x->upstream, forward_now(f), why);
     if (!may_repeat(x, opening)) {
         exchange_fail(x, status, 0);
