@@ -207,6 +207,7 @@ static bool take_final(struct exchange *x, slice bytes)
     x->first_ns = now_ns();
     upstream_answered(x->upstream, head->status, x->first_ns - x->began_ns);
     upstream_succeeded(f->shared->registry, x->group, x->upstream, forward_now(f));
+    x->trial = false;
     struct intake_head out = {.status = head->status, .framing = framing_of(x)};
     if (head->body == HTTP_BODY_LENGTH) out.length = x->left = head->content_length;
     out.close = !head->tunnel && (out.framing == FRAMING_CLOSE || intake_closes(r));

@@ -85,7 +85,6 @@ struct exchange {
     unsigned attempts; /* servers that were asked */
     unsigned stale;    /* kept connections that were closed when they were used */
     unsigned interims; /* 1xx answers */
-    unsigned turn;     /* which address of the server is connected to */
     uint64_t began_ns; /* of this attempt */
     uint64_t opened_ns, first_ns;
     uint64_t wait_until_ms;
@@ -102,6 +101,7 @@ struct exchange {
     bool heard;        /* bytes of the answer have come in this attempt */
     bool begun;        /* the head of the answer has been handed to the client */
     bool splicing;
+    bool trial; /* of a server whose circuit is open: it has not said yet whether it is back */
     char id_text[REWRITE_ID_BYTES + 1];
     char address_text[IP_TEXT_BYTES_MAX + 1], peer_text[IP_TEXT_BYTES_MAX + 1];
     int status; /* of the page when it fails: what went wrong last */
@@ -117,7 +117,7 @@ struct exchange {
 /* A kept connection, or NULL. sure: it must be looked at whether the server has closed it. */
 struct server_connection *server_take(struct forward *forward, struct upstream *upstream, bool sure);
 /* A new one. NULL: no memory, or the name of the server cannot be one. */
-struct server_connection *server_open(struct forward *forward, struct upstream *upstream, unsigned turn);
+struct server_connection *server_open(struct forward *forward, struct upstream *upstream);
 /* It is idle from now on; closes it when there are enough. */
 void server_keep(struct server_connection *conn, const struct config_group *group);
 void server_close(struct server_connection *conn);

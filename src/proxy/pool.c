@@ -149,13 +149,16 @@ struct server_connection *server_take(struct forward *f, struct upstream *upstre
     return NULL;
 }
 
-struct server_connection *server_open(struct forward *f, struct upstream *upstream, unsigned turn)
+struct server_connection *server_open(struct forward *f, struct upstream *upstream)
 {
-    char host[256];
+    uint8_t addresses[UPSTREAM_ADDRESSES_MAX][IP_BYTES];
     struct server_connection *conn = pool_of(f, upstream) ? calloc(1, sizeof *conn) : NULL;
     if (!conn) return NULL;
-    upstream_address(upstream, turn, host);
-    struct stream_target target = {.host = host, .port = upstream->port, .tls = upstream->client_tls};
+    struct stream_target target = {.host = upstream->host,
+                                   .port = upstream->port,
+                                   .tls = upstream->client_tls,
+                                   .addresses = addresses,
+                                   .address_count = upstream_addresses(upstream, addresses)};
     if (stream_connect(&conn->stream, f->loop, &target, &events) < 0) {
         free(conn);
         return NULL;

@@ -1,7 +1,6 @@
 /* upstream.c - which servers there are: made with the groups that name them, shared by those over reloads. */
 #include "proxy/upstream.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -264,20 +263,15 @@ void upstream_end(struct upstream *u)
 
 /* --- its name --- */
 
-static void address_text(const uint8_t address[IP_BYTES], char out[UPSTREAM_ADDRESS_BYTES])
+unsigned upstream_addresses(struct upstream *u, uint8_t out[UPSTREAM_ADDRESSES_MAX][IP_BYTES])
 {
-    bool v4 = ip_is_v4(address);
-    inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? address + 12 : address, out, UPSTREAM_ADDRESS_BYTES);
-}
-
-void upstream_address(struct upstream *u, unsigned turn, char out[UPSTREAM_ADDRESS_BYTES])
-{
+    if (atomic_load_explicit(&u->address_count, memory_order_relaxed) == 0) return 0; /* the usual case */
     uv_mutex_lock(&u->why_lock);
-    if (u->address_count > 0)
-        address_text(u->addresses[turn % u->address_count], out);
-    else
-        snprintf(out, UPSTREAM_ADDRESS_BYTES, "%s", u->host);
+    unsigned count = atomic_load_explicit(&u->address_count, memory_order_relaxed), turn = u->address_turn++;
+    for (unsigned i = 0; i < count; i++)
+        memcpy(out[i], u->addresses[(turn + i) % count], IP_BYTES);
     uv_mutex_unlock(&u->why_lock);
+    return count;
 }
 
 void upstream_set_addresses(struct upstream *u, const uint8_t (*addresses)[IP_BYTES], unsigned count)
@@ -285,7 +279,7 @@ void upstream_set_addresses(struct upstream *u, const uint8_t (*addresses)[IP_BY
     if (count > UPSTREAM_ADDRESSES_MAX) count = UPSTREAM_ADDRESSES_MAX;
     uv_mutex_lock(&u->why_lock);
     memcpy(u->addresses, addresses, count * sizeof u->addresses[0]);
-    u->address_count = count;
+    atomic_store_explicit(&u->address_count, count, memory_order_relaxed);
     uv_mutex_unlock(&u->why_lock);
 }
 

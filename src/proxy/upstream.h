@@ -37,7 +37,6 @@ enum {
     UPSTREAM_PAUSE_MAX_MS = 60 * 1000, /* of a circuit, unless the configuration says more */
     UPSTREAM_TRIAL_MS = 60 * 1000,     /* a trial that says nothing for so long is over */
     UPSTREAM_STICKY_BYTES = 16,
-    UPSTREAM_ADDRESS_BYTES = 256,
 };
 
 enum upstream_state {
@@ -70,7 +69,8 @@ struct upstream {
     uv_mutex_t why_lock;
     char why[UPSTREAM_WHY_BYTES]; /* the last failure, in words; guarded */
     /* --- addresses of its name; guarded by why_lock --- */
-    unsigned address_count; /* 0: not known yet, or its host is an address */
+    atomic_uint address_count; /* 0: not known yet, or its host is an address; read without it too */
+    unsigned address_turn;     /* where the next connection begins */
     uint8_t addresses[UPSTREAM_ADDRESSES_MAX][IP_BYTES];
     /* --- counts --- */
     atomic_uint active;            /* requests under way */
@@ -192,9 +192,10 @@ bool upstream_try(struct upstream *upstream, uint64_t now_ms);
 
 /* --- its name --- */
 
-/* The address to connect to next, as text: one of those that its name had when it was last looked up, or its
- * host when that is not known. `turn`: 0 first, then the next ones. */
-void upstream_address(struct upstream *upstream, unsigned turn, char out[UPSTREAM_ADDRESS_BYTES]);
+/* The addresses that its name had when it was last looked up, for stream_connect: each call begins with
+ * another one, so that all have their share of the connections. Returns how many; 0: not known, the name is
+ * still to be looked up, or its host is an address. */
+unsigned upstream_addresses(struct upstream *upstream, uint8_t out[UPSTREAM_ADDRESSES_MAX][IP_BYTES]);
 /* What its name has now; the first UPSTREAM_ADDRESSES_MAX count. */
 void upstream_set_addresses(struct upstream *upstream, const uint8_t (*addresses)[IP_BYTES], unsigned count);
 /* The last failure in words; "" when there was none. */
