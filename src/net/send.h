@@ -29,6 +29,8 @@ size_t splice_pass_on(struct stream *from, slice bytes);
 bool splice_waits(const struct stream *from);
 /* What was queued for the stream at the end of a splice may have left. */
 void splice_resume(struct stream *to);
+/* Ends the splice of which the stream is the source, if any; it is up to the caller whether it is read. */
+void splice_end(struct stream *from);
 /* The stream is being closed. */
 void splice_drop(struct stream *stream);
 /* stream.c: reads, or not, as all say that have a say in that. */

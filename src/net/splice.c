@@ -52,16 +52,21 @@ static void detach(struct splice *sp)
     free(sp);
 }
 
+void splice_end(struct stream *from)
+{
+    if (from->splice) detach(from->splice);
+}
+
 void stream_unsplice(struct stream *from)
 {
     if (!from->splice) return;
-    detach(from->splice);
+    splice_end(from);
     stream_read_as_wanted(from);
 }
 
 void splice_drop(struct stream *s)
 {
-    if (s->splice) detach(s->splice);
+    splice_end(s);
     struct splice *sp = s->source;
     if (!sp) return;
     s->source = NULL;
@@ -161,7 +166,6 @@ static void take_trouble(struct stream *from, ssize_t rc)
         sp->copies = true; /* and libuv calls again, since there still is something to read */
         return;
     }
-    detach(sp);
     if (rc == 0)
         stream_take_end(from);
     else

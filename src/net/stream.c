@@ -41,6 +41,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 
 void stream_fail(struct stream *s, int uv_error)
 {
+    splice_end(s);
     if (s->tls) {
         s->tls->failed = true;
         if (!s->tls->opened) stream_loop(s)->handshakes.failed++;
@@ -97,7 +98,7 @@ static void take_ciphertext(struct stream *s, slice cipher)
  * nothing was said, nothing is missing. */
 void stream_take_end(struct stream *s)
 {
-    stream_unsplice(s);
+    splice_end(s);
     stream_read(s, false);
     if (!s->tls || !s->tls->ssl) {
         s->events->ended(s);
