@@ -120,12 +120,13 @@ export async function ours(w, { name = "ours", workers = 1, program = PROGRAM } 
   const own = join(w.folder, name.replaceAll(" ", "-"));
   mkdirSync(own, { recursive: true });
   const config = join(own, "proxy.conf");
-  const host = (kind, port, { tls }) => `
+  const host = (kind, port, { tls, kept = KEPT }) => `
 listen 127.0.0.1:${port}${tls ? ` cert=${w.certificate} key=${w.key}` : ""};
 host "127.0.0.1:${port}" {
   proxy_pass http://127.0.0.1:${w.backends[kind]};
+  keepalive ${kept} idle=600s;
 }`;
-  writeFileSync(config, `access_log off;\nkeepalive ${KEPT} idle=600s;\n${lines(ports, host)}\n`);
+  writeFileSync(config, `client_timeout idle=600s;\ntimeout read=600s;\n${lines(ports, host)}\n`);
   const child = start(SERVER_CORE, program, ["proxy", "--config", config, "--workers", String(workers)], environment(w));
   await listening(ports["100b"], child, name);
   return contender(name, child, ports);
