@@ -92,25 +92,12 @@ static bool choose_folder(const char **folder, const char *usual, const char *op
 
 /* --- what is printed at the start --- */
 
-static void print_addresses(const struct backend_options *options, uint16_t port)
-{
-    char addresses[SERVER_ADDRESSES_MAX][INET6_ADDRSTRLEN], url[SERVER_URL_BYTES];
-    bool tls = options->tls_cert != NULL, any = server_is_any(options->server_ip);
-    server_url(url, tls, any ? "127.0.0.1" : options->server_ip, port);
-    printf("    %s\n", url);
-    size_t count = any ? server_addresses(strcmp(options->server_ip, "::") == 0, addresses) : 0;
-    for (size_t i = 0; i < count; i++) {
-        server_url(url, tls, addresses[i], port);
-        printf("    %s   for others in this network\n", url);
-    }
-}
-
 static void print_welcome(const struct backend_options *options, struct backend *backend, bool known)
 {
     unsigned workers = wr_workers(backend_app(backend));
     printf("weaprous %s backend is running (%u worker%s).\n\n", wr_version(), workers,
            workers == 1 ? "" : "s");
-    print_addresses(options, backend_port(backend));
+    server_print_addresses(options->server_ip, backend_port(backend), options->tls_cert != NULL);
     printf("\n  /          %s\n", options->www ? options->www : "(no folder: --www DIR)");
     if (options->static_folder) printf("  /static/   %s\n", options->static_folder);
     printf("\nThe first page is behind a login; accounts: weaprous user add NAME --data %s\n"

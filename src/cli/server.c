@@ -69,6 +69,19 @@ void server_url(char out[SERVER_URL_BYTES], bool tls, const char *ip, uint16_t p
         snprintf(out, SERVER_URL_BYTES, "%s://%s%s%s:%u/", scheme, open, ip, close, (unsigned)port);
 }
 
+void server_print_addresses(const char *ip, uint16_t port, bool tls)
+{
+    char addresses[SERVER_ADDRESSES_MAX][INET6_ADDRSTRLEN], url[SERVER_URL_BYTES];
+    bool any = server_is_any(ip);
+    server_url(url, tls, any ? "127.0.0.1" : ip, port);
+    printf("    %s\n", url);
+    size_t count = any ? server_addresses(strcmp(ip, "::") == 0, addresses) : 0;
+    for (size_t i = 0; i < count; i++) {
+        server_url(url, tls, addresses[i], port);
+        printf("    %s   for others in this network\n", url);
+    }
+}
+
 /* --- the classroom --- */
 
 static uint64_t wall_ms(void)

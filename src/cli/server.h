@@ -24,6 +24,8 @@ bool server_is_any(const char *ip);
 size_t server_addresses(bool with_v6, char out[SERVER_ADDRESSES_MAX][INET6_ADDRSTRLEN]);
 /* "http://127.0.0.1:8080/", without the port that the scheme has anyway. */
 void server_url(char out[SERVER_URL_BYTES], bool tls, const char *ip, uint16_t port);
+/* A line on stdout for each URL that a listener has. */
+void server_print_addresses(const char *ip, uint16_t port, bool tls);
 
 /* What a server does on SIGINT and SIGTERM (end, once: the second one ends the program at once), and on
  * SIGHUP (reload; but when its terminal was closed it ends). Fill in end, reload, context. */
