@@ -107,13 +107,17 @@ static struct exchange *exchange_new(struct forward *f, struct wr_request *r)
 
 static void put_id(struct forward *f, char out[REWRITE_ID_BYTES + 1])
 {
-    static const char digits[] = "0123456789abcdef";
-    for (int half = 0; half < 2; half++) {
-        uint64_t bits = forward_random(f);
-        for (int i = 0; i < REWRITE_ID_BYTES / 2; i++, bits >>= 4)
-            *out++ = digits[bits & 15];
+    for (int i = 0; i < REWRITE_ID_BYTES; i += 8) {
+        /* 32 bits spread over 8 bytes, four to each; then each becomes its digit, all at once. */
+        uint64_t x = forward_random(f) & UINT32_MAX;
+        x = (x | x << 16) & 0x0000FFFF0000FFFFu;
+        x = (x | x << 8) & 0x00FF00FF00FF00FFu;
+        x = (x | x << 4) & 0x0F0F0F0F0F0F0F0Fu;
+        uint64_t letters = ((x + 0x0606060606060606u) >> 4) & 0x0101010101010101u;
+        x += 0x3030303030303030u + letters * ('a' - '0' - 10);
+        memcpy(out + i, &x, sizeof x);
     }
-    *out = 0;
+    out[REWRITE_ID_BYTES] = 0;
 }
 
 /* Of IPv4 without the library, which takes a third of a microsecond. */
@@ -123,12 +127,14 @@ static void put_address(const uint8_t address[IP_BYTES], char out[IP_TEXT_BYTES_
         uv_inet_ntop(AF_INET6, address, out, IP_TEXT_BYTES_MAX + 1);
         return;
     }
-    struct writer w = writer_of(out, IP_TEXT_BYTES_MAX);
-    for (int i = 0; i < 4; i++) {
-        if (i > 0) writer_byte(&w, '.');
-        writer_u64(&w, address[12 + i]);
+    for (int i = 12; i < IP_BYTES; i++) {
+        unsigned byte = address[i];
+        if (byte >= 100) *out++ = (char)('0' + byte / 100);
+        if (byte >= 10) *out++ = (char)('0' + byte / 10 % 10);
+        *out++ = (char)('0' + byte % 10);
+        *out++ = '.';
     }
-    out[w.len] = 0;
+    out[-1] = 0;
 }
 
 /* The path without escapes and dot segments: what locations are looked up with. False: it has none. */
