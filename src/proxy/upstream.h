@@ -63,7 +63,7 @@ struct upstream {
     atomic_uint_fast64_t
         down_until_ms;                /* DOWN: of the circuit; 0: until checks pass. TRIAL: it is over then */
     atomic_uint pause_ms;             /* grows with each failed trial */
-    atomic_bool lookup;               /* a connection failed: its name is to be looked up again */
+    atomic_bool lookup;               /* something failed: its name is to be looked up again */
     atomic_uint_fast64_t up_since_ms; /* for slow start; 0: from the beginning */
     atomic_uint_fast64_t changed_ms;  /* when it went up or down */
     uv_mutex_t why_lock;

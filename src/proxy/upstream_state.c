@@ -163,6 +163,7 @@ void upstream_check_failed(struct registry *registry, const struct group *group,
                            uint64_t now_ms, const char *why)
 {
     struct news news = {0};
+    atomic_store_explicit(&u->lookup, true, memory_order_relaxed);
     uv_mutex_lock(&u->why_lock);
     unsigned fails = load(&u->check_fails);
     if (fails < UINT32_MAX) store(&u->check_fails, ++fails);

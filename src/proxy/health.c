@@ -1,0 +1,391 @@
+/* health.c - a check is one GET on a connection of its own: what is to be known is whether a new one can be
+ * made. The verdict comes with the head of the answer; the body is read and dropped, so that the server does
+ * not see its connection broken off. */
+#include "proxy/health.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "http/response_head.h"
+#include "net/stream.h"
+#include "proxy/resolve.h"
+#include "weaprous/weaprous.h"
+
+enum {
+    HEAD_BYTES_MAX = 16 * 1024,
+    BODY_BYTES_MAX = 64 * 1024, /* are read; then the connection is closed nevertheless */
+    FIRST_SPREAD_MS = 1000,     /* the first checks of all servers begin within this, or an interval */
+    JITTER_PART = 16,           /* an interval is longer or shorter by at most this part of it */
+};
+
+struct health {
+    struct net_loop *loop;
+    struct registry *registry;
+    struct resolver *resolver;
+    struct list checks;
+    uint64_t random;
+};
+
+/* One request and its answer. */
+struct attempt {
+    struct stream stream;
+    struct check *check; /* NULL: it is closing */
+    bool opened, judged;
+    size_t len; /* of bytes; once it is judged, of what has been dropped */
+    struct http_response_parser parser;
+    uint8_t bytes[HEAD_BYTES_MAX];
+};
+
+/* A server that is checked. The timer is for the next attempt, or for the time limit of this one. */
+struct check {
+    struct list node;
+    struct health *health;
+    const struct group *group;
+    struct upstream *upstream;
+    struct attempt *attempt; /* NULL: none under way */
+    uv_timer_t timer;
+    uint64_t began_ms;
+    bool wanted; /* of health_set */
+};
+
+static void on_next(uv_timer_t *timer);
+
+static uint64_t now_of(const struct check *check)
+{
+    return net_loop_now(check->health->loop);
+}
+
+/* --- one after the other --- */
+
+static void schedule(struct check *check)
+{
+    struct health *h = check->health;
+    uint32_t interval = check->group->config->check_interval_ms, jitter = interval / JITTER_PART;
+    h->random = h->random * 6364136223846793005u + 1442695040888963407u;
+    uint64_t next = check->began_ms + interval - jitter + (h->random >> 33) % (2 * (uint64_t)jitter + 1);
+    uint64_t now = now_of(check);
+    uv_timer_start(&check->timer, on_next, next > now ? next - now : 1, 0);
+}
+
+static void attempt_close(struct attempt *a)
+{
+    a->check->attempt = NULL;
+    a->check = NULL;
+    stream_close(&a->stream);
+}
+
+static void finish(struct attempt *a)
+{
+    struct check *check = a->check;
+    attempt_close(a);
+    schedule(check);
+}
+
+static void pass(struct attempt *a)
+{
+    struct check *check = a->check;
+    a->judged = true;
+    a->len = 0;
+    upstream_check_passed(check->health->registry, check->group, check->upstream, now_of(check));
+}
+
+static void fail(struct check *check, const char *why)
+{
+    upstream_check_failed(check->health->registry, check->group, check->upstream, now_of(check), why);
+}
+
+/* Its verdict, unless there is one already; then it is over. */
+static void fail_and_finish(struct attempt *a, const char *why)
+{
+    if (!a->judged) fail(a->check, why);
+    finish(a);
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+    struct attempt *a = ((struct check *)timer->data)->attempt;
+    fail_and_finish(a, a->opened ? "no answer in time" : "no connection in time");
+}
+
+/* --- the answer --- */
+
+static void init_parser(struct attempt *a)
+{
+    static const struct http_limits limits = {.target_bytes_max = 1,
+                                              .header_bytes_max = HEAD_BYTES_MAX,
+                                              .header_count_max = HTTP_FIELDS_MAX,
+                                              .body_bytes_max = UINT64_MAX};
+    http_response_parser_init(&a->parser, &limits, HTTP_REQUEST_USUAL);
+}
+
+static void judge(struct attempt *a)
+{
+    char why[sizeof "status 65535"];
+    unsigned status = a->parser.head.status;
+    if (status >= 200 && status < 400) {
+        pass(a);
+        return;
+    }
+    snprintf(why, sizeof why, "status %u", status);
+    fail(a->check, why);
+    a->judged = true;
+    a->len = 0;
+}
+
+static void read_head(struct attempt *a)
+{
+    for (;;) {
+        size_t head;
+        int rc = http_response_parser_read(&a->parser, slice_of(a->bytes, a->len), &head);
+        if (rc == ERR_AGAIN) {
+            if (a->len == sizeof a->bytes) fail_and_finish(a, "the head of its answer is too large");
+            return;
+        }
+        if (rc < 0) {
+            char why[UPSTREAM_WHY_BYTES];
+            snprintf(why, sizeof why, "no valid answer: %s", a->parser.why);
+            fail_and_finish(a, why);
+            return;
+        }
+        if (!a->parser.head.interim) break;
+        a->len -= head;
+        memmove(a->bytes, a->bytes + head, a->len);
+        init_parser(a);
+    }
+    judge(a);
+}
+
+static struct attempt *attempt_of(struct stream *stream)
+{
+    return LIST_ENTRY(stream, struct attempt, stream);
+}
+
+static void on_opened(struct stream *stream)
+{
+    attempt_of(stream)->opened = true;
+}
+
+static void on_received(struct stream *stream, uint8_t *bytes, size_t len)
+{
+    struct attempt *a = attempt_of(stream);
+    if (!a->check) return;
+    if (a->judged) {
+        a->len += len;
+        if (a->len > BODY_BYTES_MAX) finish(a);
+        return;
+    }
+    size_t room =
+        sizeof a->bytes - a->len; /* what does not fit belongs to the body, or the head is too large */
+    if (len > room) len = room;
+    memcpy(a->bytes + a->len, bytes, len);
+    a->len += len;
+    read_head(a);
+}
+
+static void on_ended(struct stream *stream)
+{
+    struct attempt *a = attempt_of(stream);
+    if (a->check) fail_and_finish(a, "the connection ended before an answer");
+}
+
+static void on_failed(struct stream *stream, int uv_error)
+{
+    struct attempt *a = attempt_of(stream);
+    if (a->check) fail_and_finish(a, stream_failure(stream, uv_error));
+}
+
+static void on_closed(struct stream *stream)
+{
+    free(attempt_of(stream));
+}
+
+static const struct stream_events events = {.opened = on_opened,
+                                            .received = on_received,
+                                            .ended = on_ended,
+                                            .failed = on_failed,
+                                            .closed = on_closed};
+
+/* --- the request --- */
+
+static int put_request(struct check *check, struct stream *stream)
+{
+    const struct config_group *config = check->group->config;
+    const char *host = config->check_host ? config->check_host : check->upstream->authority;
+    const slice parts[] = {
+        SLICE("GET "), slice_text(config->check_path), SLICE(" HTTP/1.1\r\nHost: "), slice_text(host),
+        SLICE("\r\nUser-Agent: weaprous-health\r\nAccept: */*\r\nConnection: close\r\n\r\n")};
+    int rc = OK;
+    for (size_t i = 0; rc == OK && i < sizeof parts / sizeof parts[0]; i++)
+        rc = stream_put(stream, parts[i]);
+    return rc;
+}
+
+/* ERR_MEMORY says nothing about the server: there is no verdict then. */
+static int begin(struct check *check)
+{
+    struct upstream *u = check->upstream;
+    struct health *h = check->health;
+    uint8_t addresses[UPSTREAM_ADDRESSES_MAX][IP_BYTES];
+    struct attempt *a = calloc(1, sizeof *a);
+    if (!a) return ERR_MEMORY;
+    init_parser(a);
+    const struct stream_target target = {.host = u->host,
+                                         .port = u->port,
+                                         .tls = u->client_tls,
+                                         .addresses = addresses,
+                                         .address_count = upstream_addresses(u, addresses)};
+    int rc = stream_connect(&a->stream, h->loop, &target, &events);
+    if (rc < 0) {
+        free(a);
+        if (rc == ERR_INVALID) fail(check, "its name cannot be one");
+        return rc;
+    }
+    a->check = check;
+    check->attempt = a;
+    if (put_request(check, &a->stream) == OK) return OK;
+    attempt_close(a);
+    return ERR_MEMORY;
+}
+
+static void on_next(uv_timer_t *timer)
+{
+    struct check *check = timer->data;
+    check->began_ms = now_of(check);
+    if (begin(check) == OK)
+        uv_timer_start(&check->timer, on_timeout, check->group->config->check_timeout_ms, 0);
+    else
+        schedule(check);
+}
+
+/* --- which servers --- */
+
+static struct check *find(const struct list *checks, const struct upstream *u)
+{
+    for (struct list *n = checks->next; n != checks; n = n->next) {
+        struct check *check = LIST_ENTRY(n, struct check, node);
+        if (check->upstream == u) return check;
+    }
+    return NULL;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void check_end(struct check *check)
+{
+    if (check->attempt) attempt_close(check->attempt);
+    list_remove(&check->node);
+    uv_close((uv_handle_t *)&check->timer, on_timer_closed);
+}
+
+/* Checks for all servers of these groups that have none, at the end of `out`. */
+static int make_checks(const struct health *h, struct group *const *groups, size_t count, struct list *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t m = 0; groups[i]->config->check_path && m < groups[i]->count; m++) {
+            struct upstream *u = groups[i]->members[m].upstream;
+            if (find(&h->checks, u) || find(out, u)) continue;
+            struct check *check = calloc(1, sizeof *check);
+            if (!check) return ERR_MEMORY;
+            check->upstream = u;
+            list_append(out, &check->node);
+        }
+    }
+    return OK;
+}
+
+static void drop_checks(struct list *checks)
+{
+    while (!list_empty(checks)) {
+        struct check *check = LIST_ENTRY(checks->next, struct check, node);
+        list_remove(&check->node);
+        free(check);
+    }
+}
+
+static void start_checks(struct health *h, struct list *checks)
+{
+    uint64_t index = 0, count = 0;
+    for (struct list *n = checks->next; n != checks; n = n->next)
+        count++;
+    while (!list_empty(checks)) {
+        struct check *check = LIST_ENTRY(checks->next, struct check, node);
+        list_remove(&check->node);
+        list_append(&h->checks, &check->node);
+        check->health = h;
+        uv_timer_init(&h->loop->uv, &check->timer);
+        check->timer.data = check;
+        uint64_t spread = check->group->config->check_interval_ms;
+        if (spread > FIRST_SPREAD_MS) spread = FIRST_SPREAD_MS;
+        uv_timer_start(&check->timer, on_next, spread * index++ / count, 0);
+    }
+}
+
+/* The group that says how: the last one that has the server, as with doubled names in a configuration. */
+static void assign(struct list *checks, struct group *const *groups, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t m = 0; groups[i]->config->check_path && m < groups[i]->count; m++) {
+            struct check *check = find(checks, groups[i]->members[m].upstream);
+            if (!check) continue;
+            check->group = groups[i];
+            check->wanted = true;
+        }
+    }
+}
+
+int health_set(struct health *h, struct group *const *groups, size_t count)
+{
+    struct list fresh;
+    list_init(&fresh);
+    int rc = make_checks(h, groups, count, &fresh);
+    if (rc == OK) rc = resolver_set(h->resolver, groups, count);
+    if (rc < 0) {
+        drop_checks(&fresh);
+        return rc;
+    }
+    for (struct list *n = h->checks.next; n != &h->checks; n = n->next)
+        LIST_ENTRY(n, struct check, node)->wanted = false;
+    assign(&h->checks, groups, count);
+    for (struct list *n = h->checks.next, *next; n != &h->checks; n = next) {
+        struct check *check = LIST_ENTRY(n, struct check, node);
+        next = n->next;
+        if (check->wanted) continue;
+        if (!atomic_load_explicit(&check->upstream->retired, memory_order_relaxed))
+            upstream_unchecked(h->registry, check->upstream, now_of(check));
+        check_end(check);
+    }
+    assign(&fresh, groups, count);
+    start_checks(h, &fresh);
+    return OK;
+}
+
+/* --- life --- */
+
+struct health *health_new(struct wr_worker *worker, struct registry *registry)
+{
+    uv_loop_t *loop = wr_worker_loop(worker);
+    struct health *h = calloc(1, sizeof *h);
+    struct resolver *resolver = h ? resolver_new(loop) : NULL;
+    if (!resolver) {
+        free(h);
+        return NULL;
+    }
+    h->loop = (struct net_loop *)loop; /* its first member */
+    h->registry = registry;
+    h->resolver = resolver;
+    h->random = uv_hrtime();
+    list_init(&h->checks);
+    return h;
+}
+
+void health_free(struct health *h)
+{
+    if (!h) return;
+    while (!list_empty(&h->checks))
+        check_end(LIST_ENTRY(h->checks.next, struct check, node));
+    resolver_free(h->resolver);
+    free(h);
+}
