@@ -15,7 +15,6 @@ enum {
     CONFIG_BYTES_MAX = 1024 * 1024, /* of a file */
     CONFIG_SERVERS_MAX = 64,        /* of one group: a set of them fits into 64 bits */
     CONFIG_PROBLEMS_MAX = 50,       /* further ones are counted, not told */
-    CONFIG_DEPTH_MAX = 8,
 };
 
 enum policy {
@@ -33,7 +32,7 @@ struct config_server {
     const char *host; /* a name, or an address without brackets */
     uint16_t port;
     bool tls;           /* https:// */
-    const char *path;   /* takes the place of the prefix that matched; NULL: the path stays as it is */
+    const char *path;   /* still encoded; takes the place of the prefix of its group; NULL: nothing does */
     unsigned weight;    /* 1 to 1000 */
     unsigned max_conns; /* at the same time; 0: no limit */
     bool backup;        /* only when no other one is up */
@@ -42,7 +41,8 @@ struct config_server {
 
 /* The servers that requests are spread over, and how. Hosts whose paths say nothing else share one. */
 struct config_group {
-    const char *name; /* the first name of its host, and the path when that has servers of its own */
+    const char *name;   /* the first name of its host, and the path when that has servers of its own */
+    const char *prefix; /* of the block that names the servers: "/" for a host, else that of the path */
     const struct config_server *servers;
     size_t server_count; /* 1 to CONFIG_SERVERS_MAX */
     enum policy policy;
@@ -79,7 +79,8 @@ struct config_piece {
     enum config_variable variable;
     const char *text;
 };
-/* proxy_set_header. No pieces: the field is not sent. */
+/* proxy_set_header. No pieces: the field is not sent. Never one that frames a message or is about a single
+ * connection. */
 struct config_field {
     const char *name;
     const struct config_piece *pieces;
@@ -92,7 +93,7 @@ struct config_rate {
     unsigned burst;
 };
 
-/* A path of a host; each host has at least the path "/". */
+/* A path of a host. A host with servers has at least "/"; one with paths only may be without. */
 struct config_location {
     const char *prefix; /* "/api": that and what is below; "/api/": what is below */
     const struct config_group *group;
@@ -108,6 +109,7 @@ struct config_location {
                             how much of a request's body is kept to send it again */
     unsigned retries;    /* further servers that are tried */
     struct config_rate rate;
+    bool implied; /* the "/" of the host, which no block names */
     unsigned line;
 };
 
@@ -147,7 +149,8 @@ struct config {
     uint32_t client_header_ms, client_body_ms;
     size_t header_bytes_max;
     unsigned connections_max;
-    struct config_memory *memory; /* of all this */
+    const struct config_index *index; /* of the names of hosts */
+    struct config_memory *memory;     /* of all this */
 };
 
 /* Something that the reader has to say about the file. */
