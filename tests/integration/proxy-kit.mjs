@@ -64,8 +64,11 @@ export function folderOf(t) {
 
 /** How many descriptors a process has open. */
 export const descriptorsOf = (pid) => readdirSync(`/proc/${pid}/fd`).length;
-/** Bytes of memory that are its own (proportional set size). */
-export const memoryOf = (pid) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))[1]) * 1024;
+/** Bytes of memory that are its own and its children's (proportional set size). */
+export function memoryOf(pid) {
+  const own = Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))[1]) * 1024;
+  return childrenOf(pid).reduce((sum, child) => sum + memoryOf(child), own);
+}
 
 /** Children of a process, which are ours as it is. */
 function childrenOf(pid) {
@@ -173,17 +176,17 @@ export async function startFullBacklog(t) {
 // --- the proxy ---
 
 /**
- * `weaprous proxy` with the text of a configuration, on a free port, and its status page on another. {port, statusPort, pid,
- * ask(text), reload(text), metrics()...}; `status: false` without the page.
+ * `weaprous proxy` with the text of a configuration, on a free port, and its status page on another: {port, statusPort, pid,
+ * config, ...}. `before`: words of a program that starts it; `status: false`: without the page.
  */
-export async function startProxy(t, text, { args = [], workers = 1, status = true, folder = folderOf(t) } = {}) {
+export async function startProxy(t, text, { args = [], before = [], workers = 1, status = true, folder = folderOf(t) } = {}) {
   if (usingNginx) return startNginx(t, asNginx(text), { folder });
   const config = join(folder, "proxy.conf");
   writeFileSync(config, text);
-  const words = ["proxy", "--server-ip", "127.0.0.1", "--server-port", "0", "--config", config, "--workers", String(workers)];
+  const words = [...before, program, "proxy", "--server-ip", "127.0.0.1", "--server-port", "0", "--config", config, "--workers", String(workers)];
   if (status) words.push("--status", "127.0.0.1:0");
   const isReady = ({ out }) => out.includes("Ctrl-C stops");
-  const proxy = await startProcess(t, "weaprous proxy", program, [...words, ...args], { isReady, cwd: folder });
+  const proxy = await startProcess(t, "weaprous proxy", words[0], [...words.slice(1), ...args], { isReady, cwd: folder });
   const ports = [...proxy.out.matchAll(/https?:\/\/[\d.]+:(\d+)/g)].map(([, port]) => Number(port));
   return Object.assign(proxy, { port: ports[0], statusPort: ports[1], config });
 }

@@ -303,10 +303,10 @@ class Served extends Wire {
  *
  * upstream: {port, connections (so far), open (now), requests: [...] (all heads seen), seen(id): those with ?id=}.
  */
-export async function startUpstream(t, handler, { accepted, port = 0, pauseOnConnect = false } = {}) {
+export async function startUpstream(t, handler, { accepted, port = 0, ip = "127.0.0.1" } = {}) {
   const wires = new Set();
   const upstream = { connections: 0, requests: [], errors: [], open: () => wires.size, wires };
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect }, async (socket) => {
+  const server = createServer({ allowHalfOpen: true }, async (socket) => {
     const wire = new Served(socket);
     wires.add(wire);
     wire.index = ++upstream.connections;
@@ -332,7 +332,7 @@ export async function startUpstream(t, handler, { accepted, port = 0, pauseOnCon
     if (!wire.socket.writableEnded) wire.end();
     await wire.ending();
   });
-  await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
+  await new Promise((resolve, reject) => server.once("error", reject).listen(port, ip, resolve));
   upstream.port = server.address().port;
   upstream.seen = (id) => upstream.requests.filter((message) => message.id === id);
   upstream.cut = () => wires.forEach((wire) => wire.close());
