@@ -97,7 +97,7 @@ static bool read_pieces(struct config_reader *r, struct config_value value, stru
 {
     size_t most = 1;
     for (size_t i = 0; i < value.text.len; i++)
-        most += 2 * (value.text.ptr[i] == '$');
+        most += value.text.ptr[i] == '$' ? 2 : 0;
     struct value_reader v = {.reader = r, .value = value};
     v.pieces = config_take(r, r->kept, most, sizeof *v.pieces);
     v.text = config_take(r, r->kept, value.text.len + most + 1, 1);
