@@ -20,6 +20,7 @@ extern const int subcommand_count;
 
 int up_main(const struct subcommand *self, int argc, char **argv);
 int backend_main(const struct subcommand *self, int argc, char **argv);
+int proxy_main(const struct subcommand *self, int argc, char **argv);
 int user_main(const struct subcommand *self, int argc, char **argv);
 int version_main(const struct subcommand *self, int argc, char **argv);
 int help_main(const struct subcommand *self, int argc, char **argv);

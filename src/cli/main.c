@@ -8,6 +8,7 @@
 const struct subcommand subcommands[] = {
     {"up", "start the server: tracker and page on one port", up_main},
     {"backend", "serve folders of files behind a login", backend_main},
+    {"proxy", "pass requests on to servers and balance the load", proxy_main},
     {"user", "add, change, list, remove or import accounts", user_main},
     {"version", "print the version", version_main},
     {"help", "print this, or the help of a subcommand", help_main},
