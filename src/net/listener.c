@@ -27,6 +27,7 @@ static void on_retry(uv_timer_t *timer)
 {
     struct listener *l = timer->data;
     uv_poll_start(&l->poll, UV_READABLE, on_poll);
+    if (l->retiring) on_poll(&l->poll, 0, UV_READABLE);
 }
 
 static void stop_for_now(struct listener *l, int error)
@@ -57,14 +58,17 @@ static bool is_of_one_connection(int error)
     }
 }
 
-/* True when there is one. */
+/* True when there is one. A listener that retires is closed when there is none. */
 static bool accept_one(struct listener *l)
 {
     for (int i = 0; i < LISTENER_TURN_MAX; i++) {
         socklen_t len = sizeof l->peer;
         l->accepted = accept4(l->fd, (struct sockaddr *)&l->peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (l->accepted >= 0) return true;
-        if (errno == EAGAIN) return false;
+        if (errno == EAGAIN) {
+            if (l->retiring) listener_close(l);
+            return false;
+        }
         if (is_of_one_connection(errno)) continue;
         stop_for_now(l, uv_translate_sys_error(errno));
         return false;
@@ -93,6 +97,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         }
         drop_accepted(l); /* nothing, when it was taken */
     }
+    /* Nothing may come any more that would say that others wait. */
+    if (l->retiring) uv_timer_start(&l->retry, on_retry, 0, 0);
 }
 
 void listener_resume(struct listener *l)
@@ -101,6 +107,14 @@ void listener_resume(struct listener *l)
     drop_accepted(l);
     l->held = false;
     uv_poll_start(&l->poll, UV_READABLE, on_poll);
+    if (l->retiring) on_poll(&l->poll, 0, UV_READABLE);
+}
+
+void listener_retire(struct listener *l)
+{
+    if (l->retiring || uv_is_closing((uv_handle_t *)&l->poll)) return;
+    l->retiring = true;
+    if (!l->held && !uv_is_active((uv_handle_t *)&l->retry)) on_poll(&l->poll, 0, UV_READABLE);
 }
 
 /* --- life --- */
@@ -110,7 +124,7 @@ static int last_error(void)
     return uv_translate_sys_error(errno);
 }
 
-static int address_parse(const char *ip, uint16_t port, struct sockaddr_storage *out, socklen_t *out_len)
+int listener_address(const char *ip, uint16_t port, struct sockaddr_storage *out, socklen_t *out_len)
 {
     memset(out, 0, sizeof *out);
     *out_len = sizeof(struct sockaddr_in);
@@ -119,7 +133,7 @@ static int address_parse(const char *ip, uint16_t port, struct sockaddr_storage 
     return uv_ip6_addr(ip, port, (struct sockaddr_in6 *)out);
 }
 
-static uint16_t bound_port(int fd)
+uint16_t listener_bound_port(int fd)
 {
     struct sockaddr_in6 address; /* the port lies at the same place in both kinds */
     socklen_t len = sizeof address;
@@ -156,12 +170,11 @@ static int address_is_free(const struct sockaddr_storage *address, socklen_t len
     return rc;
 }
 
-/* A listening descriptor, or a libuv error. */
-static int open_listening(const struct listener_options *options)
+int listener_socket(const struct listener_options *options)
 {
     struct sockaddr_storage address;
     socklen_t len;
-    int rc = address_parse(options->ip, options->port, &address, &len);
+    int rc = listener_address(options->ip, options->port, &address, &len);
     if (rc == 0 && options->shared && !options->joins) rc = address_is_free(&address, len);
     if (rc < 0) return rc;
     int fd = open_socket(&address);
@@ -177,24 +190,29 @@ static int open_listening(const struct listener_options *options)
     return rc;
 }
 
-int listener_open(struct listener *l, struct net_loop *loop, const struct listener_options *options)
+int listener_begin(struct listener *l, struct net_loop *loop, int fd, bool deferred)
 {
     l->accepted = -1;
-    l->held = l->troubled = false;
-    l->deferred = options->defer_s > 0;
-    l->fd = open_listening(options);
-    if (l->fd < 0) return l->fd;
-    int rc = uv_poll_init(&loop->uv, &l->poll, l->fd);
-    if (rc < 0) {
-        close(l->fd);
-        return rc;
-    }
+    l->held = l->troubled = l->retiring = false;
+    l->deferred = deferred;
+    l->fd = fd;
+    int rc = uv_poll_init(&loop->uv, &l->poll, fd);
+    if (rc < 0) return rc;
     uv_timer_init(&loop->uv, &l->retry); /* cannot fail */
     l->poll.data = l->retry.data = l;
     l->handles = 2;
-    l->port = bound_port(l->fd);
+    l->port = listener_bound_port(fd);
     uv_poll_start(&l->poll, UV_READABLE, on_poll);
     return 0;
+}
+
+int listener_open(struct listener *l, struct net_loop *loop, const struct listener_options *options)
+{
+    int fd = listener_socket(options);
+    if (fd < 0) return fd;
+    int rc = listener_begin(l, loop, fd, options->defer_s > 0);
+    if (rc < 0) close(fd);
+    return rc;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -208,7 +226,7 @@ void listener_close(struct listener *l)
     if (uv_is_closing((uv_handle_t *)&l->poll)) return;
     uv_poll_stop(&l->poll);
     drop_accepted(l);
-    close(l->fd);
     uv_close((uv_handle_t *)&l->poll, on_closed);
     uv_close((uv_handle_t *)&l->retry, on_closed);
+    close(l->fd); /* last: its number may be another thread's at once */
 }

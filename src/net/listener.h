@@ -35,6 +35,7 @@ struct listener {
     uint16_t port;
     bool deferred; /* what is accepted has bytes already */
     bool held;     /* `ready` did not want it */
+    bool retiring; /* closes when nothing waits any more */
     bool troubled; /* `trouble` was told */
     int handles;   /* that are not closed */
     /* Connections cannot be accepted for now (an error of libuv's), or can be again (0). */
@@ -58,7 +59,19 @@ struct listener_options {
  * `closed` does not come. "::" also takes IPv4. */
 int listener_open(struct listener *listener, struct net_loop *loop,
                   const struct listener_options *options) BASE_CHECKED;
+/* The two halves of it. A listening descriptor (or a libuv error), on any thread; and accepting, on the
+ * loop's: then the descriptor is the listener's, unless it fails. */
+int listener_socket(const struct listener_options *options) BASE_CHECKED;
+int listener_begin(struct listener *listener, struct net_loop *loop, int fd, bool deferred) BASE_CHECKED;
+/* An IP address and port for bind(2); a libuv error when it is none. What is not used is zero. */
+int listener_address(const char *ip, uint16_t port, struct sockaddr_storage *out,
+                     socklen_t *out_len) BASE_CHECKED;
+/* Of a descriptor that is bound; 0 when it is not. */
+uint16_t listener_bound_port(int fd);
+
 void listener_resume(struct listener *listener);
+/* Accepts what waits in the kernel's queue, then closes. */
+void listener_retire(struct listener *listener);
 /* What is ready is dropped. */
 void listener_close(struct listener *listener);
 

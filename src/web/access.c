@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/utf8.h"
+#include "web/access.h"
 #include "web/connection.h"
 #include "web/log.h"
 #include "web/metrics.h"
@@ -73,6 +74,7 @@ struct answer {
     uint64_t bytes;
     uint64_t duration_ns;
     slice host, referer, agent, scheme;
+    const struct access_upstream *upstream; /* NULL: none */
 };
 
 /* "10/Oct/2000:13:55:36 -0700", made once a second. */
@@ -94,6 +96,32 @@ static void put_or_dash(struct writer *w, slice text, size_t max)
         writer_byte(w, '-');
     else
         put_plain(w, text, max);
+}
+
+/* Milliseconds; `none` for what was not reached. */
+static void put_ms(struct writer *w, const char *before, uint64_t ns, const char *none)
+{
+    char text[48];
+    if (ns > 0)
+        snprintf(text, sizeof text, "%s%.3f", before, (double)ns / 1e6);
+    else
+        snprintf(text, sizeof text, "%s%s", before, none);
+    writer_put(w, slice_text(text));
+}
+
+static void put_upstream(struct writer *w, const struct access_upstream *u)
+{
+    writer_put(w, SLICE(" \""));
+    put_or_dash(w, u->name, AGENT_MAX);
+    writer_put(w, SLICE("\" \""));
+    put_ms(w, "", u->connect_ns, "-");
+    put_ms(w, "/", u->first_ns, "-");
+    put_ms(w, "/", u->total_ns, "-");
+    writer_put(w, SLICE("\" \""));
+    writer_u64(w, u->tries);
+    writer_put(w, SLICE("\" \""));
+    put_or_dash(w, u->request_id, AGENT_MAX);
+    writer_byte(w, '"');
 }
 
 static void put_combined(struct writer *w, struct wr_worker *worker, const struct answer *a, int64_t seconds)
@@ -118,7 +146,9 @@ static void put_combined(struct writer *w, struct wr_worker *worker, const struc
     put_or_dash(w, a->referer, FIELD_MAX);
     writer_put(w, SLICE("\" \""));
     put_or_dash(w, a->agent, AGENT_MAX);
-    writer_put(w, SLICE("\"\n"));
+    writer_byte(w, '"');
+    if (a->upstream) put_upstream(w, a->upstream);
+    writer_byte(w, '\n');
 }
 
 static void put_member(struct writer *w, const char *name, slice text, size_t max)
@@ -137,6 +167,16 @@ static void put_number(struct writer *w, const char *name, uint64_t value)
     writer_put(w, slice_text(name));
     writer_put(w, SLICE("\":"));
     writer_u64(w, value);
+}
+
+static void put_upstream_json(struct writer *w, const struct access_upstream *u)
+{
+    put_member(w, "upstream", u->name, AGENT_MAX);
+    if (u->connect_ns) put_ms(w, ",\"upstream_connect_ms\":", u->connect_ns, "");
+    if (u->first_ns) put_ms(w, ",\"upstream_first_ms\":", u->first_ns, "");
+    if (u->total_ns) put_ms(w, ",\"upstream_ms\":", u->total_ns, "");
+    put_number(w, "tries", u->tries);
+    put_member(w, "request_id", u->request_id, AGENT_MAX);
 }
 
 static void put_json(struct writer *w, const struct answer *a, const struct timespec *now)
@@ -158,26 +198,23 @@ static void put_json(struct writer *w, const struct answer *a, const struct time
     writer_put(w, slice_text(text));
     put_member(w, "referer", a->referer, FIELD_MAX);
     put_member(w, "agent", a->agent, AGENT_MAX);
+    if (a->upstream) put_upstream_json(w, a->upstream);
     writer_put(w, SLICE("}\n"));
 }
 
 static void write_line(struct wr_worker *worker, const struct answer *a)
 {
-    struct log *log = worker->app->log;
+    const struct log_sink *sink = worker->settings->access;
     uint8_t line[LOG_LINE_MAX];
     struct writer w = writer_of(line, sizeof line);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    if (log->access.format == WR_LOG_JSON)
+    if (sink->file.format == WR_LOG_JSON)
         put_json(&w, a, &now);
     else
         put_combined(&w, worker, a, now.tv_sec);
-    if (!w.failed) log_put(log, &worker->access_lines, writer_slice(&w)); /* never: each part has its limit */
-}
-
-static bool has_access_log(const struct wr_app *app)
-{
-    return app->log && app->log->access.path;
+    /* It never fails: each part has its limit. */
+    if (!w.failed) log_put(sink->log, sink->rings[worker->index], writer_slice(&w));
 }
 
 /* --- what is told --- */
@@ -190,8 +227,8 @@ void access_answered(struct wr_request *r)
     uint64_t duration_ns = r->began_ns ? uv_hrtime() - r->began_ns : 0;
     counts_request(counts, method, r->status);
     counts_add(&counts->answer_bytes, r->answer_bytes);
-    if (worker->app->timed) counts_duration(counts, duration_ns);
-    if (!has_access_log(worker->app)) return;
+    if (r->began_ns) counts_duration(counts, duration_ns);
+    if (!worker->settings->access) return;
     const struct http_head *head = &r->parser.head;
     struct answer answer = {.address = wr_request_address(r),
                             .method = method,
@@ -203,7 +240,8 @@ void access_answered(struct wr_request *r)
                             .scheme = slice_text(wr_request_scheme(r)),
                             .host = slice_text(wr_request_host(r)),
                             .referer = slice_text(wr_request_header(r, "Referer")),
-                            .agent = slice_text(wr_request_header(r, "User-Agent"))};
+                            .agent = slice_text(wr_request_header(r, "User-Agent")),
+                            .upstream = r->upstream};
     write_line(worker, &answer);
 }
 
@@ -212,7 +250,7 @@ void access_refused(struct connection *conn, int status, uint64_t bytes)
     struct wr_worker *worker = conn->worker;
     counts_request(&worker->counts, SLICE_EMPTY, status);
     counts_add(&worker->counts.answer_bytes, bytes);
-    if (!has_access_log(worker->app)) return;
+    if (!worker->settings->access) return;
     struct answer answer = {
         .address = worker_address_text(worker, conn->address), .status = status, .bytes = bytes};
     write_line(worker, &answer);

@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "http/status.h"
 #include "web/connection.h"
 #include "web/files.h"
+#include "web/listen.h"
 
-enum { DESCRIPTORS_KEPT = 64 };
+enum { ADDRESSES_MAX = 4 * 1024 * 1024 }; /* never reached: each has an open connection */
 
 void wr_config_init(struct wr_config *config)
 {
@@ -101,15 +101,6 @@ int wr_run(struct wr_app *app)
 
 /* --- life --- */
 
-static unsigned descriptors_allowed(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 1024 - DESCRIPTORS_KEPT;
-    if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 4 * 1024 * 1024) return 4 * 1024 * 1024;
-    return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (unsigned)limit.rlim_cur - DESCRIPTORS_KEPT
-                                                 : DESCRIPTORS_KEPT;
-}
-
 /* A client that has gone is an error code here, not a signal. A choice of the program stands. */
 static void ignore_sigpipe(void)
 {
@@ -133,36 +124,58 @@ static int add_workers(struct wr_app *app, unsigned wanted)
 
 static void init(struct wr_app *app, const uint8_t secret[16])
 {
-    const struct wr_config *c = &app->config;
-    if (c->connections_max == 0) app->config.connections_max = descriptors_allowed();
-    /* How long a body may be is the route's to say (body_begin). */
-    app->limits =
-        (struct http_limits){c->target_bytes_max, c->header_bytes_max, c->header_count_max, INT64_MAX};
     group_init(&app->root, app);
     buffer_init(&app->methods, &allocator_libc, APP_METHODS_BYTES_MAX);
     app->began_s = time(NULL);
     ignore_sigpipe();
     buffer_init(&app->headers, &allocator_libc, APP_HEADER_BYTES_MAX);
-    map_init(&app->addresses, &allocator_libc, c->connections_max, secret);
+    map_init(&app->addresses, &allocator_libc, ADDRESSES_MAX, secret);
+    list_init(&app->places);
+}
+
+/* What wr_app_free cannot do without. */
+static struct wr_app *app_alloc(void)
+{
+    uint8_t secret[16];
+    struct wr_app *app = calloc(1, sizeof *app);
+    if (!app) return NULL;
+    if (uv_random(NULL, NULL, secret, sizeof secret, 0, NULL) < 0) goto no_secret;
+    if (uv_mutex_init(&app->addresses_lock) < 0) goto no_secret;
+    if (topic_counts_init(&app->topic_counts, secret) < 0) goto no_topics;
+    app->log = log_new(app);
+    if (!app->log) goto no_log;
+    init(app, secret);
+    return app;
+no_log:
+    topic_counts_deinit(&app->topic_counts);
+no_topics:
+    uv_mutex_destroy(&app->addresses_lock);
+no_secret:
+    free(app);
+    return NULL;
 }
 
 struct wr_app *wr_app_new(const struct wr_config *config)
 {
-    uint8_t secret[16];
-    struct wr_app *app = calloc(1, sizeof *app);
-    if (!app || uv_random(NULL, NULL, secret, sizeof secret, 0, NULL) < 0 ||
-        uv_mutex_init(&app->addresses_lock) < 0 || topic_counts_init(&app->topic_counts, secret) < 0) {
-        free(app);
-        return NULL;
-    }
+    struct wr_app *app = app_alloc();
+    if (!app) return NULL;
     if (config)
         app->config = *config;
     else
         wr_config_init(&app->config);
-    init(app, secret);
-    if (add_workers(app, app->config.workers) == OK) return app;
+    app->settings = settings_new(&app->config);
+    if (app->settings && add_workers(app, app->config.workers) == OK) return app;
     wr_app_free(app);
     return NULL;
+}
+
+static void free_places(struct wr_app *app)
+{
+    while (!list_empty(&app->places)) {
+        struct place *place = LIST_ENTRY(app->places.next, struct place, node);
+        list_remove(&place->node);
+        place_release(place);
+    }
 }
 
 void wr_app_free(struct wr_app *app)
@@ -170,12 +183,13 @@ void wr_app_free(struct wr_app *app)
     if (!app) return;
     assert(!app->running);
     __atomic_store_n(&app->stopping, true, __ATOMIC_SEQ_CST); /* for callbacks that would begin something */
-    log_free(app->log);                                       /* while the workers' rings are there */
-    app->log = NULL;
     for (unsigned i = 0; i < app->worker_count; i++)
         worker_close(app->workers[i]);
     for (unsigned i = 0; i < app->worker_count; i++)
         worker_free(app->workers[i]);
+    settings_release(app->settings);
+    log_free(app->log);
+    free_places(app);
     sessions_free(app->sessions);
     metrics_free(app->own_metrics);
     free(app->workers);
@@ -184,7 +198,7 @@ void wr_app_free(struct wr_app *app)
     free(app->intake);
     group_deinit(&app->root);
     buffer_reset(&app->methods);
-    proxies_deinit(&app->proxies);
+    free(app->strict_transport);
     free(app->assets.by_path);
     files_free_mounts(app);
     for (size_t i = 0; i < app->header_count; i++) {

@@ -13,8 +13,10 @@
 #include "web/group.h"
 #include "web/proxy.h"
 #include "web/router.h"
+#include "web/settings.h"
 #include "web/worker.h"
 
+struct access_upstream;
 struct connection;
 struct file_mount;
 
@@ -48,24 +50,26 @@ struct worker_hook {
 /* Constant while the workers run, except what says otherwise. */
 struct wr_app {
     struct wr_config config;
-    struct http_limits limits;
+    struct settings *settings; /* those that the workers have, or will have soon */
     struct wr_worker **workers;
     unsigned worker_count;
     struct router router;
     struct wr_group root;
     struct target *intake; /* takes all requests (intake.h); NULL: the routes do */
-    wr_handler missing; /* answers what is not there; NULL: the library does */
+    wr_handler missing;    /* answers what is not there; NULL: the library does */
     void *missing_context;
     struct buffer methods; /* of all routes: "GET, HEAD, POST" */
     struct asset_table assets;
-    struct proxies proxies;
+    uint16_t https_port;       /* of wr_redirect_to_https, 0: none */
+    char *strict_transport;    /* a field with its line end, for answers over TLS, or NULL */
     struct file_mount *mounts; /* the folders that are served */
     unsigned mount_count;
     char *header_names[APP_HEADERS_MAX]; /* fields for all answers */
     char *header_lines[APP_HEADERS_MAX]; /* each with its CR LF */
     size_t header_count;
     struct buffer headers; /* the lines joined */
-    uint16_t port;         /* of the first listener */
+    struct list places;    /* where it listens; on the thread that may change it */
+    uint16_t port;         /* of the first listener; atomic */
     struct worker_hook *hooks;
     size_t hook_count;
     unsigned connection_count; /* of all workers; atomic */
@@ -74,9 +78,8 @@ struct wr_app {
     struct topic_counts topic_counts;
     struct wr_sessions *sessions;  /* all of them */
     struct wr_metric *own_metrics; /* the program's */
-    struct log *log;               /* NULL: none */
-    int64_t began_s;               /* when it was made, since 1970 */
-    bool timed;                    /* how long answers take is of interest */
+    struct log *log;
+    int64_t began_s; /* when it was made, since 1970 */
     bool running;
     bool stopping; /* atomic */
     char error[256];
@@ -131,7 +134,7 @@ struct wr_request {
     struct buffer fields;          /* of the answer, as lines */
     uint32_t replaced;             /* fields for all answers, by index, that this answer has itself */
     struct session_link *sessions; /* looked up already */
-    uint64_t began_ns;             /* uv_hrtime of its first byte; 0 unless app->timed */
+    uint64_t began_ns;             /* uv_hrtime of its first byte; 0 unless settings->timed */
     uint64_t answer_bytes;         /* of the body, sent so far */
     uint16_t status;               /* of the answer, once it has begun */
     struct flow flow;
@@ -140,8 +143,9 @@ struct wr_request {
     const char *host;         /* when a proxy told it, or once it was asked for */
     const char *content_type; /* of the answer, when wr_response_header was given it */
     void *user;
-    struct buffer *came_after; /* trailer fields of the body */
-    wr_handler gone;           /* wr_request_on_gone */
+    const struct access_upstream *upstream; /* for the access log; NULL: none */
+    struct buffer *came_after;              /* trailer fields of the body */
+    wr_handler gone;                        /* wr_request_on_gone */
     void *gone_context;
     uint64_t received;  /* bytes of the body so far */
     uint64_t paused_ms; /* when it was paused */

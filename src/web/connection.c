@@ -357,9 +357,9 @@ bool connection_accept(struct wr_worker *worker, struct listener *listener)
     }
     counts_add(&worker->counts.connections, 1);
     set_address(conn, &listener->peer);
-    conn->proxied = proxies_have(&worker->app->proxies, conn->address);
-    conn->counted = !conn->proxied && listen_count_address(worker->app, conn->address);
-    if (conn->counted || conn->proxied) {
+    conn->https_port = listen_https_port(listener);
+    conn->proxied = settings_trusts(worker->settings, conn->address);
+    if (conn->proxied || listen_count_address(conn)) {
         connection_arm(conn);
     } else {
         counts_add(&worker->counts.turned_away, 1);

@@ -47,6 +47,7 @@ struct connection {
     uint64_t sent_ms;    /* and when */
     uint8_t address[16]; /* IPv6, or IPv4 mapped into it */
     uint16_t port;
+    uint16_t https_port; /* what comes without TLS is sent there; 0: nowhere */
     uint8_t state;
     uint8_t lingers;    /* how many times it was waited for */
     bool heard;         /* it has sent more since then */

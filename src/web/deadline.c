@@ -7,16 +7,16 @@
 /* How long the state may last, counted from since_ms; 0: as long as it wants. */
 static uint64_t phase_ms(const struct connection *conn)
 {
-    const struct wr_config *config = &conn->worker->app->config;
+    const struct settings *settings = conn->worker->settings;
     switch ((enum connection_state)conn->state) {
     case CONNECTION_HEAD: /* a TLS handshake is no idleness */
-        return conn->request || stream_opening(&conn->stream) ? config->header_timeout_ms
-                                                              : config->idle_timeout_ms;
+        return conn->request || stream_opening(&conn->stream) ? settings->header_timeout_ms
+                                                              : settings->idle_timeout_ms;
     case CONNECTION_BODY: return body_time_ms(conn->request);
     case CONNECTION_ANSWER:
-        if (conn->request->flow.events) return config->event_beat_ms;
-        return conn->request->flow.begun ? 0 : config->answer_timeout_ms;
-    case CONNECTION_SKIP: return config->body_timeout_ms;
+        if (conn->request->flow.events) return conn->worker->app->config.event_beat_ms;
+        return conn->request->flow.begun ? 0 : settings->answer_timeout_ms;
+    case CONNECTION_SKIP: return settings->body_timeout_ms;
     case CONNECTION_LINGER: return CONNECTION_LINGER_MS;
     case CONNECTION_SOCKET:
     case CONNECTION_TUNNEL:
@@ -40,8 +40,8 @@ void connection_arm(struct connection *conn)
         uint64_t phase = phase_ms(conn);
         if (phase) deadline_ms = conn->since_ms + phase;
     }
-    if (conn->stalled && conn->sent_ms + conn->worker->app->config.write_timeout_ms < deadline_ms)
-        deadline_ms = conn->sent_ms + conn->worker->app->config.write_timeout_ms;
+    uint64_t stalled_ms = conn->sent_ms + conn->worker->settings->write_timeout_ms;
+    if (conn->stalled && stalled_ms < deadline_ms) deadline_ms = stalled_ms;
     if (deadline_ms == UINT64_MAX)
         wheel_remove(&loop->wheel, &conn->timer);
     else
@@ -98,7 +98,7 @@ static bool write_expired(struct connection *conn, uint64_t now_ms)
         conn->sent_bytes = sent;
         conn->sent_ms = now_ms;
     }
-    return conn->sent_ms + conn->worker->app->config.write_timeout_ms <= now_ms;
+    return conn->sent_ms + conn->worker->settings->write_timeout_ms <= now_ms;
 }
 
 void connection_expired(struct wheel_entry *entry)

@@ -114,7 +114,8 @@ void request_begin(struct wr_request *r)
         bad_escape(r);
         return;
     }
-    if (r->app->proxies.in_use && proxies_answer(r)) return; /* a proxy may speak https for us */
+    if ((r->conn->proxied || r->conn->https_port) && proxies_answer(r))
+        return; /* a proxy may speak https for us */
     if (head->scheme == HTTP_SCHEME_HTTPS && !r->secure) {
         wr_respond_error(r, 421, "https is not spoken on this connection"); /* RFC 9110 7.4 */
         return;

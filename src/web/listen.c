@@ -4,26 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "net/listener.h"
 #include "web/connection.h"
 #include "web/tls.h"
 
 enum { BACKLOG = 1024, DEFER_S = 10, RETRY_MS = 100, FULL_TOLD_EVERY_MS = 60000 };
 
-struct app_listener {
-    struct listener listener;
-    struct list node; /* in worker->listeners */
-    struct wr_worker *worker;
-};
-
 /* --- how many --- */
 
-static bool count(struct wr_app *app)
+static bool count(const struct wr_worker *worker)
 {
-    if (__atomic_add_fetch(&app->connection_count, 1, __ATOMIC_SEQ_CST) <= app->config.connections_max)
-        return true;
-    __atomic_sub_fetch(&app->connection_count, 1, __ATOMIC_SEQ_CST);
+    unsigned *open = &worker->app->connection_count;
+    if (__atomic_add_fetch(open, 1, __ATOMIC_SEQ_CST) <= worker->settings->connections_max) return true;
+    __atomic_sub_fetch(open, 1, __ATOMIC_SEQ_CST);
     return false;
 }
 
@@ -34,15 +28,15 @@ static void tell_full(struct wr_worker *worker)
     if (worker->full_told_ms && now_ms - worker->full_told_ms < FULL_TOLD_EVERY_MS) return;
     worker->full_told_ms = now_ms;
     app_log(worker->app, WR_LOG_WARNING, "%u connections are open, which is the limit; others wait",
-            worker->app->config.connections_max);
+            worker->settings->connections_max);
 }
 
 bool listen_count(struct wr_worker *worker)
 {
-    if (count(worker->app)) return true;
+    if (count(worker)) return true;
     /* Said first, then looked again: who closes one meanwhile sees either the flag or makes the room. */
     __atomic_store_n(&worker->held, true, __ATOMIC_SEQ_CST);
-    if (count(worker->app)) return true;
+    if (count(worker)) return true;
     tell_full(worker);
     return false;
 }
@@ -65,25 +59,25 @@ static void address_key(const uint8_t address[16], uint8_t key[MAP_KEY_BYTES])
     memcpy(key, address, memcmp(address, mapped, sizeof mapped) == 0 ? 16 : 8);
 }
 
-bool listen_count_address(struct wr_app *app, const uint8_t address[16])
+bool listen_count_address(struct connection *conn)
 {
-    unsigned max = app->config.connections_per_address_max;
+    struct wr_app *app = conn->worker->app;
+    unsigned max = conn->worker->settings->connections_per_address_max;
     uint8_t key[MAP_KEY_BYTES];
     uint32_t open = 0;
     if (max == 0) return true;
-    address_key(address, key);
+    address_key(conn->address, key);
     uv_mutex_lock(&app->addresses_lock);
     map_get(&app->addresses, key, &open);
-    bool taken = open < max && map_set(&app->addresses, key, open + 1) == OK;
+    conn->counted = open < max && map_set(&app->addresses, key, open + 1) == OK;
     uv_mutex_unlock(&app->addresses_lock);
-    return taken;
+    return conn->counted;
 }
 
 void listen_uncount_address(struct wr_app *app, const uint8_t address[16])
 {
     uint8_t key[MAP_KEY_BYTES];
     uint32_t open = 0;
-    if (app->config.connections_per_address_max == 0) return;
     address_key(address, key);
     uv_mutex_lock(&app->addresses_lock);
     map_get(&app->addresses, key, &open);
@@ -92,6 +86,44 @@ void listen_uncount_address(struct wr_app *app, const uint8_t address[16])
     else
         map_remove(&app->addresses, key);
     uv_mutex_unlock(&app->addresses_lock);
+}
+
+/* --- places --- */
+
+int place_new(const char *ip, uint16_t port, struct place **out)
+{
+    socklen_t len;
+    struct place *place = calloc(1, sizeof *place);
+    if (!place) return UV_ENOMEM;
+    place->owners = 1;
+    place->wanted = place->port = port;
+    list_init(&place->node);
+    int rc = listener_address(ip, 0, &place->address, &len);
+    if (rc < 0 || strlen(ip) >= sizeof place->ip) {
+        free(place);
+        return rc < 0 ? rc : UV_EINVAL;
+    }
+    snprintf(place->ip, sizeof place->ip, "%s", ip);
+    *out = place;
+    return 0;
+}
+
+struct place *place_hold(struct place *place)
+{
+    __atomic_add_fetch(&place->owners, 1, __ATOMIC_RELAXED);
+    return place;
+}
+
+void place_release(struct place *place)
+{
+    if (__atomic_sub_fetch(&place->owners, 1, __ATOMIC_ACQ_REL) == 0) free(place);
+}
+
+static void listen_free(struct app_listener *l)
+{
+    tls_server_release(l->listener.secure);
+    place_release(l->place);
+    free(l);
 }
 
 /* --- accepting --- */
@@ -128,8 +160,7 @@ static void on_closed(struct listener *listener)
     struct app_listener *l = LIST_ENTRY(listener, struct app_listener, listener);
     struct wr_worker *worker = l->worker;
     list_remove(&l->node);
-    tls_server_release(l->listener.secure);
-    free(l);
+    listen_free(l);
     worker_finish_if_drained(worker);
 }
 
@@ -159,65 +190,86 @@ static const char *trouble_words(int uv_error)
     }
 }
 
-static int failed(struct wr_app *app, const char *ip, uint16_t port, int uv_error)
+int listen_failed(struct wr_app *app, const char *ip, uint16_t port, int uv_error)
 {
     snprintf(app->error, sizeof app->error, "cannot listen on %s port %u: %s", ip, port,
              trouble_words(uv_error));
     return uv_error == UV_EINVAL ? WR_INVALID : uv_error == UV_ENOMEM ? WR_MEMORY : WR_SYSTEM;
 }
 
-/* 0 or a libuv error. *port: what was asked for; then what it is. */
-static int open_one(struct wr_worker *worker, const char *ip, uint16_t *port, struct tls_server *secure)
+int listen_open(struct wr_worker *worker, struct place *place, bool shared, bool joins,
+                struct app_listener **out)
 {
-    struct wr_app *app = worker->app;
     struct app_listener *l = calloc(1, sizeof *l);
     if (!l) return UV_ENOMEM;
-    l->worker = worker;
-    l->listener = (struct listener){.ready = on_ready,
-                                    .owner = worker,
-                                    .secure = secure ? tls_server_hold(secure) : NULL,
-                                    .trouble = on_trouble,
-                                    .closed = on_closed};
-    struct listener_options options = {.ip = ip,
-                                       .port = *port,
+    struct listener_options options = {.ip = place->ip,
+                                       .port = place->port,
                                        .backlog = BACKLOG,
-                                       .defer_s = app->config.defer_accept ? DEFER_S : 0,
-                                       .shared = app->worker_count > 1,
-                                       .joins = worker->index > 0};
-    int rc = listener_open(&l->listener, &worker->loop, &options);
-    if (rc < 0) {
-        tls_server_release(secure);
+                                       .defer_s = worker->app->config.defer_accept ? DEFER_S : 0,
+                                       .shared = shared,
+                                       .joins = joins};
+    int fd = listener_socket(&options);
+    if (fd < 0) {
         free(l);
-        return rc;
+        return fd;
     }
-    list_append(&worker->listeners, &l->node);
-    *port = l->listener.port;
+    place->port = listener_bound_port(fd);
+    l->worker = worker;
+    l->place = place_hold(place);
+    l->fd = fd;
+    l->listener = (struct listener){
+        .ready = on_ready, .owner = worker, .trouble = on_trouble, .closed = on_closed, .fd = fd};
+    *out = l;
     return 0;
 }
 
-int wr_listen(struct wr_app *app, const char *ip, uint16_t port, const struct wr_tls *tls)
+void listen_begin(struct app_listener *l)
 {
-    uint16_t chosen = port;
-    if (app->running) {
-        snprintf(app->error, sizeof app->error, "cannot listen on %s port %u: the server runs already", ip,
-                 port);
-        return WR_INVALID;
+    struct wr_worker *worker = l->worker;
+    if (worker->draining || worker->ending) { /* it has closed its listeners */
+        listen_discard(l);
+        return;
     }
-    struct tls_server *secure = tls ? tls_server_of(tls) : NULL;
-    if (tls && !secure) {
-        snprintf(app->error, sizeof app->error, "cannot listen on %s port %u: TLS: %s", ip, port,
-                 wr_tls_error(tls));
-        return WR_INVALID;
+    int rc = listener_begin(&l->listener, &worker->loop, l->fd, worker->app->config.defer_accept);
+    if (rc == 0) {
+        list_append(&worker->listeners, &l->node);
+        return;
     }
-    int rc = 0;
-    for (unsigned i = 0; i < app->worker_count && rc == 0; i++)
-        rc = open_one(app->workers[i], ip, &chosen, secure);
-    tls_server_release(secure);
-    if (rc == 0 && app->port == 0) app->port = chosen;
-    return rc < 0 ? failed(app, ip, port, rc) : WR_OK;
+    app_log(worker->app, WR_LOG_ERROR, "a worker cannot accept on %s port %u: %s", l->place->ip,
+            l->place->port, uv_strerror(rc));
+    listen_discard(l);
+}
+
+void listen_discard(struct app_listener *l)
+{
+    close(l->fd);
+    listen_free(l);
+}
+
+void listen_set(struct app_listener *l, struct tls_server *secure, uint16_t https_port)
+{
+    struct tls_server *old = l->listener.secure;
+    l->listener.secure = secure ? tls_server_hold(secure) : NULL;
+    l->https_port = https_port;
+    tls_server_release(old);
+}
+
+struct app_listener *listen_find(struct wr_worker *worker, const struct place *place)
+{
+    for (struct list *n = worker->listeners.next; n != &worker->listeners; n = n->next) {
+        struct app_listener *l = LIST_ENTRY(n, struct app_listener, node);
+        if (l->place == place) return l;
+    }
+    return NULL;
+}
+
+uint16_t listen_https_port(struct listener *listener)
+{
+    const struct app_listener *l = LIST_ENTRY(listener, struct app_listener, listener);
+    return l->https_port ? l->https_port : l->worker->app->https_port;
 }
 
 uint16_t wr_port(const struct wr_app *app)
 {
-    return app->port;
+    return __atomic_load_n(&app->port, __ATOMIC_RELAXED);
 }

@@ -22,7 +22,7 @@ static bool ring_put(struct log_ring *ring, slice line)
 {
     size_t put = ring->put;
     size_t free_bytes = LOG_RING_BYTES - (put - __atomic_load_n(&ring->taken, __ATOMIC_ACQUIRE));
-    if (!ring->bytes || line.len > free_bytes) {
+    if (line.len > free_bytes) {
         __atomic_add_fetch(&ring->dropped, 1, __ATOMIC_RELAXED);
         return false;
     }
@@ -35,7 +35,7 @@ static bool ring_put(struct log_ring *ring, slice line)
 }
 
 /* The bytes that wait and lie in one piece. */
-static slice ring_peek(const struct log_ring *ring)
+static slice ring_peek(struct log_ring *ring)
 {
     size_t len = __atomic_load_n(&ring->put, __ATOMIC_ACQUIRE) - ring->taken;
     size_t at = ring->taken % LOG_RING_BYTES;
@@ -111,7 +111,6 @@ static void tell_unwritable(struct log *log, struct log_file *file, int error)
 
 static void ring_drain(struct log *log, struct log_file *file, struct log_ring *ring)
 {
-    if (!ring->bytes) return;
     slice bytes;
     bool written = true;
     while ((bytes = ring_peek(ring)).len > 0) {
@@ -125,11 +124,71 @@ static void ring_drain(struct log *log, struct log_file *file, struct log_ring *
     if (written) tell_dropped(file, ring);
 }
 
+static uint64_t sink_dropped(const struct log_sink *sink)
+{
+    uint64_t total = 0;
+    for (unsigned i = 0; i < sink->ring_count; i++)
+        total += __atomic_load_n(&sink->rings[i]->dropped, __ATOMIC_RELAXED);
+    return total;
+}
+
+static void file_close(struct log_file *file)
+{
+    if (file->path) close(file->fd);
+    free(file->path);
+}
+
+static void sink_free(struct log_sink *sink)
+{
+    for (unsigned i = 0; i < sink->ring_count; i++)
+        free(sink->rings[i]);
+    file_close(&sink->file);
+    free(sink);
+}
+
+/* Nobody puts anything into it any more. */
+static void sink_close(struct log *log, struct log_sink *sink)
+{
+    uv_mutex_lock(&log->lock);
+    struct log_sink **at = &log->sinks;
+    while (*at != sink)
+        at = &(*at)->next;
+    *at = sink->next;
+    log->dropped += sink_dropped(sink);
+    uv_mutex_unlock(&log->lock);
+    sink_free(sink);
+}
+
+/* New ones come in front: those behind the first stay as they are while this goes through them. */
+static struct log_sink *first_sink(struct log *log)
+{
+    uv_mutex_lock(&log->lock);
+    struct log_sink *first = log->sinks;
+    uv_mutex_unlock(&log->lock);
+    return first;
+}
+
 static void drain_all(struct log *log)
 {
-    for (unsigned i = 0; log->access.path && i < log->app->worker_count; i++)
-        ring_drain(log, &log->access, &log->app->workers[i]->access_lines);
-    if (log->trouble.path) ring_drain(log, &log->trouble, &log->troubles);
+    for (struct log_sink *sink = first_sink(log), *next; sink; sink = next) {
+        bool last = __atomic_load_n(&sink->owners, __ATOMIC_ACQUIRE) == 0;
+        next = sink->next;
+        for (unsigned i = 0; i < sink->ring_count; i++)
+            ring_drain(log, &sink->file, sink->rings[i]);
+        if (last) sink_close(log, sink);
+    }
+    if (log->trouble.path) ring_drain(log, &log->trouble, log->troubles);
+}
+
+uint64_t log_dropped(struct log *log)
+{
+    uv_mutex_lock(&log->lock);
+    uint64_t total = log->dropped;
+    for (const struct log_sink *sink = log->sinks; sink; sink = sink->next)
+        total += sink_dropped(sink);
+    uv_mutex_unlock(&log->lock);
+    if (log->troubles) total += __atomic_load_n(&log->troubles->dropped, __ATOMIC_RELAXED);
+    return total;
 }
 
 static void file_reopen(struct log_file *file)
@@ -138,6 +197,13 @@ static void file_reopen(struct log_file *file)
     if (fd < 0) return; /* better the old one than none */
     close(file->fd);
     file->fd = fd;
+}
+
+static void reopen_all(struct log *log)
+{
+    for (struct log_sink *sink = first_sink(log); sink; sink = sink->next)
+        file_reopen(&sink->file);
+    file_reopen(&log->trouble);
 }
 
 /* --- the writer --- */
@@ -156,15 +222,12 @@ static void writer(void *context)
         uv_mutex_unlock(&log->lock);
         __atomic_store_n(&log->pending, false, __ATOMIC_SEQ_CST);
         drain_all(log);
-        if (reopen) {
-            file_reopen(&log->access);
-            file_reopen(&log->trouble);
-        }
+        if (reopen) reopen_all(log);
         if (!stop) uv_sleep(LOG_GATHER_MS); /* so that busy workers wake it at most so often */
     }
 }
 
-static struct log *log_new(struct wr_app *app)
+struct log *log_new(struct wr_app *app)
 {
     struct log *log = calloc(1, sizeof *log);
     if (!log) return NULL;
@@ -172,7 +235,6 @@ static struct log *log_new(struct wr_app *app)
     if (uv_mutex_init(&log->lock) < 0) goto no_lock;
     if (uv_mutex_init(&log->troubles_lock) < 0) goto no_troubles_lock;
     if (uv_cond_init(&log->wake) < 0) goto no_cond;
-    app->log = log;
     return log;
 no_cond:
     uv_mutex_destroy(&log->troubles_lock);
@@ -194,12 +256,9 @@ void log_free(struct log *log)
         uv_thread_join(&log->writer);
     }
     drain_all(log);
-    struct log_file *files[] = {&log->access, &log->trouble};
-    for (size_t i = 0; i < 2; i++) {
-        if (files[i]->path) close(files[i]->fd);
-        free(files[i]->path);
-    }
-    free(log->troubles.bytes);
+    assert(!log->sinks);
+    file_close(&log->trouble);
+    free(log->troubles);
     uv_cond_destroy(&log->wake);
     uv_mutex_destroy(&log->troubles_lock);
     uv_mutex_destroy(&log->lock);
@@ -219,53 +278,95 @@ static int file_set(struct wr_app *app, struct log_file *file, enum wr_log_forma
     int fd = file_open(path);
     if (fd < 0) return file_failed(app, path);
     char *copy = strdup(path);
-    if (!copy || file->path) {
-        free(copy);
+    if (!copy) {
         close(fd);
-        return copy ? WR_EXISTS : WR_MEMORY;
+        return WR_MEMORY;
     }
     *file = (struct log_file){.path = copy, .fd = fd, .format = format};
     return WR_OK;
 }
 
-int log_start(struct log *log)
+static struct log_ring *ring_new(void)
 {
-    if (!log || log->running) return WR_OK;
-    log->running = uv_thread_create(&log->writer, writer, log) == 0;
-    return log->running ? WR_OK : WR_SYSTEM;
+    struct log_ring *ring = malloc(sizeof *ring);
+    if (ring) memset(ring, 0, offsetof(struct log_ring, bytes));
+    return ring;
 }
 
-static bool ring_new(struct log_ring *ring)
+static struct log_sink *sink_new(struct log *log)
 {
-    ring->bytes = malloc(LOG_RING_BYTES);
-    return ring->bytes != NULL;
+    unsigned count = log->app->worker_count;
+    struct log_sink *sink = calloc(1, sizeof *sink + count * sizeof sink->rings[0]);
+    if (!sink) return NULL;
+    sink->log = log;
+    sink->owners = 1;
+    for (; sink->ring_count < count; sink->ring_count++) {
+        sink->rings[sink->ring_count] = ring_new();
+        if (!sink->rings[sink->ring_count]) {
+            sink_free(sink);
+            return NULL;
+        }
+    }
+    return sink;
+}
+
+int log_sink_open(struct log *log, enum wr_log_format format, const char *path, struct log_sink **out)
+{
+    struct log_sink *sink = sink_new(log);
+    if (!sink) return WR_MEMORY;
+    int rc = file_set(log->app, &sink->file, format, path);
+    if (rc != WR_OK) {
+        sink_free(sink);
+        return rc;
+    }
+    uv_mutex_lock(&log->lock);
+    sink->next = log->sinks;
+    log->sinks = sink;
+    uv_mutex_unlock(&log->lock);
+    *out = sink;
+    return WR_OK;
+}
+
+struct log_sink *log_sink_hold(struct log_sink *sink)
+{
+    __atomic_add_fetch(&sink->owners, 1, __ATOMIC_RELAXED);
+    return sink;
+}
+
+void log_sink_release(struct log_sink *sink)
+{
+    struct log *log = sink ? sink->log : NULL;
+    if (sink && __atomic_sub_fetch(&sink->owners, 1, __ATOMIC_ACQ_REL) == 0) wake_writer(log);
+}
+
+int log_start(struct log *log)
+{
+    if (log->running || (!log->sinks && !log->trouble.path)) return WR_OK;
+    log->running = uv_thread_create(&log->writer, writer, log) == 0;
+    return log->running ? WR_OK : WR_SYSTEM;
 }
 
 int wr_access_log(struct wr_app *app, enum wr_log_format format, const char *path)
 {
     if (app->running) return WR_INVALID;
-    struct log *log = app->log ? app->log : log_new(app);
-    if (!log) return WR_MEMORY;
-    for (unsigned i = 0; i < app->worker_count; i++) {
-        struct log_ring *ring = &app->workers[i]->access_lines;
-        if (!ring->bytes && !ring_new(ring)) return WR_MEMORY;
-    }
-    int rc = file_set(app, &log->access, format, path);
-    if (rc == WR_OK) app->timed = true;
+    struct settings *settings = app->settings;
+    if (settings->access) return WR_EXISTS;
+    int rc = log_sink_open(app->log, format, path, &settings->access);
+    if (rc == WR_OK) settings->timed = true;
     return rc;
 }
 
 int wr_error_log(struct wr_app *app, enum wr_log_format format, const char *path)
 {
+    struct log *log = app->log;
     if (app->running) return WR_INVALID;
-    struct log *log = app->log ? app->log : log_new(app);
-    if (!log || (!log->troubles.bytes && !ring_new(&log->troubles))) return WR_MEMORY;
+    if (log->trouble.path) return WR_EXISTS;
+    if (!log->troubles && !(log->troubles = ring_new())) return WR_MEMORY;
     return file_set(app, &log->trouble, format, path);
 }
 
 void wr_log_reopen(struct wr_app *app)
 {
-    if (!app->log) return;
     uv_mutex_lock(&app->log->lock);
     app->log->reopen = true;
     uv_cond_signal(&app->log->wake);
@@ -310,7 +411,7 @@ void log_trouble(struct log *log, int level, const char *text)
         writer_byte(&w, '\n');
     }
     uv_mutex_lock(&log->troubles_lock);
-    log_put(log, &log->troubles, writer_slice(&w));
+    log_put(log, log->troubles, writer_slice(&w));
     uv_mutex_unlock(&log->troubles_lock);
 }
 
@@ -323,7 +424,7 @@ static void told(struct wr_app *app, enum wr_log_level level, const char *format
             *c = '?'; /* one line; nothing that moves a terminal's cursor */
     }
     if (app->config.log) app->config.log(app->config.log_context, level, text);
-    if (app->log && app->log->trouble.path) log_trouble(app->log, (int)level, text);
+    if (app->log->trouble.path) log_trouble(app->log, (int)level, text);
 }
 
 void app_log(struct wr_app *app, enum wr_log_level level, const char *format, ...)

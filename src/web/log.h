@@ -9,16 +9,17 @@
 #include <uv.h>
 
 #include "base/buffer.h"
+#include "base/err.h"
 #include "weaprous/log.h"
 
 enum { LOG_RING_BYTES = 1024 * 1024, LOG_LINE_MAX = 16 * 1024, LOG_GATHER_MS = 20 };
 
 struct log_ring {
-    uint8_t *bytes;   /* LOG_RING_BYTES; NULL: no log */
     size_t put;       /* ever, by the producer; atomic */
     size_t taken;     /* ever, by the writer; atomic */
     uint64_t dropped; /* lines; atomic */
     uint64_t told;    /* of them, by the writer */
+    uint8_t bytes[LOG_RING_BYTES];
 };
 
 struct log_file {
@@ -28,11 +29,22 @@ struct log_file {
     uint64_t told_ns; /* by the writer: when it was said that the file takes nothing; 0: never */
 };
 
-struct wr_worker;
+/* An access log, as long as some worker has it (struct settings). When the last one has let it go, the writer
+ * writes what waits and closes it. */
+struct log_sink {
+    struct log_sink *next; /* in log->sinks */
+    struct log *log;
+    struct log_file file;
+    unsigned owners; /* atomic */
+    unsigned ring_count;
+    struct log_ring *rings[]; /* of each worker */
+};
 
 struct log {
-    struct log_file access, trouble;
-    struct log_ring troubles;
+    struct log_sink *sinks; /* guarded by `lock`; only the writer takes some out */
+    uint64_t dropped;       /* lines, of those that were closed; guarded by `lock` */
+    struct log_file trouble;
+    struct log_ring *troubles; /* NULL: none */
     uv_mutex_t troubles_lock;
     struct wr_app *app;
     uv_thread_t writer;
@@ -43,11 +55,21 @@ struct log {
     bool stop, reopen; /* guarded by lock */
 };
 
-/* Puts a line, its line feed included, into the worker's ring and sees to it that it gets written. */
+/* NULL without memory. */
+struct log *log_new(struct wr_app *app) BASE_CHECKED;
+/* Opens an access log. WR_SYSTEM with wr_app_error; WR_MEMORY. */
+int log_sink_open(struct log *log, enum wr_log_format format, const char *path,
+                  struct log_sink **out) BASE_CHECKED;
+struct log_sink *log_sink_hold(struct log_sink *sink);
+/* On any thread; NULL is allowed. */
+void log_sink_release(struct log_sink *sink);
+/* Puts a line, its line feed included, into a ring and sees to it that it gets written. */
 void log_put(struct log *log, struct log_ring *ring, slice line);
+/* Lines that were dropped, of all files. Any thread. */
+uint64_t log_dropped(struct log *log);
 /* A line of trouble, formatted by the settings of the file. Any thread. */
 void log_trouble(struct log *log, int level, const char *text);
-/* Starts the thread; what was put before waits. NULL is allowed. */
+/* Starts the thread when there is a file; what was put before waits. */
 int log_start(struct log *log);
 /* Writes what waits and ends the thread. NULL is allowed. */
 void log_free(struct log *log);

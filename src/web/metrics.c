@@ -115,15 +115,6 @@ static void put_durations(struct buffer *out, const struct wr_app *app)
         (unsigned long long)total);
 }
 
-static uint64_t dropped_lines(const struct wr_app *app)
-{
-    if (!app->log) return 0;
-    uint64_t total = __atomic_load_n(&app->log->troubles.dropped, __ATOMIC_RELAXED);
-    for (unsigned i = 0; i < app->worker_count; i++)
-        total += __atomic_load_n(&app->workers[i]->access_lines.dropped, __ATOMIC_RELAXED);
-    return total;
-}
-
 static void put_server(struct buffer *out, const struct wr_app *app)
 {
     put_one(out, "weaprous_http_connections", "gauge", "Open connections, WebSockets included.",
@@ -151,7 +142,7 @@ static void put_server(struct buffer *out, const struct wr_app *app)
     put(out, "weaprous_tls_handshakes_total{result=\"failed\"} %llu\n",
         (unsigned long long)SUM(app, handshakes_failed));
     put_one(out, "weaprous_log_lines_dropped_total", "counter", "Log lines that the disk could not follow.",
-            dropped_lines(app));
+            log_dropped(app->log));
     put_one(out, "weaprous_workers", "gauge", "Event loops.", app->worker_count);
 }
 
@@ -285,15 +276,20 @@ static void put_own(struct buffer *out, const struct wr_app *app)
 
 /* --- the route --- */
 
+int metrics_text(const struct wr_app *app, struct buffer *out)
+{
+    put_server(out, app);
+    put_process(out, app);
+    put_own(out, app);
+    return out->failed ? ERR_MEMORY : OK;
+}
+
 static void respond(struct wr_request *r, void *context)
 {
     (void)context;
     struct buffer out;
-    buffer_init(&out, &allocator_libc, 1024 * 1024);
-    put_server(&out, r->app);
-    put_process(&out, r->app);
-    put_own(&out, r->app);
-    if (out.failed)
+    buffer_init(&out, &allocator_libc, METRICS_TEXT_BYTES_MAX);
+    if (metrics_text(r->app, &out) < 0)
         wr_respond_error(r, 503, "the metrics take more memory than there is");
     else
         wr_respond_bytes(r, 200, "text/plain; version=0.0.4; charset=utf-8", out.ptr, out.len);
@@ -302,6 +298,7 @@ static void respond(struct wr_request *r, void *context)
 
 int wr_metrics(struct wr_app *app, const char *path)
 {
-    app->timed = true;
-    return wr_route(app, "GET", path, respond, NULL);
+    int rc = wr_route(app, "GET", path, respond, NULL);
+    if (rc == WR_OK) app->settings->timed = true;
+    return rc;
 }

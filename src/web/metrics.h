@@ -5,12 +5,16 @@
 #ifndef WEB_METRICS_H
 #define WEB_METRICS_H
 
+#include "base/buffer.h"
+#include "base/err.h"
 #include "base/slice.h"
 
 enum {
     COUNTS_METHODS = 8, /* metrics.c names them; the last is all others */
     COUNTS_CLASSES = 5, /* 1xx to 5xx */
     COUNTS_BUCKETS = 14,
+    METRICS_TEXT_BYTES_MAX =
+        1024 * 1024, /* of the text; enough for some thousand metrics of the program's own */
 };
 
 struct counts {
@@ -33,6 +37,11 @@ static inline void counts_add(uint64_t *count, uint64_t n)
 /* An answer. method empty: there was no valid request. */
 void counts_request(struct counts *counts, slice method, int status);
 void counts_duration(struct counts *counts, uint64_t duration_ns);
+
+struct wr_app;
+/* Appends what wr_metrics answers with: the app's, the process's, the program's own. ERR_MEMORY, also when
+ * the buffer may not become so long. Any thread. */
+int metrics_text(const struct wr_app *app, struct buffer *out) BASE_CHECKED;
 
 struct wr_metric;
 void metrics_free(struct wr_metric *first);

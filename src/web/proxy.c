@@ -9,66 +9,19 @@
 
 /* --- what is set --- */
 
-void proxies_deinit(struct proxies *p)
-{
-    free(p->trusted);
-    free(p->strict_transport);
-}
-
-bool proxies_have(const struct proxies *p, const uint8_t address[IP_BYTES])
-{
-    return p->count > 0 && ip_networks_have(p->trusted, p->count, address);
-}
-
-/* Counts the networks of the text; writes them when `out` is not NULL. A negative number when one is wrong,
- * which *out_bad names. */
-static int parse_networks(slice text, struct ip_network *out, slice *out_bad)
-{
-    int count = 0;
-    slice list, part;
-    while (slice_split(&text, ',', &list)) {
-        while (slice_split(&list, ' ', &part)) {
-            struct ip_network network;
-            if (part.len == 0) continue;
-            *out_bad = part;
-            if (count == PROXIES_MAX || ip_network_parse(part, &network) < 0) return -1;
-            if (out) out[count] = network;
-            count++;
-        }
-    }
-    return count;
-}
-
 int wr_trust_proxies(struct wr_app *app, const char *networks, enum wr_proxy_fields fields)
 {
-    struct proxies *p = &app->proxies;
-    slice bad = SLICE_EMPTY;
-    int count = parse_networks(slice_text(networks), NULL, &bad);
     if (app->running) {
         snprintf(app->error, sizeof app->error, "proxies are named before the server runs");
         return WR_INVALID;
     }
-    if (count <= 0) {
-        snprintf(app->error, sizeof app->error, "\"%.*s\" is not an address or network of a proxy",
-                 (int)(bad.len < 100 ? bad.len : 100), bad.len ? (const char *)bad.ptr : "");
-        return WR_INVALID;
-    }
-    struct ip_network *trusted = malloc((size_t)count * sizeof *trusted);
-    if (!trusted) return WR_MEMORY;
-    (void)!parse_networks(slice_text(networks), trusted, &bad);
-    free(p->trusted);
-    p->trusted = trusted;
-    p->count = (size_t)count;
-    p->kind = fields == WR_FORWARDED ? FORWARDED_STANDARD : FORWARDED_X;
-    p->in_use = true;
-    return WR_OK;
+    return settings_trust(app->settings, app, networks ? networks : "", fields);
 }
 
 int wr_redirect_to_https(struct wr_app *app, uint16_t port)
 {
     if (port == 0 || app->running) return WR_INVALID;
-    app->proxies.https_port = port;
-    app->proxies.in_use = true;
+    app->https_port = port;
     return WR_OK;
 }
 
@@ -80,8 +33,8 @@ int wr_strict_transport(struct wr_app *app, uint64_t max_age_s, bool subdomains)
              subdomains ? "; includeSubDomains" : "");
     char *copy = strdup(line);
     if (!copy) return WR_MEMORY;
-    free(app->proxies.strict_transport);
-    app->proxies.strict_transport = copy;
+    free(app->strict_transport);
+    app->strict_transport = copy;
     return WR_OK;
 }
 
@@ -89,9 +42,9 @@ int wr_strict_transport(struct wr_app *app, uint64_t max_age_s, bool subdomains)
 
 static void resolve(struct wr_request *r)
 {
-    const struct proxies *p = &r->app->proxies;
-    struct forwarded_fields fields = {.kind = p->kind};
-    if (p->kind == FORWARDED_STANDARD) {
+    const struct settings *s = r->worker->settings;
+    struct forwarded_fields fields = {.kind = s->trusted_kind};
+    if (s->trusted_kind == FORWARDED_STANDARD) {
         fields.forwarded = request_field(r, "Forwarded");
     } else {
         fields.x_forwarded_for = request_field(r, "X-Forwarded-For");
@@ -99,7 +52,7 @@ static void resolve(struct wr_request *r)
         fields.x_forwarded_host = request_field(r, "X-Forwarded-Host");
     }
     struct forwarded client;
-    forwarded_resolve(&fields, r->conn->address, p->trusted, p->count, &client);
+    forwarded_resolve(&fields, r->conn->address, s->trusted, s->trusted_count, &client);
     if (!client.believed) return;
     memcpy(r->address, client.address, sizeof r->address);
     r->port = client.port;
@@ -130,9 +83,9 @@ static void respond_redirect(struct wr_request *r)
     struct writer w = writer_of(location, size - 1);
     writer_put(&w, SLICE("https://"));
     writer_put(&w, host);
-    if (r->app->proxies.https_port != 443) {
+    if (r->conn->https_port != 443) {
         writer_byte(&w, ':');
-        writer_u64(&w, r->app->proxies.https_port);
+        writer_u64(&w, r->conn->https_port);
     }
     writer_put(&w, path);
     if (query.len > 0) writer_byte(&w, '?');
@@ -144,7 +97,7 @@ static void respond_redirect(struct wr_request *r)
 bool proxies_answer(struct wr_request *r)
 {
     if (r->conn->proxied) resolve(r);
-    bool open = r->secure || r->app->proxies.https_port == 0 || strcmp(r->path, "*") == 0 ||
+    bool open = r->secure || r->conn->https_port == 0 || strcmp(r->path, "*") == 0 ||
                 slice_starts(slice_text(r->path), SLICE("/.well-known/acme-challenge/"));
     if (!open) respond_redirect(r);
     return !open;

@@ -33,13 +33,13 @@ struct wr_request *request_new(struct wr_worker *worker, struct connection *conn
     r->arena = arena;
     r->fields = fields;
     r->worker = worker;
-    if (worker->app->timed) r->began_ns = uv_hrtime();
+    if (worker->settings->timed) r->began_ns = uv_hrtime();
     r->app = worker->app;
     r->conn = conn;
     memcpy(r->address, conn->address, sizeof r->address);
     r->port = conn->port;
     r->secure = conn->stream.tls != NULL;
-    http_parser_init(&r->parser, &worker->app->limits);
+    http_parser_init(&r->parser, &worker->settings->limits);
     buffer_init(&r->body, &allocator_libc, 0);
     list_append(&worker->requests, &r->node);
     return r;

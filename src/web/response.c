@@ -155,8 +155,7 @@ int answer_head(struct wr_request *r, const struct answer *answer, uint64_t leng
     enum framing framing = framing_of(r, answer->status, length);
     slice common, own;
     r->replaced |= answer->replaces;
-    if (r->secure && r->app->proxies.strict_transport)
-        buffer_text(&r->fields, r->app->proxies.strict_transport);
+    if (r->secure && r->app->strict_transport) buffer_text(&r->fields, r->app->strict_transport);
     if (!common_fields(r, &common) || !own_fields(r, answer->fields, &own)) return ERR_MEMORY;
     r->status = (uint16_t)answer->status;
     r->flow.framing = (uint8_t)framing;

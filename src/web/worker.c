@@ -43,11 +43,16 @@ const char *worker_address_text(struct wr_worker *worker, const uint8_t address[
 
 /* --- posts --- */
 
-int wr_worker_post(struct wr_worker *worker, wr_worker_function function, void *argument)
+struct post *worker_post_new(wr_worker_function function, void *argument)
 {
     struct post *post = malloc(sizeof *post);
-    if (!post) return WR_MEMORY;
-    *post = (struct post){.function = function, .argument = argument};
+    if (post) *post = (struct post){.function = function, .argument = argument};
+    return post;
+}
+
+/* False when the worker is being freed. */
+static bool put_post(struct wr_worker *worker, struct post *post)
+{
     uv_mutex_lock(&worker->posts_lock);
     bool closed = worker->posts_closed, first = !worker->first_post;
     if (!closed) {
@@ -55,11 +60,24 @@ int wr_worker_post(struct wr_worker *worker, wr_worker_function function, void *
         worker->last_post = post;
     }
     uv_mutex_unlock(&worker->posts_lock);
-    if (closed)
-        free(post);
-    else if (first)
-        uv_async_send(&worker->signal); /* one for all that wait */
-    return closed ? WR_CLOSED : WR_OK;
+    if (!closed && first) uv_async_send(&worker->signal); /* one for all that wait */
+    return !closed;
+}
+
+void worker_post(struct wr_worker *worker, struct post *post)
+{
+    bool put = put_post(worker, post);
+    assert(put);
+    (void)put;
+}
+
+int wr_worker_post(struct wr_worker *worker, wr_worker_function function, void *argument)
+{
+    struct post *post = worker_post_new(function, argument);
+    if (!post) return WR_MEMORY;
+    if (put_post(worker, post)) return WR_OK;
+    free(post);
+    return WR_CLOSED;
 }
 
 /* The last time nothing more is taken: a function that posts itself would go on for ever. */
@@ -187,7 +205,10 @@ struct wr_worker *worker_new(struct wr_app *app, unsigned index)
     topics_init(&worker->topics, secret);
     worker->app = app;
     worker->index = index;
-    if (init(worker) == WR_OK) return worker;
+    if (init(worker) == WR_OK) {
+        worker->settings = settings_hold(app->settings);
+        return worker;
+    }
     free(worker);
     return NULL;
 }
@@ -217,7 +238,7 @@ void worker_free(struct wr_worker *worker)
     deflater_free(worker->deflater);
     topics_deinit(&worker->topics);
     uv_mutex_destroy(&worker->posts_lock);
-    free(worker->access_lines.bytes);
+    settings_release(worker->settings);
     free(worker);
 }
 

@@ -16,6 +16,7 @@ enum { WORKERS_MAX = 256, WORKER_JOBS_MAX = 1024, WORKER_REQUESTS_POOLED = 64 };
 
 struct wr_worker {
     struct wr_app *app;
+    struct settings *settings; /* held */
     unsigned index;
     struct net_loop loop;
     struct list connections;
@@ -38,7 +39,6 @@ struct wr_worker {
     struct post *first_post, *last_post; /* guarded by it */
     bool posts_closed;                   /* as well */
     struct counts counts;
-    struct log_ring access_lines;
     int64_t log_second; /* of log_time */
     char log_time[40];
     int64_t date_second;
@@ -60,6 +60,11 @@ void worker_free(struct wr_worker *worker);
 void worker_run(struct wr_worker *worker);
 /* Makes it look at wr_stopping, its posts and its waiting connections. From any thread, also in signals. */
 void worker_wake(struct wr_worker *worker);
+
+/* wr_worker_post in two steps, of which only the first can fail: NULL without memory. The post is free()d
+ * when it has run, or by who does not send it. Not when the app is being freed. */
+struct post *worker_post_new(wr_worker_function function, void *argument) BASE_CHECKED;
+void worker_post(struct wr_worker *worker, struct post *post);
 
 /* A connection or listener of it has closed: others may come in, or the drain is over. */
 void worker_connection_closed(struct wr_worker *worker);
