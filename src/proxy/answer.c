@@ -232,7 +232,7 @@ static bool take_final(struct exchange *x, slice bytes)
 static bool take_head(struct exchange *x, slice bytes, slice *rest)
 {
     if (x->parser.head.interim) return take_interim(x, bytes);
-    if (x->parser.head.tunnel && !x->upgrade) {
+    if (x->parser.head.tunnel && !x->upgrade) { /* which it does only when it has no body */
         exchange_attempt_failed(x, 502, "it changed the protocol without being asked", true);
         return false;
     }
@@ -336,6 +336,7 @@ void exchange_failed(struct exchange *x, const char *why)
 {
     struct server_connection *conn = x->conn;
     if (!stream_opening(&conn->stream)) {
+        conn->broken = true;
         server_read_rest(conn); /* an answer may have come before the connection was reset */
         if (conn->use != SERVER_EXCHANGE || conn->exchange != x) return;
     }

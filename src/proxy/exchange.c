@@ -9,11 +9,18 @@
 
 /* --- life --- */
 
+static void stop_waiting(struct exchange *x)
+{
+    if (list_empty(&x->wait_node)) return;
+    list_remove(&x->wait_node);
+    atomic_fetch_sub(&x->group->waiting, 1);
+}
+
 void exchange_free(struct exchange *x)
 {
     struct forward *f = x->forward;
+    stop_waiting(x);
     list_remove(&x->node);
-    list_remove(&x->wait_node);
     buffer_reset(&x->replay);
     buffer_reset(&x->in);
     buffer_reset(&x->trailers);
@@ -63,6 +70,7 @@ void exchange_cancel(struct exchange *x)
 static const char *sentence(int status)
 {
     switch (status) {
+    case 413: return "What you send to \"%s\" is larger than this server takes.";
     case 502: return "The server behind \"%s\" could not be reached, or gave no valid answer.";
     case 503: return "No server behind \"%s\" can take the request at the moment.";
     case 504: return "The server behind \"%s\" did not answer in time.";
@@ -142,13 +150,6 @@ static void wait_for_server(struct exchange *x)
     list_append(&x->forward->waiting, &x->wait_node);
     forward_start_ticking(x->forward);
     hold_body(x);
-}
-
-static void stop_waiting(struct exchange *x)
-{
-    if (list_empty(&x->wait_node)) return;
-    list_remove(&x->wait_node);
-    atomic_fetch_sub(&x->group->waiting, 1);
 }
 
 void exchange_waited(struct exchange *x, uint64_t now_ms)

@@ -38,7 +38,8 @@ struct server_connection {
     uint64_t sent_bytes; /* stream_sent then */
     uint32_t idle_ms;
     uint8_t use;
-    bool used; /* an answer has come over it */
+    bool used;   /* an answer has come over it */
+    bool broken; /* it has failed; only what has come already is still read */
 };
 
 /* The connections of a worker to a server that wait for a request. */

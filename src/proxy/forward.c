@@ -169,7 +169,7 @@ static bool asks_upgrade(const struct wr_request *r)
 {
     slice rest = request_field(r, "Upgrade"), item;
     bool any = false;
-    if (!r->parser.head.upgrade || r->parser.head.minor == 0) return false;
+    if (!r->parser.head.upgrade || r->parser.head.minor == 0 || !r->body_done) return false;
     while (slice_split(&rest, ',', &item)) {
         while (item.len > 0 && (item.ptr[0] == ' ' || item.ptr[0] == '\t'))
             item = slice_sub(item, 1, item.len);
@@ -184,9 +184,11 @@ static const struct config_location *locate(struct forward *f, struct wr_request
                                             const struct config_host *host, slice id, slice *out_path)
 {
     const struct http_head *head = &r->parser.head;
+    static const char methods[] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
     slice method = request_method(r), bytes = slice_of(r->head, r->head_len);
     char what[400];
     if (slice_equal(method, SLICE("CONNECT")) || slice_equal(method, SLICE("TRACE"))) {
+        wr_response_header(r, "Allow", methods);
         page_respond(r, 405, "This method is not taken here.", id, 0);
         return NULL;
     }
@@ -208,7 +210,7 @@ static const struct config_location *locate(struct forward *f, struct wr_request
         return NULL;
     }
     if (rewrite_ends_here(head, bytes)) { /* "OPTIONS" with Max-Forwards: 0 asks this proxy */
-        wr_response_header(r, "Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        wr_response_header(r, "Allow", methods);
         wr_respond_empty(r, 204);
         return NULL;
     }

@@ -177,7 +177,8 @@ void server_keep(struct server_connection *conn, const struct config_group *grou
 {
     struct upstream *upstream = conn->upstream;
     struct server_pool *pool = conn->forward->pools[upstream->id];
-    if (group->keepalive == 0 || atomic_load_explicit(&upstream->retired, memory_order_relaxed) ||
+    if (group->keepalive == 0 || conn->broken ||
+        atomic_load_explicit(&upstream->retired, memory_order_relaxed) ||
         wr_stopping(wr_worker_app(conn->forward->worker))) {
         server_close(conn);
         return;
