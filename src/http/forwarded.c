@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { ELEMENT_BYTES_MAX = 256 };
+enum { ELEMENT_BYTES_MAX = 512 }; /* room for the longest name and address */
 
 /* What one proxy said. */
 struct hop {

@@ -39,6 +39,7 @@ struct rewrite_request {
                    take the path as it came for another one */
     slice server_authority; /* "host:port" */
     slice host;             /* as the client named it: host[:port]; may be empty */
+    slice told_host;        /* what a trusted proxy says that the client named; empty: `host` */
     slice scheme;           /* "http" or "https", of the client */
     slice address;          /* of the client as text, which a trusted proxy may have told */
     uint16_t port;          /* of the client; 0: not known */

@@ -113,13 +113,22 @@ static void put_node(struct rewriting *r, slice address)
     if (v6) put(r, SLICE("]\""));
 }
 
+/* What the client named, to us or to the first proxy that it came to. */
+static slice named_host(const struct rewrite_request *in)
+{
+    return in->told_host.len > 0 ? in->told_host : in->host;
+}
+
+/* A name of DNS with a port. What is longer is nobody's, and readers of Forwarded have limits. */
+enum { NAME_BYTES_MAX = 253 + 6 };
+
 /* The element of the proxy that the client itself came to. */
 static void put_first_element(struct rewriting *r, slice address)
 {
-    slice host = r->in->host;
+    slice host = named_host(r->in);
     bool quoted = slice_find(host, ':') < host.len;
     put_node(r, address);
-    if (host.len > 0) {
+    if (host.len > 0 && host.len <= NAME_BYTES_MAX) {
         put(r, quoted ? SLICE(";host=\"") : SLICE(";host="));
         put(r, host);
         if (quoted) put(r, SLICE("\""));
@@ -178,7 +187,7 @@ static void put_forwarded_port(struct rewriting *r)
 {
     const struct rewrite_request *in = r->in;
     uint64_t number;
-    slice said = fields_only(&r->pass, FIELD_X_PORT), port = port_of(in->host);
+    slice said = fields_only(&r->pass, FIELD_X_PORT), port = port_of(named_host(in));
     put(r, SLICE("X-Forwarded-Port: "));
     if (!in->trusted)
         writer_u64(r->out, in->local_port);
@@ -205,8 +214,8 @@ static void put_client(struct rewriting *r)
         put(r, SLICE("\r\n"));
     }
     if (is_ours(r, FIELD_X_PROTO)) field_write(r->out, SLICE("X-Forwarded-Proto"), in->scheme);
-    if (is_ours(r, FIELD_X_HOST) && in->host.len > 0)
-        field_write(r->out, SLICE("X-Forwarded-Host"), in->host);
+    if (is_ours(r, FIELD_X_HOST) && named_host(in).len > 0)
+        field_write(r->out, SLICE("X-Forwarded-Host"), named_host(in));
     if (is_ours(r, FIELD_X_PORT)) put_forwarded_port(r);
     if (is_ours(r, FIELD_X_REAL_IP)) field_write(r->out, SLICE("X-Real-IP"), in->address);
     if (is_ours(r, FIELD_FORWARDED)) put_forwarded(r);
@@ -390,8 +399,8 @@ size_t rewrite_request_bound(const struct rewrite_request *in)
     const struct http_head *head = in->head;
     /* Of all fields that came: the lines, each with a space more; what is added once. */
     size_t bound = REWRITE_FIXED_BYTES + in->bytes.len + head->field_count + 3 * in->path.len +
-                   5 * in->host.len + 4 * in->address.len + 4 * in->peer.len + in->request_id.len +
-                   in->pseudonym.len + in->server_authority.len + 4 * in->scheme.len;
+                   5 * (in->host.len + in->told_host.len) + 4 * in->address.len + 4 * in->peer.len +
+                   in->request_id.len + in->pseudonym.len + in->server_authority.len + 4 * in->scheme.len;
     if (in->server->path) bound += strlen(in->server->path);
     for (size_t i = 0; i < in->location->field_count; i++) {
         const struct config_field *field = &in->location->fields[i];

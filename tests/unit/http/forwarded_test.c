@@ -240,11 +240,11 @@ static void the_walk_is_bounded(void **state)
     strcat(list, ",10.0.0.2");
     check_x("10.0.0.1", list, "", "", "10.0.0.2 0 - -");
     /* elements that are longer than anybody needs are not read */
-    char element[400] = "for=1.2.3.4;x=";
+    char element[600] = "for=1.2.3.4;x=";
     size_t len = strlen(element);
-    memset(element + len, 'y', 256 - len);
+    memset(element + len, 'y', 512 - len);
     check_standard("10.0.0.1", element, "1.2.3.4 0 - -");
-    element[256] = 'y';
+    element[512] = 'y';
     check_standard("10.0.0.1", element, "10.0.0.1 0 - -!");
     static char commas[60000];
     memset(commas, ',', sizeof commas - 1);
