@@ -99,7 +99,7 @@ export class Comparison {
   async rates(contenders, workload) {
     const samples = new Map();
     for (let round = 0; round < this.rounds; round++) await this.#takeRound(contenders, workload, round, samples);
-    const ordered = this.columns.filter((name) => samples.has(name));
+    const ordered = [...new Set([...this.columns, ...workload.who])].filter((name) => samples.has(name));
     console.log(`\n${workload.title}, each due at a time of its own (medians of the rounds).\n`);
     header(ordered);
     for (const part of ["p50", "p99"]) row([`${part}, us`, ...ordered.map((name) => median(samples.get(name).map((s) => s[part])))]);
