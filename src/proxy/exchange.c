@@ -191,6 +191,7 @@ static void describe(struct exchange *x, struct rewrite_request *out)
         .path = x->path,
         .server_authority = slice_text(x->upstream->authority),
         .host = request_span(r, head->authority),
+        .told_host = conn->proxied ? slice_text(r->host) : SLICE_EMPTY,
         .scheme = r->secure ? SLICE("https") : SLICE("http"),
         .address = slice_text(x->address_text),
         .port = r->port,
