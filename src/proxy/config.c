@@ -92,7 +92,7 @@ static void read_path(struct building *b, const struct config_statement *s, cons
     struct config_reader *r = b->reader;
     struct config_scope *scope = config_take(r, r->passing, 1, sizeof *scope);
     if (!scope || s->argument_count != 1) return;
-    const char *prefix = read_prefix(r, s, locations, out->location_count);
+    const char *prefix = s->bad ? NULL : read_prefix(r, s, locations, out->location_count);
     scope->kind = SCOPE_PATH;
     scope->config = b->config;
     scope->group = host->group;

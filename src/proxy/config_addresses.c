@@ -20,6 +20,20 @@ static const char *server_path(struct config_reader *r, const struct config_scop
     return kept;
 }
 
+static void bad_url(struct config_reader *r, struct config_value value, const char *text)
+{
+    char guess[300];
+    struct url url;
+    int len = snprintf(guess, sizeof guess, "http://%s", text);
+    if (!strstr(text, "://") && len < (int)sizeof guess && url_parse(slice_text(guess), &url) == OK)
+        config_error(r, value.place, "proxy_pass: expected a URL: did you mean \"http://%s\"?",
+                     config_shown(value.text).text);
+    else
+        config_error(r, value.place,
+                     "proxy_pass: expected a URL as in http://127.0.0.1:9000 or https://name, not \"%s\"",
+                     config_shown(value.text).text);
+}
+
 static bool read_url(struct config_reader *r, struct config_value value, const struct config_scope *scope,
                      struct config_server *server)
 {
@@ -33,9 +47,7 @@ static bool read_url(struct config_reader *r, struct config_value value, const s
         return false;
     }
     if (rc < 0) {
-        config_error(r, value.place,
-                     "proxy_pass: expected a URL as in http://127.0.0.1:9000 or https://name, not \"%s\"",
-                     config_shown(value.text).text);
+        bad_url(r, value, text);
         return false;
     }
     if (url.has_query || strchr(text, '#')) {
@@ -110,7 +122,7 @@ void config_read_proxy_pass(struct config_reader *r, const struct config_stateme
 static bool read_port(struct config_reader *r, struct config_value value, uint16_t *out)
 {
     uint64_t port;
-    if (!config_number(r, "listen: the port", value, 1, 65535, &port)) return false;
+    if (!config_number(r, "listen port", value, 1, 65535, &port)) return false;
     *out = (uint16_t)port;
     return true;
 }

@@ -430,7 +430,7 @@ _Static_assert(COUNT(config_directives) <= CONFIG_DIRECTIVES_MAX, "scopes have r
 
 static const char *scope_name(unsigned scope)
 {
-    return scope == SCOPE_TOP ? "the top of the file" : scope == SCOPE_HOST ? "a host" : "a path";
+    return scope == SCOPE_TOP ? "at the top of the file" : scope == SCOPE_HOST ? "in a host" : "in a path";
 }
 
 /* Whether a directive may stand here, and has as many arguments as it needs. */
@@ -441,7 +441,7 @@ static bool in_place(struct config_reader *r, const struct config_statement *s, 
     size_t count = s->argument_count;
     if (!(d->scopes & scope->kind)) {
         unsigned right = d->scopes & (SCOPE_TOP | SCOPE_HOST);
-        config_error(r, s->name.place, "\"%s\" cannot stand in %s: it belongs to %s", d->name,
+        config_error(r, s->name.place, "\"%s\" cannot stand %s: expected it %s", d->name,
                      scope_name(scope->kind), scope_name(right));
         return false;
     }
@@ -451,6 +451,7 @@ static bool in_place(struct config_reader *r, const struct config_statement *s, 
     }
     if (!*seen) *seen = s->name.place.line;
     if (count >= d->min && count <= d->max) return true;
+    if (count > d->max && config_runs_on(r, s, d->max)) return false;
     struct config_place behind = count > 0 ? s->arguments[count - 1].end : s->name.end;
     config_error(r, count > d->max ? s->arguments[d->max].place : behind, "expected %s", d->form);
     return false;
@@ -485,7 +486,7 @@ void config_scope_read(struct config_reader *r, const struct config_statement *f
 {
     if (!make_room(r, first, scope)) return;
     for (const struct config_statement *s = first; s && !r->no_memory; s = s->next) {
-        if (in_place(r, s, scope) && s->directive->read) s->directive->read(r, s, scope);
+        if (in_place(r, s, scope) && !s->bad && s->directive->read) s->directive->read(r, s, scope);
     }
     if (scope->kind != SCOPE_PATH || config_scope_has(scope, "proxy_pass")) return;
     for (const struct config_statement *s = first; s; s = s->next) {

@@ -10,7 +10,7 @@ static bool read_port(struct config_reader *r, struct config_value value, size_t
 {
     value.place.column += (unsigned)colon + 1;
     value.text = slice_sub(value.text, colon + 1, value.text.len);
-    return config_number(r, "the port of a host", value, 1, 65535, out);
+    return config_number(r, "host port", value, 1, 65535, out);
 }
 
 /* What is wrong with a name at first sight, or NULL. */
@@ -94,7 +94,7 @@ struct config_claim *config_claims(struct config_reader *r, const struct config_
     for (const struct config_statement *s = first; claims && s; s = s->next) {
         if (strcmp(s->directive->name, "host") != 0) continue;
         for (size_t i = 0; i < s->argument_count; i++) {
-            const char *name = read_name(r, &s->arguments[i]);
+            const char *name = s->arguments[i].bad ? NULL : read_name(r, &s->arguments[i]);
             if (!name) continue;
             claims[count++] = (struct config_claim){name, s->arguments[i].place, s, false};
         }

@@ -68,6 +68,7 @@ struct config_word {
     slice text;                     /* without quotes, $HOST replaced; "$$" and variables are still in it */
     struct config_place place, end; /* of its first character; behind its last one */
     bool quoted;                    /* it begins with a quote */
+    bool bad;                       /* something in it is wrong, and told: its value says nothing */
 };
 
 /* What the names of variables are made of. */
@@ -81,6 +82,7 @@ struct config_lexer {
     slice text;
     size_t at;
     struct config_place place; /* of text.ptr[at] */
+    bool bad;                  /* the word that is being taken */
     uint8_t word[CONFIG_WORD_BYTES_MAX];
 };
 /* Skips a byte order mark. */
@@ -94,6 +96,7 @@ struct config_statement {
     struct config_word name;
     const struct config_word *arguments;
     size_t argument_count;
+    bool bad;                              /* one of its arguments */
     struct config_statement *first, *next; /* what stands in its block; behind it */
 };
 /* The statements of a file: the first one, or NULL. Those whose directive is not known are left out. */
@@ -128,6 +131,9 @@ void config_write_duration(char out[32], uint64_t ms);
 void config_write_size(char out[32], uint64_t bytes);
 /* "off" alone. */
 bool config_is_off(const struct config_statement *s);
+/* True, and told, when an argument that does not belong there begins a line: then a semicolon is missing
+ * before it. */
+bool config_runs_on(struct config_reader *r, const struct config_statement *s, size_t argument);
 
 enum config_key_kind { KEY_DURATION, KEY_NUMBER, KEY_TEXT, KEY_FLAG };
 /* What "name=value" sets: a uint32_t of milliseconds, an unsigned, a const char * or a bool. */

@@ -72,6 +72,7 @@ static void take_arguments(struct parser *p, struct config_statement *s)
             config_error(r, p->word.place, "\"%s\" has more than %d arguments",
                          config_shown(s->name.text).text, CONFIG_ARGUMENTS_MAX);
         s->argument_count += s->argument_count <= CONFIG_ARGUMENTS_MAX;
+        s->bad |= p->word.bad;
     }
     if (s->argument_count > CONFIG_ARGUMENTS_MAX) s->argument_count = CONFIG_ARGUMENTS_MAX;
     if (s->argument_count == 0) return;

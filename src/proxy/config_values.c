@@ -74,6 +74,14 @@ bool config_is_off(const struct config_statement *s)
     return s->argument_count == 1 && slice_equal(s->arguments[0].text, SLICE("off"));
 }
 
+bool config_runs_on(struct config_reader *r, const struct config_statement *s, size_t argument)
+{
+    const struct config_word *before = argument > 0 ? &s->arguments[argument - 1] : &s->name;
+    if (s->arguments[argument].place.line == before->end.line) return false;
+    config_error(r, before->end, "expected \";\" after \"%s\"", config_shown(before->text).text);
+    return true;
+}
+
 const char *config_text(struct config_reader *r, struct config_value value)
 {
     char *text = config_take(r, r->kept, value.text.len + 1, 1);
@@ -264,6 +272,7 @@ bool config_keys(struct config_reader *r, const struct config_statement *s, size
             has_value = true;
         }
         if (!key) {
+            if (config_runs_on(r, s, i)) return false;
             unknown_argument(r, s, word, name, keys, count);
             good = false;
             continue;

@@ -34,6 +34,13 @@ static void skip(struct config_lexer *lexer, size_t bytes)
     }
 }
 
+/* Something in the word at hand is wrong; only the first such thing is told. */
+static void bad(struct config_lexer *lexer, struct config_place place, const char *text)
+{
+    if (!lexer->bad) config_error(lexer->reader, place, "%s", text);
+    lexer->bad = true;
+}
+
 static bool is_space(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -70,7 +77,7 @@ static void take_character(struct config_lexer *lexer, struct writer *word, bool
     slice here = rest_of(lexer), rest = here;
     uint32_t point;
     if (utf8_next(&rest, &point) < 0) {
-        config_error(lexer->reader, lexer->place, "this is not UTF-8: save the file with that encoding");
+        bad(lexer, lexer->place, "this is not UTF-8: save the file with that encoding");
         skip(lexer, 1);
         while (lexer->at < lexer->text.len && (peek(lexer) & 0xC0) == 0x80)
             skip(lexer, 1);
@@ -79,10 +86,9 @@ static void take_character(struct config_lexer *lexer, struct writer *word, bool
     size_t len = here.len - rest.len;
     const char *odd = quoted ? NULL : look_alike(point);
     if (odd)
-        config_error(lexer->reader, lexer->place, "%s", odd);
+        bad(lexer, lexer->place, odd);
     else if (point == 0x7F || (point < ' ' && point != '\t'))
-        config_error(lexer->reader, lexer->place, "a control character (0x%02x) cannot stand here",
-                     (unsigned)point);
+        bad(lexer, lexer->place, "a control character cannot stand here");
     else
         writer_put(word, slice_sub(here, 0, len));
     skip(lexer, len);
@@ -93,8 +99,7 @@ static void take_character(struct config_lexer *lexer, struct writer *word, bool
 static void put_host(struct config_lexer *lexer, struct writer *word)
 {
     slice host = slice_text(lexer->reader->options->host);
-    if (host.len == 0)
-        config_error(lexer->reader, lexer->place, "no address is known that $HOST could stand for");
+    if (host.len == 0) bad(lexer, lexer->place, "no address is known that $HOST could stand for");
     for (size_t i = 0; i < host.len; i++) {
         if (host.ptr[i] == '$') writer_byte(word, '$');
         writer_byte(word, host.ptr[i]);
@@ -117,7 +122,7 @@ static void take_dollar(struct config_lexer *lexer, struct writer *word)
     if (braces) rest = slice_sub(rest, 1, rest.len);
     size_t len = name_length(rest);
     if (braces && (len == 0 || len == rest.len || rest.ptr[len] != '}')) {
-        config_error(lexer->reader, lexer->place, "expected a variable as in \"${host}\"");
+        bad(lexer, lexer->place, "expected a variable as in \"${host}\"");
         skip(lexer, 2);
         return;
     }
@@ -140,7 +145,7 @@ static void take_template(struct config_lexer *lexer, struct writer *word)
         skip(lexer, host.len);
         return;
     }
-    config_error(lexer->reader, lexer->place, "only {{HOST}} is known between two braces");
+    bad(lexer, lexer->place, "only {{HOST}} is known between two braces");
     slice line = slice_sub(rest_of(lexer), 0, slice_find(rest_of(lexer), '\n'));
     size_t end = slice_find(line, '}');
     skip(lexer, end + 1 < line.len && line.ptr[end + 1] == '}' ? end + 2 : 2);
@@ -159,16 +164,25 @@ static bool ends_word(const struct config_lexer *lexer)
     return is_space(c) || c == ';' || c == '}' || (c == '{' && !at_template(lexer, false));
 }
 
-/* At a quote; takes the one that closes it too. */
+static void take_plain(struct config_lexer *lexer, struct writer *word);
+
+/* At a quote; takes the one that closes it too. One that nothing closes is taken as if it were not there. */
 static void take_quoted(struct config_lexer *lexer, struct writer *word)
 {
     struct config_place begin = lexer->place;
     uint8_t quote = peek(lexer);
+    size_t before = word->len;
     skip(lexer, 1);
+    struct config_place inside = lexer->place;
+    size_t at = lexer->at;
     while (peek(lexer) != quote) {
         slice rest = rest_of(lexer);
         if (peek(lexer) == '\n' || slice_starts(rest, SLICE("\r\n"))) {
-            config_error(lexer->reader, begin, "the quote that opens here is not closed on its line");
+            bad(lexer, begin, "the quote that opens here is not closed on its line");
+            lexer->at = at;
+            lexer->place = inside;
+            word->len = before;
+            take_plain(lexer, word);
             return;
         }
         if (peek(lexer) == '\\') {
@@ -178,8 +192,7 @@ static void take_quoted(struct config_lexer *lexer, struct writer *word)
                 skip(lexer, 2);
                 continue;
             }
-            config_error(lexer->reader, lexer->place,
-                         "expected \\\", \\' or \\\\: write \\\\ for a single backslash");
+            bad(lexer, lexer->place, "expected \\\", \\' or \\\\: write \\\\ for a single backslash");
             skip(lexer, 1);
         } else if (peek(lexer) == '$') {
             take_dollar(lexer, word);
@@ -190,8 +203,7 @@ static void take_quoted(struct config_lexer *lexer, struct writer *word)
         }
     }
     skip(lexer, 1);
-    if (!ends_word(lexer))
-        config_error(lexer->reader, lexer->place, "expected a space after the quote that closes here");
+    if (!ends_word(lexer)) bad(lexer, lexer->place, "expected a space after the quote that closes here");
 }
 
 static void take_plain(struct config_lexer *lexer, struct writer *word)
@@ -206,8 +218,7 @@ static void take_plain(struct config_lexer *lexer, struct writer *word)
             take_quoted(lexer, word); /* name="value" */
             return;
         } else if (c == '"' || c == '\'') {
-            config_error(lexer->reader, lexer->place,
-                         "a quote cannot stand within a word: put the whole word into quotes");
+            bad(lexer, lexer->place, "a quote cannot stand within a word: put the whole word into quotes");
             skip(lexer, 1);
         } else {
             take_character(lexer, word, false);
@@ -229,14 +240,15 @@ struct config_word config_lexer_next(struct config_lexer *lexer)
     } else {
         struct writer text = writer_of(lexer->word, sizeof lexer->word);
         word.quoted = c == '"' || c == '\'';
+        lexer->bad = false;
         if (word.quoted)
             take_quoted(lexer, &text);
         else
             take_plain(lexer, &text);
-        if (text.failed)
-            config_error(r, word.place, "this word is longer than %d bytes", CONFIG_WORD_BYTES_MAX);
+        if (text.failed) bad(lexer, word.place, "this word is longer than 8 KiB");
         char *kept = arena_text(r->passing, writer_slice(&text));
         r->no_memory |= !kept;
+        word.bad = lexer->bad;
         word.text = kept ? slice_of(kept, text.len) : SLICE_EMPTY;
     }
     word.end = lexer->place;
