@@ -19,8 +19,8 @@ static const struct explanation explanations[] = {
      "Check the address. If a link led here, tell whoever runs the site that it comes from."},
     {403, "This is not allowed", "If you need it, ask whoever runs this site."},
     {404, "There is nothing at this address",
-     "Check the address for mistakes. If it is right, whoever runs this server has not set it up for that "
-     "name."},
+     "Check the address for mistakes. If it is right, whoever runs this server has not set it up yet."},
+    {405, "This cannot be done at this address", "If a link or a program led here, it is wrong about that."},
     {408, "The request did not arrive in time", "Check your connection and try again."},
     {413, "This is too much at once", "Send less, or ask whoever runs this site for a higher limit."},
     {429, "Too many requests", "Wait a little before you try again."},
