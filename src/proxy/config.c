@@ -25,8 +25,8 @@ struct building {
     struct config *config;
     struct config_host *hosts;
     struct config_group *groups;
-    struct config_claim *claims;
-    size_t claim_count;
+    struct config_claim *claims; /* in the order of the blocks */
+    size_t claim_count, claims_taken;
 };
 
 /* --- groups --- */
@@ -127,10 +127,12 @@ static int longest_first(const void *left, const void *right)
 static void take_names(struct building *b, const struct config_statement *s, struct config_host *out)
 {
     const char **names = config_take(b->reader, b->reader->kept, s->argument_count + 1, sizeof *names);
-    for (size_t i = 0; names && i < b->claim_count; i++) {
-        if (b->claims[i].block != s || b->claims[i].lost) continue;
-        names[out->name_count++] = b->claims[i].name;
-        out->is_default |= strcmp(b->claims[i].name, "default") == 0;
+    for (; names && b->claims_taken < b->claim_count; b->claims_taken++) {
+        const struct config_claim *claim = &b->claims[b->claims_taken];
+        if (claim->block != s) break;
+        if (claim->lost) continue;
+        names[out->name_count++] = claim->name;
+        out->is_default |= strcmp(claim->name, "default") == 0;
     }
     out->names = names;
 }
@@ -141,6 +143,27 @@ static size_t count_paths(const struct config_statement *s)
     for (const struct config_statement *inner = s->first; inner; inner = inner->next)
         count += inner->directive->block;
     return count;
+}
+
+static bool has_directive(const struct config_statement *block, const char *name)
+{
+    for (const struct config_statement *s = block->first; s; s = s->next) {
+        if (strcmp(s->directive->name, name) == 0) return true;
+    }
+    return false;
+}
+
+/* Whether some request reaches the servers that the host itself names: not when each path has its own, and
+ * one of them is "/". */
+static bool reached(const struct config_statement *host)
+{
+    bool root = false;
+    for (const struct config_statement *s = host->first; s; s = s->next) {
+        if (!s->directive->block) continue;
+        if (!has_directive(s, "proxy_pass")) return true;
+        root |= s->argument_count > 0 && slice_equal(s->arguments[0].text, SLICE("/"));
+    }
+    return !root;
 }
 
 static bool has_root(const struct config_host *host, const struct config_location *locations)
@@ -168,12 +191,16 @@ static void read_host(struct building *b, const struct config_statement *s, cons
     scope->location = top->location;
     scope->location.prefix = "/";
     config_scope_read(r, s->first, scope);
-    if (!config_scope_has(scope, "proxy_pass") && paths == 0)
+    if (!config_scope_has(scope, "proxy_pass") && paths == 0 && !s->unknown)
         config_error(r, s->name.place,
                      "this host has no proxy_pass: expected at least one, as in proxy_pass "
                      "http://127.0.0.1:9000;");
     const struct config_group *group = NULL;
-    if (scope->group.server_count > 0 && alive) group = add_group(b, scope, host.names[0], NULL);
+    if (config_scope_has(scope, "proxy_pass") && !reached(s))
+        config_warning(r, s->name.place,
+                       "no request reaches the servers of this host: its paths have servers of their own");
+    else if (scope->group.server_count > 0 && alive)
+        group = add_group(b, scope, host.names[0], NULL);
     for (const struct config_statement *inner = s->first; inner; inner = inner->next) {
         if (inner->directive->block) read_path(b, inner, scope, &host, locations, alive, group);
     }
@@ -184,8 +211,9 @@ static void read_host(struct building *b, const struct config_statement *s, cons
         locations[host.location_count++] = scope->location;
     }
     qsort(locations, host.location_count, sizeof *locations, longest_first);
-    for (size_t i = 0; i < host.location_count && alive; i++)
-        locations[i].group_index = (unsigned)(locations[i].group - b->groups);
+    for (size_t i = 0; i < host.location_count; i++) {
+        if (locations[i].group) locations[i].group_index = (unsigned)(locations[i].group - b->groups);
+    }
     host.locations = locations;
     if (alive) b->hosts[b->config->host_count++] = host;
 }

@@ -178,7 +178,9 @@ void config_read_set_header(struct config_reader *r, const struct config_stateme
     struct config_field field = {0};
     struct config_value name = config_value(&s->arguments[0]), value = config_value(&s->arguments[1]);
     if (is_ours(r, s, name.text)) return;
-    if (!token_valid(name.text)) {
+    field.name = config_text(r, name);
+    if (!field.name) return;
+    if (!token_valid(slice_text(field.name))) {
         config_error(r, name.place, "proxy_set_header: \"%s\" cannot be the name of a field",
                      config_shown(name.text).text);
         return;
@@ -191,7 +193,5 @@ void config_read_set_header(struct config_reader *r, const struct config_stateme
         config_error(r, value.place, "proxy_set_header: servers need a Host");
         return;
     }
-    field.name = arena_text(r->kept, name.text); /* token characters: nothing to take out but "$$" */
-    r->no_memory |= !field.name;
-    if (field.name && read_pieces(r, value, &field)) put(r, s, scope, &field);
+    if (read_pieces(r, value, &field)) put(r, s, scope, &field);
 }

@@ -97,6 +97,7 @@ struct config_statement {
     const struct config_word *arguments;
     size_t argument_count;
     bool bad;                              /* one of its arguments */
+    bool unknown;                          /* there are directives in its block that are not known */
     struct config_statement *first, *next; /* what stands in its block; behind it */
 };
 /* The statements of a file: the first one, or NULL. Those whose directive is not known are left out. */
@@ -172,6 +173,9 @@ struct config_scope {
     unsigned *field_lines;
 };
 
+typedef void config_read_function(struct config_reader *r, const struct config_statement *s,
+                                  struct config_scope *scope);
+
 struct config_directive {
     const char *name;
     unsigned scopes;
@@ -179,7 +183,7 @@ struct config_directive {
     bool of_servers;   /* makes no sense in a path that has no servers of its own */
     unsigned min, max; /* arguments */
     const char *form;  /* for messages */
-    void (*read)(struct config_reader *r, const struct config_statement *s, struct config_scope *scope);
+    config_read_function *read;
 };
 extern const struct config_directive config_directives[];
 extern const size_t config_directive_count;
@@ -199,14 +203,17 @@ void config_scope_read(struct config_reader *r, const struct config_statement *f
 /* True when the block has this directive, right or wrong. */
 bool config_scope_has(const struct config_scope *scope, const char *directive);
 
-/* Directives with a file of their own. */
-void config_read_proxy_pass(struct config_reader *r, const struct config_statement *s,
-                            struct config_scope *scope);
-void config_read_set_header(struct config_reader *r, const struct config_statement *s,
-                            struct config_scope *scope);
-void config_read_listen(struct config_reader *r, const struct config_statement *s,
-                        struct config_scope *scope);
+/* --- config_settings.c, config_groups.c, config_addresses.c, config_fields.c: what directives do --- */
 
+config_read_function config_read_timeout, config_read_client_timeout, config_read_max_body,
+    config_read_buffer, config_read_retries, config_read_rate_limit, config_read_max_connections,
+    config_read_max_header, config_read_access_log, config_read_trusted_proxies;
+config_read_function config_read_dist_policy, config_read_health_check, config_read_circuit_breaker,
+    config_read_slow_start, config_read_queue, config_read_keepalive, config_read_proxy_tls;
+config_read_function config_read_proxy_pass, config_read_listen, config_read_set_header;
+
+/* Where the value of a key stands; the directive when it is not there. */
+struct config_place config_key_place(const struct config_statement *s, const char *name);
 /* The name of a variable without its "$"; "http_" for VARIABLE_HTTP. */
 const char *config_variable_name(enum config_variable variable);
 

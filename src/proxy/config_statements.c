@@ -49,7 +49,7 @@ static bool ends_freely(const struct config_statement *s)
 static bool begins_another(const struct parser *p, const struct config_statement *s)
 {
     if (ends_freely(s)) return p->word.place.line > p->before.line || is_directive(&p->word);
-    return s->directive && p->word.place.line > p->before.line && is_directive(&p->word);
+    return p->word.place.line > p->before.line && is_directive(&p->word);
 }
 
 static void missing_semicolon(struct parser *p, const struct config_statement *s)
@@ -99,7 +99,7 @@ static void unknown(struct parser *p, const struct config_word *name)
 
 /* --- blocks --- */
 
-static struct config_statement *take_block(struct parser *p, const struct config_statement *outer);
+static struct config_statement *take_block(struct parser *p, struct config_statement *outer);
 
 /* A block that cannot stand within the one around it shows that the end of that one was forgotten. True when
  * it is left for this. */
@@ -140,14 +140,17 @@ static bool take_end(struct parser *p, struct config_statement *s)
 
 /* One statement; NULL when nothing is to be made of it. At a block that leaves the one around it nothing is
  * taken. */
-static struct config_statement *take_statement(struct parser *p, const struct config_statement *outer)
+static struct config_statement *take_statement(struct parser *p, struct config_statement *outer)
 {
     struct config_statement *s = config_take(p->reader, p->reader->passing, 1, sizeof *s);
     if (!s) return NULL;
     s->name = p->word;
     s->directive = p->word.quoted ? NULL : config_directive(p->word.text);
     if (s->directive && leaves(p, s, outer)) return NULL;
-    if (!s->directive) unknown(p, &p->word);
+    if (!s->directive) {
+        unknown(p, &p->word);
+        if (outer) outer->unknown = true;
+    }
     advance(p);
     take_arguments(p, s);
     return take_end(p, s) ? s : NULL;
@@ -179,7 +182,7 @@ static bool take_sign(struct parser *p, const struct config_statement *outer)
 }
 
 /* The statements of a block, and its end; outer NULL: of the file. */
-static struct config_statement *take_block(struct parser *p, const struct config_statement *outer)
+static struct config_statement *take_block(struct parser *p, struct config_statement *outer)
 {
     struct config_statement *first = NULL, **last = &first;
     while (p->leave == 0 && !p->reader->no_memory) {

@@ -139,7 +139,8 @@ static bool measure(slice text, const struct unit *units, size_t count, uint64_t
     uint64_t number;
     while (digits < text.len && text.ptr[digits] >= '0' && text.ptr[digits] <= '9')
         digits++;
-    if (!slice_to_u64(slice_sub(text, 0, digits), UINT64_MAX, &number)) return false;
+    if (digits == 0) return false;
+    if (!slice_to_u64(slice_sub(text, 0, digits), UINT64_MAX, &number)) number = UINT64_MAX;
     for (size_t i = 0; i < count; i++) {
         if (!slice_equal_nocase(slice_sub(text, digits, text.len), slice_text(units[i].name))) continue;
         if (__builtin_mul_overflow(number, units[i].factor, &number)) number = UINT64_MAX;
@@ -292,6 +293,17 @@ bool config_keys(struct config_reader *r, const struct config_statement *s, size
         }
     }
     return good;
+}
+
+struct config_place config_key_place(const struct config_statement *s, const char *name)
+{
+    for (size_t i = 0; i < s->argument_count; i++) {
+        slice got;
+        struct config_value value;
+        if (config_value_split(&s->arguments[i], &got, &value) && slice_equal(got, slice_text(name)))
+            return value.place;
+    }
+    return s->name.place;
 }
 
 /* --- hosts --- */
