@@ -17,17 +17,20 @@ static void finish(struct exchange *x, bool keep)
     struct forward *f = x->forward;
     struct wr_request *r = x->request;
     struct group *group = x->group;
+    struct buffer trailers;
+    exchange_trailers(&x->trailers, &trailers);
+    exchange_note(x);
     keep = keep && x->request_done && stream_queued(&x->conn->stream) == 0;
     struct server_connection *conn = exchange_release_server(x);
     if (keep)
         server_keep(conn, group->config);
     else
         server_close(conn);
-    wr_request_set_user(r, NULL);
-    exchange_filter_trailers(&x->trailers);
-    intake_end(r, buffer_slice(&x->trailers));
     struct site *site = list_empty(&f->waiting) ? NULL : site_hold(x->site);
     exchange_free(x);
+    wr_request_set_user(r, NULL);
+    intake_end(r, buffer_slice(&trailers)); /* without them when there is no memory */
+    buffer_reset(&trailers);
     if (!site) return;
     forward_serve_waiting(f, group);
     site_release(site);

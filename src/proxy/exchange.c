@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proxy/pages.h"
+#include "web/access.h"
 
 /* --- life --- */
 
@@ -65,6 +66,27 @@ void exchange_cancel(struct exchange *x)
     site_release(site);
 }
 
+static uint64_t since(const struct exchange *x, uint64_t ns)
+{
+    return ns > x->began_ns ? ns - x->began_ns : 1;
+}
+
+void exchange_note(const struct exchange *x)
+{
+    struct wr_request *r = x->request;
+    struct access_upstream *note;
+    if (!r->worker->settings->access || !(note = wr_request_alloc(r, sizeof *note))) return;
+    const char *id = arena_text(&r->arena, x->id);
+    const char *name = x->attempts > 0 ? arena_text(&r->arena, slice_text(x->upstream->authority)) : NULL;
+    *note = (struct access_upstream){.name = slice_text(name),
+                                     .connect_ns = x->opened_ns ? since(x, x->opened_ns) : 0,
+                                     .first_ns = x->first_ns ? since(x, x->first_ns) : 0,
+                                     .total_ns = x->first_ns ? since(x, uv_hrtime()) : 0,
+                                     .tries = x->attempts,
+                                     .request_id = slice_text(id)};
+    r->upstream = note;
+}
+
 /* --- the page when it has failed --- */
 
 static const char *sentence(int status)
@@ -107,6 +129,7 @@ void exchange_fail(struct exchange *x, int status, unsigned retry_after_s)
     if (x->attempts > 0) tell_failure(x, status);
     bool begun = x->begun;
     snprintf(what, sizeof what, sentence(status), wr_request_host(r));
+    exchange_note(x);
     drop_server(x);
     exchange_free(x);
     wr_request_set_user(r, NULL);
@@ -234,32 +257,32 @@ static int put_body(struct exchange *x, slice bytes)
     return rc == OK ? stream_put(stream, HTTP_CHUNK_END) : rc;
 }
 
-void exchange_filter_trailers(struct buffer *trailers)
+void exchange_trailers(const struct buffer *collected, struct buffer *out)
 {
-    slice rest = buffer_slice(trailers), name, value;
-    size_t kept = 0;
-    const uint8_t *line = rest.ptr;
+    slice rest = buffer_slice(collected), name, value;
+    buffer_init(out, &allocator_libc, 2 * CHUNKED_TRAILER_BYTES_MAX);
     while (http_trailer_next(&rest, &name, &value)) {
-        size_t len = (size_t)(rest.ptr - line);
-        if (rewrite_trailer_passes(name)) {
-            memmove(trailers->ptr + kept, line, len);
-            kept += len;
-        }
-        line = rest.ptr;
+        if (!rewrite_trailer_passes(name)) continue;
+        buffer_put(out, name);
+        buffer_text(out, ": ");
+        buffer_put(out, value);
+        buffer_text(out, "\r\n");
     }
-    trailers->len = kept;
 }
 
 static int put_body_end(struct exchange *x)
 {
     struct stream *stream = &x->conn->stream;
-    struct buffer *trailers = x->request->came_after;
+    const struct buffer *collected = x->request->came_after;
     if (x->asked != HTTP_BODY_CHUNKED) return OK;
-    if (trailers) exchange_filter_trailers(trailers);
-    if (!trailers || trailers->len == 0) return stream_put(stream, HTTP_CHUNKED_END);
-    int rc = stream_put(stream, HTTP_CHUNKED_LAST);
-    if (rc == OK) rc = stream_put(stream, buffer_slice(trailers));
-    return rc == OK ? stream_put(stream, HTTP_CHUNK_END) : rc;
+    if (!collected || collected->len == 0) return stream_put(stream, HTTP_CHUNKED_END);
+    struct buffer trailers;
+    exchange_trailers(collected, &trailers);
+    int rc = trailers.failed ? ERR_MEMORY : stream_put(stream, HTTP_CHUNKED_LAST);
+    if (rc == OK) rc = stream_put(stream, buffer_slice(&trailers));
+    if (rc == OK) rc = stream_put(stream, HTTP_CHUNK_END);
+    buffer_reset(&trailers);
+    return rc;
 }
 
 /* Sends the request, as far as it is here. */
@@ -290,7 +313,8 @@ static void take_server(struct exchange *x, struct server_connection *conn)
     x->state = EXCHANGE_HEAD;
     x->heard = false;
     x->began_ns = uv_hrtime();
-    x->opened_ns = x->first_ns = 0;
+    x->opened_ns = conn->opened ? x->began_ns : 0;
+    x->first_ns = 0;
     x->trial = upstream_begin(x->upstream);
     bool opening = stream_opening(&conn->stream);
     stream_read_limit(&conn->stream, EXCHANGE_HEAD_READ_BYTES);
@@ -367,7 +391,7 @@ void exchange_attempt_failed(struct exchange *x, int status, const char *why, bo
 {
     struct forward *f = x->forward;
     struct server_connection *conn = x->conn;
-    bool opening = !conn || stream_opening(&conn->stream), stale = conn && conn->used && !x->heard;
+    bool opening = !conn || !conn->opened, stale = conn && conn->used && !x->heard;
     snprintf(x->why, sizeof x->why, "%s", why);
     x->status = status;
     /* A kept connection that the server closed just now says nothing about the server. */
@@ -416,6 +440,7 @@ void exchange_body(struct exchange *x, slice bytes)
         exchange_fail(x, 503, 1);
         return;
     }
+    atomic_fetch_add_explicit(&x->upstream->sent_bytes, bytes.len, memory_order_relaxed);
     if (put_body(x, bytes) < 0) {
         snprintf(x->why, sizeof x->why, "out of memory");
         exchange_fail(x, 503, 0);

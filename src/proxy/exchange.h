@@ -38,6 +38,7 @@ struct server_connection {
     uint64_t sent_bytes; /* stream_sent then */
     uint32_t idle_ms;
     uint8_t use;
+    bool opened; /* it was connected to */
     bool used;   /* an answer has come over it */
     bool broken; /* it has failed; only what has come already is still read */
 };
@@ -154,8 +155,10 @@ void exchange_attempt_failed(struct exchange *x, int status, const char *why, bo
 /* The connection of the exchange is another's, or closed. */
 struct server_connection *exchange_release_server(struct exchange *x);
 
-/* Takes trailer lines out that are not passed on. */
-void exchange_filter_trailers(struct buffer *trailers);
+/* Those of the trailer fields that were collected which are passed on, as lines. */
+void exchange_trailers(const struct buffer *collected, struct buffer *out);
+/* What the access log says of it, once it is over: call it before the request is released. */
+void exchange_note(const struct exchange *x);
 
 /* --- answer.c: what the server's connection tells --- */
 

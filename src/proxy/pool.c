@@ -17,6 +17,7 @@ static void on_opened(struct stream *stream)
 {
     struct server_connection *conn = server_of(stream);
     server_moved(conn);
+    conn->opened = true;
     if (conn->use == SERVER_EXCHANGE) exchange_opened(conn->exchange);
 }
 

@@ -147,6 +147,7 @@ void relay_begin(struct exchange *x, slice rest)
     x->conn->use = SERVER_RELAY;
     x->conn->relay = relay;
     x->conn = NULL; /* the server is still busy: upstream_end comes with the end of the relay */
+    exchange_note(x);
     wheel_remove(&relay->forward->wheel, &relay->server->timer);
     exchange_free(x);
     intake_tunnel(r, &relay->tunnel);
