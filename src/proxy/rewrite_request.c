@@ -32,10 +32,10 @@ static void put(struct rewriting *r, slice text)
 
 /* --- the request line --- */
 
-/* The path of the server in the place of the prefix that matched. */
+/* The path of the server in the place of the prefix of the block that names it. */
 static int put_moved_path(struct rewriting *r)
 {
-    slice prefix = slice_text(r->in->location->prefix), base = slice_text(r->in->server->path);
+    slice prefix = slice_text(r->in->location->group->prefix), base = slice_text(r->in->server->path);
     if (!slice_starts(r->in->path, prefix)) return ERR_MALFORMED;
     slice rest = slice_sub(r->in->path, prefix.len, r->in->path.len);
     bool slash = rest.len > 0 && rest.ptr[0] == '/';

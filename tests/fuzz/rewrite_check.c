@@ -246,7 +246,9 @@ bool rewrite_check_request(slice text, unsigned options)
         return false;
     }
     bool set = options & CHECK_SET;
+    const struct config_group group = {.prefix = "/"};
     struct config_location location = {.prefix = "/",
+                                       .group = &group,
                                        .fields = set_fields,
                                        .field_count = set ? sizeof set_fields / sizeof set_fields[0] : 0};
     struct config_server server = {.path = options & CHECK_MOVED ? "/base" : NULL};

@@ -27,6 +27,7 @@ static struct {
     uint8_t path[4096];
     struct rewrite_request in;
     struct config_location location;
+    struct config_group group;
     struct config_server server;
     char out[16384];
 } t;
@@ -41,7 +42,8 @@ static void given(const char *line, const char *fields)
     if (http_parser_read(&t.parser, bytes, &len) != OK) fail_msg("refused: %s", t.parser.why);
     const struct http_head *head = &t.parser.head;
     assert_int_equal(rewrite_normal_path(http_span_slice(bytes, head->path), t.path, &path_len), OK);
-    t.location = (struct config_location){.prefix = "/"};
+    t.group = (struct config_group){.prefix = "/"};
+    t.location = (struct config_location){.prefix = "/", .group = &t.group};
     t.server = (struct config_server){.path = NULL};
     t.in = (struct rewrite_request){
         .head = head,
@@ -332,13 +334,18 @@ static void the_path_of_the_server_takes_the_place_of_the_prefix(void **state)
         snprintf(line, sizeof line, "%s %s HTTP/1.1", method, cases[i].path);
         snprintf(expected, sizeof expected, "%s %s HTTP/1.1\r\n", method, cases[i].expected);
         given(line, "Host: a\r\n");
-        t.location.prefix = cases[i].prefix;
+        t.group.prefix = cases[i].prefix;
         t.server.path = cases[i].base;
         written();
         if (strncmp(t.out, expected, strlen(expected)) != 0) fail_msg("%s\nbecame\n%s", line, t.out);
     }
-    given("GET /x HTTP/1.1", "Host: a\r\n");
+    given("GET /api/x HTTP/1.1", "Host: a\r\n"); /* a path that shares the servers of its host */
     t.location.prefix = "/api";
+    t.server.path = "/v1";
+    written();
+    assert_int_equal(strncmp(t.out, "GET /v1/api/x HTTP/1.1\r\n", 24), 0);
+    given("GET /x HTTP/1.1", "Host: a\r\n");
+    t.group.prefix = "/api";
     t.server.path = "/v1";
     struct writer out = writer_of(t.out, sizeof t.out);
     assert_int_equal(rewrite_request(&t.in, &out), ERR_MALFORMED);
