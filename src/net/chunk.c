@@ -196,18 +196,39 @@ int chunk_lend(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes)
     return OK;
 }
 
+/* Puts a copy in the place of a piece that was lent, or nothing when there is no memory. */
+static bool keep_piece(struct chunk_pool *pool, struct chunk_queue *queue, struct chunk *before,
+                       struct chunk *lent)
+{
+    struct chunk *own = chunk_new(pool, lent->len);
+    if (own) {
+        memcpy(own->data, lent->ptr, lent->len);
+        own->len = lent->len;
+        own->next = lent->next;
+    } else {
+        queue->bytes -= lent->len;
+    }
+    *(before ? &before->next : &queue->first) = own ? own : lent->next;
+    if (queue->last == lent) queue->last = own ? own : before;
+    chunk_free(pool, lent);
+    return own;
+}
+
 int chunk_keep(struct chunk_pool *pool, struct chunk_queue *queue)
 {
-    struct chunk *lent = queue->last;
-    if (!lent || lent->kind != CHUNK_LENT) return OK;
-    struct chunk *before = NULL;
-    for (struct chunk *c = queue->first; c != lent; c = c->next)
+    int rc = OK;
+    struct chunk *before = NULL, *next;
+    for (struct chunk *c = queue->first; c; c = next) {
+        next = c->next;
+        if (c->kind == CHUNK_LENT) {
+            if (!keep_piece(pool, queue, before, c)) {
+                rc = ERR_MEMORY;
+                continue;
+            }
+            c = before ? before->next : queue->first;
+        }
         before = c;
-    *(before ? &before->next : &queue->first) = NULL;
-    queue->last = before;
-    queue->bytes -= lent->len;
-    int rc = chunk_put(pool, queue, slice_of(lent->ptr, lent->len));
-    chunk_free(pool, lent);
+    }
     return rc;
 }
 

@@ -77,7 +77,7 @@ int chunk_put_file(struct chunk_pool *pool, struct chunk_queue *queue, struct sh
 int chunk_put_pipe(struct chunk_pool *pool, struct chunk_queue *queue, struct pipe *pipe) BASE_CHECKED;
 /* Borrows bytes until chunk_keep is called, which must be before they go. ERR_MEMORY. */
 int chunk_lend(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes) BASE_CHECKED;
-/* Copies what was lent last and is in the queue still. ERR_MEMORY: it was taken off the queue. */
+/* Copies what was lent and is in the queue still. ERR_MEMORY: it was taken off the queue, and is lost. */
 int chunk_keep(struct chunk_pool *pool, struct chunk_queue *queue) BASE_CHECKED;
 /* Reads the first n bytes of the file range or pipe that the piece `c` is into memory, as a piece before the
  * rest of it (n at most c->len): `c` is this piece then. `before` is the piece before c, NULL when c is the

@@ -72,6 +72,7 @@ int net_loop_init(struct net_loop *loop, void (*expired)(struct wheel_entry *ent
     loop->chunks = (struct chunk_pool){0};
     loop->pipes = (struct pipe_pool){0};
     loop->reading = false;
+    loop->borrower = NULL;
     loop->written_calls = 0;
     loop->handshakes = (struct loop_handshakes){0};
     loop->scratch = NULL;

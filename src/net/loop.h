@@ -56,6 +56,7 @@ struct net_loop {
     struct loop_handshakes handshakes;
     struct loop_scratch *scratch; /* NULL before the first stream with TLS */
     bool reading;                 /* the read buffer is in use */
+    struct stream *borrower;      /* has bytes of the read buffer in its queue, or NULL */
     uint8_t read_buffer[LOOP_HEADROOM_BYTES + LOOP_READ_BYTES];
 };
 

@@ -26,6 +26,12 @@ void stream_read_limit(struct stream *s, size_t bytes)
     s->read_kib = bytes < LOOP_READ_BYTES ? (uint16_t)((bytes + 1023) / 1024) : 0;
 }
 
+/* The read buffer is to be used again. */
+static void repay_all(struct net_loop *loop)
+{
+    if (loop->borrower) stream_repay(loop->borrower);
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     (void)suggested;
@@ -34,6 +40,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
         *out = uv_buf_init(NULL, 0);
         return;
     }
+    repay_all(stream_loop(s));
     assert(!stream_loop(s)->reading);
     stream_loop(s)->reading = true;
     *out = uv_buf_init((char *)stream_loop(s)->read_buffer + LOOP_HEADROOM_BYTES, read_bytes(s));
@@ -140,6 +147,7 @@ static void read_first(struct stream *s)
     uv_os_fd_t fd;
     uint8_t *room = stream_loop(s)->read_buffer + LOOP_HEADROOM_BYTES;
     if (!s->reading || s->splice || uv_fileno((uv_handle_t *)&s->tcp, &fd) < 0) return;
+    repay_all(stream_loop(s));
     assert(!stream_loop(s)->reading);
     stream_loop(s)->reading = true;
     ssize_t got = recv(fd, room, read_bytes(s), MSG_DONTWAIT);
@@ -307,6 +315,7 @@ void stream_close(struct stream *s)
     s->closing = true;
     splice_drop(s);
     list_remove(&s->dirty_node);
+    if (stream_loop(s)->borrower == s) stream_loop(s)->borrower = NULL;
     chunk_consume(&stream_loop(s)->chunks, &s->out, s->out.bytes);
     uv_close((uv_handle_t *)&s->tcp, on_closed);
 }
@@ -339,16 +348,40 @@ int stream_put(struct stream *s, slice bytes)
     return OK;
 }
 
+static bool in_read_buffer(const struct net_loop *loop, slice bytes)
+{
+    uintptr_t at = (uintptr_t)bytes.ptr, start = (uintptr_t)loop->read_buffer;
+    return at >= start && at - start < sizeof loop->read_buffer;
+}
+
+int stream_lend(struct stream *s, slice bytes)
+{
+    struct net_loop *loop = stream_loop(s);
+    if (bytes.len < STREAM_LEND_MIN || s->connecting || s->write || !in_read_buffer(loop, bytes))
+        return stream_put(s, bytes);
+    if (!stream_takes_bytes(s)) return OK;
+    if (loop->borrower != s) repay_all(loop);
+    int rc = chunk_lend(&loop->chunks, &s->out, bytes);
+    if (rc < 0) return rc;
+    loop->borrower = s;
+    stream_count(s, bytes.len);
+    return OK;
+}
+
+void stream_repay(struct stream *s)
+{
+    struct net_loop *loop = stream_loop(s);
+    if (loop->borrower != s) return;
+    loop->borrower = NULL;
+    stream_send(s);
+    if (chunk_keep(&loop->chunks, &s->out) < 0 && !s->error) s->error = UV_ENOMEM;
+}
+
 int stream_put_now(struct stream *s, slice bytes)
 {
-    if (bytes.len < STREAM_NOW_MIN || s->connecting || s->write) return stream_put(s, bytes);
-    if (!stream_takes_bytes(s)) return OK;
-    struct chunk_pool *pool = &stream_loop(s)->chunks;
-    int rc = chunk_lend(pool, &s->out, bytes);
-    if (rc < 0) return rc;
-    stream_count(s, bytes.len);
-    stream_send(s);
-    return chunk_keep(pool, &s->out);
+    int rc = stream_lend(s, bytes);
+    stream_repay(s);
+    return rc;
 }
 
 int stream_put_static(struct stream *s, slice bytes)
@@ -449,6 +482,7 @@ void stream_turn(struct stream *s)
         tell_end(s);
         if (s->closing) return;
     }
+    stream_repay(s);
     stream_send(s);
     splice_resume(s);
     if (s->error) {

@@ -25,7 +25,7 @@ enum {
     STREAM_TURN_BYTES = 512 * 1024,  /* about this much leaves in a turn, then others have theirs */
     STREAM_SENDFILE_MIN = 64 * 1024, /* shorter ranges of files are read and sent with what is around them */
     STREAM_STALL_BYTES = 16 * 1024,  /* of a file that are in memory while the kernel takes no more */
-    STREAM_NOW_MIN = 4 * 1024,       /* fewer bytes are not worth a call of their own */
+    STREAM_LEND_MIN = 4 * 1024,      /* copying fewer bytes costs less than a call of their own */
 };
 
 struct stream_events {
@@ -109,8 +109,14 @@ void stream_read_limit(struct stream *stream, size_t bytes);
 
 /* Queue bytes: 0 or ERR_MEMORY. After stream_finish or stream_close they do nothing. */
 int stream_put(struct stream *stream, slice bytes) BASE_CHECKED;
-/* For bytes in the read buffer: when they are many, they and what is queued are sent at once, so that only
- * what the kernel does not take is copied; few are queued. */
+/* For bytes that `received` of any stream of the loop was given, as they are: many are not copied. They, and
+ * what is queued around them, are sent when stream_repay is called, when the read buffer is needed again, or
+ * at the end of the turn; what the kernel does not take then is copied. They must not be changed any more.
+ * Few bytes are queued. */
+int stream_lend(struct stream *stream, slice bytes) BASE_CHECKED;
+/* When something is lent to it: sends that now, and what is queued around it. */
+void stream_repay(struct stream *stream);
+/* Both: where nothing is to be put behind the bytes in this turn. */
 int stream_put_now(struct stream *stream, slice bytes) BASE_CHECKED;
 /* Constant bytes, borrowed until sent. */
 int stream_put_static(struct stream *stream, slice bytes) BASE_CHECKED;

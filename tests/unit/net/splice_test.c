@@ -19,6 +19,7 @@ struct relay {
      * that has been received when its splice could begin is not spliced. len 0: none. */
     size_t len, gap, next;
     size_t most; /* received at once */
+    bool lends;  /* does not send by itself what it puts */
     bool holds;  /* stops reading while `to` has something queued, as a proxy does */
 };
 
@@ -39,12 +40,22 @@ static void begin_when_due(struct relay *r)
     assert_false(stream_can_splice(&r->from.stream, &r->to.stream));
 }
 
+static void check(struct end *e, slice bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        if (bytes.ptr[i] != kit_byte(e->received + i))
+            fail_msg("byte %zu is not the right one", e->received + i);
+    e->received += bytes.len;
+}
+
 static void on_received(struct stream *from, uint8_t *bytes, size_t len)
 {
     struct relay *r = relay_of_from(from);
     if (len > r->most) r->most = len;
-    if (!r->to.failed) assert_int_equal(stream_put_now(&r->to.stream, slice_of(bytes, len)), OK);
-    end_events.received(from, bytes, len);
+    slice all = slice_of(bytes, len);
+    if (!r->to.failed)
+        assert_int_equal(r->lends ? stream_lend(&r->to.stream, all) : stream_put_now(&r->to.stream, all), OK);
+    check(&r->from, all);
     begin_when_due(r);
     if (r->holds && stream_queued(&r->to.stream) > 0) stream_read(from, false);
 }
@@ -588,45 +599,136 @@ static void with_tls_the_bytes_are_copied(void **state)
 
 /* --- at once --- */
 
+/* Bytes of the pattern where received ones lie. */
+static slice in_read_buffer(size_t from, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        w.loop.read_buffer[i] = kit_byte(from + i);
+    return slice_of(w.loop.read_buffer, len);
+}
+
 static void much_leaves_at_once_and_little_waits(void **state)
 {
     (void)state;
-    static uint8_t bytes[LOOP_READ_BYTES];
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = kit_byte(i);
     for (int secure = 0; secure < 2; secure++) {
         world_open(&w, secure ? server : NULL);
         world_connect(&w, secure ? client : NULL, "127.0.0.1");
+        struct stream *s = &w.server.stream;
         uint64_t before = w.loop.written_calls;
-        assert_int_equal(stream_put(&w.server.stream, slice_of(bytes, 200)), OK);
-        assert_int_equal(stream_put_now(&w.server.stream, slice_of(bytes + 200, 800)), OK);
-        assert_int_equal(stream_queued(&w.server.stream), 1000);
-        assert_int_equal(stream_put_now(&w.server.stream, slice_of(bytes + 1000, 30000)), OK);
-        assert_int_equal(stream_queued(&w.server.stream), 0);
+        assert_int_equal(stream_put_now(s, in_read_buffer(0, 1000)), OK);
+        assert_int_equal(stream_queued(s), 1000);
+        assert_int_equal(stream_put_now(s, in_read_buffer(1000, 30000)), OK);
+        assert_int_equal(stream_queued(s), 0);
+        assert_int_equal(stream_sent(s), 31000);
         assert_int_equal(w.loop.written_calls, before + 1);
-        assert_int_equal(stream_sent(&w.server.stream), 31000);
         WORLD_UNTIL(&w, w.client.received == 31000);
         assert_int_equal(w.loop.written_calls, before + 1);
         world_close(&w);
     }
 }
 
+/* Several pieces, each with something before and behind it. */
+static void what_is_lent_leaves_with_what_is_around_it(void **state)
+{
+    (void)state;
+    uint8_t small[100];
+    for (int way = 0; way < 4; way++) {
+        bool secure = way & 1, says = way & 2;
+        world_open(&w, secure ? server : NULL);
+        world_connect(&w, secure ? client : NULL, "127.0.0.1");
+        struct stream *s = &w.server.stream;
+        uint64_t before = w.loop.written_calls;
+        slice all = in_read_buffer(0, 60000);
+        for (size_t at = 0; at < 60000; at += 20000) {
+            memcpy(small, all.ptr + at, sizeof small);
+            assert_int_equal(stream_put(s, slice_of(small, sizeof small)), OK);
+            assert_int_equal(stream_lend(s, slice_sub(all, at + 100, 19850)), OK);
+            assert_int_equal(stream_put(s, slice_sub(all, at + 19950, 50)), OK);
+        }
+        assert_int_equal(w.loop.written_calls, before);
+        if (says) stream_repay(s); /* else at the end of the turn */
+        assert_int_equal(stream_queued(s), says ? 0 : 60000);
+        WORLD_UNTIL(&w, w.client.received == 60000);
+        assert_int_equal(w.loop.written_calls, before + 1);
+        assert_null(w.loop.borrower);
+        world_close(&w);
+    }
+}
+
+/* Whatever is read next must not change what was lent before. */
+static void what_is_lent_is_sent_before_the_buffer_is_used_again(void **state)
+{
+    (void)state;
+    static struct relay r;
+    for (int secure = 0; secure < 2; secure++) {
+        world_open(&w, secure ? server : NULL);
+        relay_open(&r);
+        size_t put = 0;
+        for (int i = 0; i < 100; i++) {
+            assert_int_equal(stream_lend(&r.source.stream, in_read_buffer(put, 50000)), OK);
+            put += 50000;
+            if (i == 50) stream_read(&r.sink.stream, false); /* from now on not all can be sent */
+            if (i % 20 == 19)
+                for (int turn = 0; turn < 5; turn++)
+                    uv_run(&w.loop.uv, UV_RUN_NOWAIT);
+            stream_repay(&r.source.stream);
+        }
+        slice first = in_read_buffer(put, 40000);
+        assert_int_equal(stream_lend(&r.source.stream, first), OK);
+        put += first.len;
+        uint8_t *behind = w.loop.read_buffer + first.len;
+        for (size_t i = 0; i < 20000; i++)
+            behind[i] = kit_byte(i);
+        assert_int_equal(stream_lend(&r.sink.stream, slice_of(behind, 20000)), OK); /* ends the first loan */
+        memset(w.loop.read_buffer, 0, first.len);
+        stream_read(&r.sink.stream, true);
+        WORLD_UNTIL(&w, r.sink.received == put && r.to.received == 20000);
+        relay_close(&r);
+        assert_null(w.loop.borrower);
+        /* A loan that nobody pays back. */
+        relay_open(&r);
+        assert_int_equal(stream_lend(&r.source.stream, in_read_buffer(0, 50000)), OK);
+        stream_close(&r.source.stream);
+        assert_null(w.loop.borrower);
+        relay_close(&r);
+        world_close(&w);
+    }
+}
+
+/* The head of an answer, what came with it, and what is spliced behind it: two calls. */
+static void what_is_lent_leaves_with_what_is_spliced(void **state)
+{
+    (void)state;
+    static struct relay r;
+    world_open(&w, NULL);
+    relay_open(&r);
+    r.len = 100000;
+    r.lends = true;
+    stream_read_limit(&r.from.stream, 16 * 1024);
+    end_put(&r.source, 100000);
+    for (int i = 0; i < 3; i++) /* all of it is there before it is read */
+        stream_send(&r.source.stream);
+    uint64_t before = w.loop.written_calls;
+    WORLD_UNTIL(&w, r.sink.received == 100000);
+    assert_int_equal(r.from.spliced, 100000 - 16 * 1024);
+    assert_int_equal(w.loop.written_calls, before + 2);
+    relay_close(&r);
+    world_close(&w);
+}
+
 /* The bytes may be overwritten after the call, however slow the other side is. */
 static void what_the_kernel_does_not_take_is_kept(void **state)
 {
     (void)state;
-    static uint8_t bytes[LOOP_READ_BYTES];
     for (int secure = 0; secure < 2; secure++) {
         world_open(&w, secure ? server : NULL);
         world_connect(&w, secure ? client : NULL, "127.0.0.1");
         stream_read(&w.client.stream, false);
         size_t put = 0;
         for (int i = 0; i < 400; i++) {
-            size_t len = 1 + (size_t)i * 7919 % sizeof bytes;
-            for (size_t k = 0; k < len; k++)
-                bytes[k] = kit_byte(put + k);
-            assert_int_equal(stream_put_now(&w.server.stream, slice_of(bytes, len)), OK);
-            memset(bytes, 0, len);
+            size_t len = 1 + (size_t)i * 7919 % LOOP_READ_BYTES;
+            assert_int_equal(stream_put_now(&w.server.stream, in_read_buffer(put, len)), OK);
+            memset(w.loop.read_buffer, 0, len);
             put += len;
             if (i % 50 == 0) uv_run(&w.loop.uv, UV_RUN_NOWAIT);
         }
@@ -675,6 +777,9 @@ int main(void)
         cmocka_unit_test(without_descriptors_the_bytes_are_copied),
         cmocka_unit_test(with_tls_the_bytes_are_copied),
         cmocka_unit_test(much_leaves_at_once_and_little_waits),
+        cmocka_unit_test(what_is_lent_leaves_with_what_is_around_it),
+        cmocka_unit_test(what_is_lent_is_sent_before_the_buffer_is_used_again),
+        cmocka_unit_test(what_is_lent_leaves_with_what_is_spliced),
         cmocka_unit_test(what_the_kernel_does_not_take_is_kept),
     };
     return cmocka_run_group_tests(tests, make_certificates, clean);
