@@ -315,7 +315,7 @@ static void take_server(struct exchange *x, struct server_connection *conn)
     x->began_ns = uv_hrtime();
     x->opened_ns = conn->opened ? x->began_ns : 0;
     x->first_ns = 0;
-    x->trial = upstream_begin(x->upstream);
+    upstream_begin(x->upstream);
     bool opening = stream_opening(&conn->stream);
     stream_read_limit(&conn->stream, EXCHANGE_HEAD_READ_BYTES);
     stream_read(&conn->stream, true);
@@ -374,6 +374,7 @@ void exchange_try(struct exchange *x)
     }
     x->member = member;
     x->upstream = x->group->members[member].upstream;
+    x->trial = pick.trial;
     x->tried |= 1ull << member;
     x->attempts++;
     connect_to(x, false);
@@ -396,7 +397,8 @@ void exchange_attempt_failed(struct exchange *x, int status, const char *why, bo
     x->status = status;
     /* A kept connection that the server closed just now says nothing about the server. */
     stale &= status == 502 && x->stale < EXCHANGE_STALE_MAX;
-    x->trial &= !blame && !stale; /* it has failed, or goes on */
+    bool trial = x->trial && stale; /* goes on with another connection */
+    x->trial &= !blame && !stale;
     if (blame && !stale) upstream_failed(f->shared->registry, x->group, x->upstream, forward_now(f), why);
     if (!may_repeat(x, opening)) {
         exchange_fail(x, status, 0);
@@ -406,6 +408,7 @@ void exchange_attempt_failed(struct exchange *x, int status, const char *why, bo
     hold_body(x);
     if (stale) {
         x->stale++;
+        x->trial = trial;
         connect_to(x, x->stale == EXCHANGE_STALE_MAX);
         return;
     }

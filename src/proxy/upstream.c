@@ -238,12 +238,10 @@ void registry_use(struct registry *registry, struct group *const *groups, size_t
 
 #define COUNT(what, n) atomic_fetch_add_explicit(&(what), (n), memory_order_relaxed)
 
-bool upstream_begin(struct upstream *u)
+void upstream_begin(struct upstream *u)
 {
     COUNT(u->active, 1);
     COUNT(u->requests, 1);
-    /* Nobody but the one that made it a trial is sent to a server in its trial. */
-    return atomic_load_explicit(&u->state, memory_order_relaxed) == UPSTREAM_TRIAL;
 }
 
 void upstream_answered(struct upstream *u, int status, uint64_t latency_ns)

@@ -137,15 +137,17 @@ struct pick {
     const uint8_t *address; /* IP_BYTES, of the client; may be NULL when the policy is not ip-hash */
     slice sticky;           /* the value of the cookie; empty: none */
     bool unrepeatable;      /* could not be sent again: is no trial as long as there is another server */
+    bool trial;             /* out: the request tries whether the server is back */
 };
 /* The index of a member, or:
  *   PICK_ALL_DOWN   none is up
  *   PICK_ALL_BUSY   one that is up and not tried has max_conns requests: wait for one to end
  *   PICK_ALL_TRIED  those that are up have been tried.
  * Backups are chosen when all others are down or tried, not when they are busy. When the server is DOWN and
- * its pause is over, this call makes it TRIAL: the request is the trial, call upstream_begin at once. With
- * several workers max_conns may be exceeded by as many requests as there are further workers. */
-int group_pick(struct group *group, unsigned worker, const struct pick *pick);
+ * its pause is over, this call makes it TRIAL, and the request is the trial: it must end with
+ * upstream_failed, upstream_succeeded or upstream_trial_lost. With several workers max_conns may be exceeded
+ * by as many requests as there are further workers. */
+int group_pick(struct group *group, unsigned worker, struct pick *pick);
 /* The value of the cookie that leads to this member. It is a hash of the server's scheme, host and port, the
  * same over reloads and restarts: who sees it learns which clients have the same server, and can confirm a
  * guess of its address. */
@@ -155,8 +157,8 @@ unsigned group_retry_after_s(const struct group *group, uint64_t now_ms);
 
 /* --- what happened to requests --- */
 
-/* A request goes to it. True: it is the trial of this server (it was picked while the server was DOWN). */
-bool upstream_begin(struct upstream *upstream);
+/* A request goes to it. */
+void upstream_begin(struct upstream *upstream);
 /* The head of its answer has come, after so long. */
 void upstream_answered(struct upstream *upstream, int status, uint64_t latency_ns);
 /* The request is over (also one that failed): after upstream_begin, once. */

@@ -91,8 +91,8 @@ static int choose(const struct group *group, struct rotation *rotation, const st
 }
 
 /* Among the backups, or among the others. A trial that another worker took in the meantime is chosen anew. */
-static int pick_among(struct group *group, unsigned worker, const struct pick *pick, bool backups,
-                      bool trials, struct others *others)
+static int pick_among(struct group *group, unsigned worker, struct pick *pick, bool backups, bool trials,
+                      struct others *others)
 {
     struct candidate candidates[CONFIG_SERVERS_MAX];
     for (size_t i = 0; i < group->count; i++) {
@@ -103,12 +103,14 @@ static int pick_among(struct group *group, unsigned worker, const struct pick *p
         int i = choose(group, &group->rotations[worker * 2 + backups], pick, candidates);
         if (i < 0) return BALANCE_NONE;
         struct upstream *u = group->members[i].upstream;
-        if (load(&u->state) == UPSTREAM_UP || upstream_try(u, pick->now_ms)) return i;
+        if (load(&u->state) == UPSTREAM_UP) return i;
+        pick->trial = upstream_try(u, pick->now_ms);
+        if (pick->trial) return i;
         candidates[i].usable = false;
     }
 }
 
-static int pick_with(struct group *group, unsigned worker, const struct pick *pick, bool trials)
+static int pick_with(struct group *group, unsigned worker, struct pick *pick, bool trials)
 {
     struct others others = {0};
     int i = pick_among(group, worker, pick, false, trials, &others);
@@ -120,8 +122,9 @@ static int pick_with(struct group *group, unsigned worker, const struct pick *pi
     return others.tried ? PICK_ALL_TRIED : PICK_ALL_DOWN;
 }
 
-int group_pick(struct group *group, unsigned worker, const struct pick *pick)
+int group_pick(struct group *group, unsigned worker, struct pick *pick)
 {
+    pick->trial = false;
     int i = pick_with(group, worker, pick, !pick->unrepeatable);
     if (i < 0 && i != PICK_ALL_BUSY && pick->unrepeatable) i = pick_with(group, worker, pick, true);
     return i;

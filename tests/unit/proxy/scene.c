@@ -59,7 +59,7 @@ int scene_pick(struct scene *s, struct group *group)
 
 int scene_pick_from(struct scene *s, struct group *group, uint64_t tried)
 {
-    const struct pick pick = {.now_ms = s->now_ms, .tried = tried};
+    struct pick pick = {.now_ms = s->now_ms, .tried = tried};
     return group_pick(group, 0, &pick);
 }
 

@@ -18,7 +18,7 @@ static void requests_are_spread_in_turn(void **state)
     static const int expected[] = {0, 0, 1, 0, 2, 0, 0};
     for (size_t i = 0; i < 14; i++)
         assert_int_equal(scene_pick(&s, group), expected[i % 7]);
-    const struct pick pick = {.now_ms = s.now_ms};
+    struct pick pick = {.now_ms = s.now_ms};
     assert_int_equal(group_pick(group, 1, &pick), 0); /* the other worker has its own turn */
     group_free(&s.registry, group);
     scene_end(&s);
@@ -281,7 +281,7 @@ static void answers_are_counted_by_status_and_time(void **state)
     upstream_answered(u, 999, 1000); /* of no class, but with a time */
     for (int i = 1; i < UPSTREAM_BUCKETS; i++)
         assert_true(upstream_bucket_us[i] > upstream_bucket_us[i - 1]);
-    assert_false(upstream_begin(u));
+    upstream_begin(u);
     assert_int_equal(u->requests, 1);
     assert_int_equal(u->active, 1);
     upstream_end(u);
