@@ -2,9 +2,11 @@
  * the server's thread fails (or that one and all that follow for a while). Whatever happens to the request:
  * the client must see an answer or the end of its connection, the next client must be served, and nothing may
  * be lost or used after it is freed, which the sanitizers tell. */
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "web/change.h"
 #include "world.h"
 
 /* --- allocations, by the linker's --wrap --- */
@@ -397,6 +399,58 @@ static void test_many_allocations_in_a_row_may_fail(void **state)
     try_all(12);
 }
 
+/* --- changes --- */
+
+static int open_descriptors(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void test_a_change_without_memory_changes_nothing(void **state)
+{
+    (void)state;
+    char log[128];
+    int before = open_descriptors(), n = 0;
+    struct wr_app *app = wr_app_new(NULL);
+    struct app_settings settings, now;
+    struct app_change *change;
+    assert_int_equal(wr_listen(app, "127.0.0.1", 0, NULL), WR_OK);
+    struct app_listen wanted[] = {{.ip = "127.0.0.1", .port = wr_port(app)}, {.ip = "127.0.0.1"}};
+    snprintf(log, sizeof log, "%s/access.log", folder);
+    app_settings_of(app, &settings);
+    settings.trusted_proxies = "10.0.0.0/8";
+    settings.access_log = log;
+    is_server = true;
+    for (;; n++) {
+        in_row = 1;
+        has_failed = false;
+        left = n;
+        int rc = app_prepare(app, &settings, wanted, 2, &change);
+        left = -1;
+        if (!has_failed) {
+            assert_int_equal(rc, WR_OK);
+            break;
+        }
+        assert_int_equal(rc, WR_MEMORY);
+        app_settings_of(app, &now);
+        assert_null(now.trusted_proxies);
+        assert_null(now.access_log);
+        assert_int_equal(wr_port(app), wanted[0].port);
+    }
+    is_server = false;
+    assert_true(n > 8);
+    app_commit(change);
+    app_settings_of(app, &now);
+    assert_string_equal(now.trusted_proxies, "10.0.0.0/8");
+    assert_string_equal(now.access_log, log);
+    wr_app_free(app);
+    assert_int_equal(open_descriptors(), before);
+    assert_int_equal(remove(log), 0);
+}
+
 /* --- files --- */
 
 static void put_file(const char *name, size_t len)
@@ -437,6 +491,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_one_allocation_may_fail),
         cmocka_unit_test(test_many_allocations_in_a_row_may_fail),
+        cmocka_unit_test(test_a_change_without_memory_changes_nothing),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }
