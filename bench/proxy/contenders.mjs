@@ -126,7 +126,7 @@ host "127.0.0.1:${port}" {
   proxy_pass http://127.0.0.1:${w.backends[kind]};
   keepalive ${kept} idle=600s;
 }`;
-  writeFileSync(config, `client_timeout idle=600s;\ntimeout read=600s;\n${lines(ports, host)}\n`);
+  writeFileSync(config, `max_connections ${CONNECTIONS_MAX};\nclient_timeout idle=600s;\ntimeout read=600s;\n${lines(ports, host)}\n`);
   const child = start(SERVER_CORE, program, ["proxy", "--config", config, "--workers", String(workers)], environment(w));
   await listening(ports["100b"], child, name);
   return contender(name, child, ports);
