@@ -194,6 +194,12 @@ static void on_failed(struct stream *stream, int uv_error)
     if (a->check) fail_and_finish(a, stream_failure(stream, uv_error));
 }
 
+/* The request is small: nothing waits for room. */
+static void on_flushed(struct stream *stream)
+{
+    (void)stream;
+}
+
 static void on_closed(struct stream *stream)
 {
     free(attempt_of(stream));
@@ -203,6 +209,7 @@ static const struct stream_events events = {.opened = on_opened,
                                             .received = on_received,
                                             .ended = on_ended,
                                             .failed = on_failed,
+                                            .flushed = on_flushed,
                                             .closed = on_closed};
 
 /* --- the request --- */
