@@ -11,6 +11,8 @@
 #include "proxy/proxy_state.h"
 #include "proxy/status.h"
 
+enum { TARGET_BYTES_MAX = 64 * 1024, HEADERS_MAX = 256 };
+
 void proxy_log(const struct proxy *proxy, enum wr_log_level level, const char *format, ...)
 {
     char text[512];
@@ -79,7 +81,8 @@ static int make_app(struct proxy *proxy)
     struct wr_config config;
     wr_config_init(&config);
     config.workers = proxy->options.workers;
-    config.header_count_max = 256;
+    config.target_bytes_max = TARGET_BYTES_MAX; /* max_header goes for all of the head */
+    config.header_count_max = HEADERS_MAX;
     config.connections_per_address_max = 0; /* another proxy, or a school, is one address */
     config.answer_timeout_ms = 0;           /* the servers have timeouts of their own */
     config.log = proxy->options.log;
@@ -125,7 +128,10 @@ static int make_site(struct proxy *proxy, struct config *config, char why[PROXY_
     proxy->numbers = site->number;
     proxy->loaded_s = time(NULL);
     err = tls_set_read(config, &proxy->tls, why);
-    return err ? err : proxy_apply(proxy, config, &proxy->tls, why);
+    struct app_change *change;
+    if (!err) err = proxy_prepare(proxy, config, &proxy->tls, &change, why);
+    if (!err) proxy_commit(proxy, config, change);
+    return err;
 }
 
 int proxy_new(const struct proxy_options *options, struct config *config, struct proxy **out,

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "proxy/proxy_state.h"
+#include "web/worker.h"
 
 enum { DESCRIPTORS_KEPT = 128, DESCRIPTORS_UNKNOWN = 1024, DESCRIPTORS_ENOUGH = 4 * 1024 * 1024 };
 
@@ -78,26 +79,71 @@ static bool listens_by_option(const struct proxy *proxy, const struct config *co
     return true;
 }
 
-static int cannot_listen(const struct proxy *proxy, char why[PROXY_WHY_BYTES])
+/* The longest that a location lets the other side take nothing: locations with less see to it themselves. */
+static uint32_t write_timeout_ms(const struct config *config)
 {
-    /* The library's sentence begins with "cannot listen on". */
-    snprintf(why, PROXY_WHY_BYTES, "The proxy %s.", wr_app_error(proxy->app));
-    return ERR_INVALID;
+    uint32_t longest_ms = 0;
+    for (size_t h = 0; h < config->host_count; h++) {
+        const struct config_host *host = &config->hosts[h];
+        for (size_t i = 0; i < host->location_count; i++)
+            if (host->locations[i].send_ms > longest_ms) longest_ms = host->locations[i].send_ms;
+    }
+    return longest_ms;
 }
 
-int proxy_apply(struct proxy *proxy, const struct config *config, const struct tls_set *tls,
-                char why[PROXY_WHY_BYTES])
+static struct app_settings settings_of(const struct proxy *proxy, const struct config *config)
 {
+    struct app_settings settings;
+    app_settings_of(proxy->app, &settings);
+    settings.header_timeout_ms = config->client_header_ms;
+    settings.body_timeout_ms = config->client_body_ms;
+    settings.idle_timeout_ms = config->client_idle_ms;
+    settings.write_timeout_ms = write_timeout_ms(config);
+    settings.header_bytes_max = config->header_bytes_max;
+    settings.connections_max = connections_allowed(config);
+    settings.trusted_proxies = config->trusted_proxies;
+    settings.proxy_fields = config->trust_forwarded ? WR_FORWARDED : WR_X_FORWARDED;
+    settings.access_log = config->access_log;
+    settings.access_format = config->access_json ? WR_LOG_JSON : WR_LOG_COMBINED;
+    settings.timed = proxy->options.status_ip != NULL; /* for its metrics */
+    return settings;
+}
+
+/* The options' listener is the first one, so that wr_port tells its port. Room for one more than the
+ * configuration has. */
+static size_t listeners_of(const struct proxy *proxy, const struct config *config, const struct tls_set *tls,
+                           struct app_listen *out)
+{
+    size_t count = 0;
+    if (listens_by_option(proxy, config))
+        out[count++] = (struct app_listen){.ip = proxy->options.ip, .port = proxy->options.port};
     for (size_t i = 0; i < config->listen_count; i++) {
         const struct config_listen *listen = &config->listens[i];
-        if (wr_listen(proxy->app, listen->ip, listen->port, tls->at[i])) return cannot_listen(proxy, why);
+        out[count++] = (struct app_listen){
+            .ip = listen->ip, .port = listen->port, .tls = tls->at[i], .redirect_https = listen->redirect};
     }
-    if (listens_by_option(proxy, config)) {
-        if (wr_listen(proxy->app, proxy->options.ip, proxy->port, NULL)) return cannot_listen(proxy, why);
-        proxy->port = wr_port(proxy->app);
-    }
-    (void)connections_allowed(config);
-    return OK;
+    return count;
+}
+
+int proxy_prepare(struct proxy *proxy, const struct config *config, const struct tls_set *tls,
+                  struct app_change **out, char why[PROXY_WHY_BYTES])
+{
+    struct app_settings settings = settings_of(proxy, config);
+    struct app_listen *listeners = calloc(config->listen_count + 1, sizeof *listeners);
+    if (!listeners) return ERR_MEMORY;
+    size_t count = listeners_of(proxy, config, tls, listeners);
+    int rc = app_prepare(proxy->app, &settings, listeners, count, out);
+    free(listeners);
+    if (rc == WR_OK) return OK;
+    /* The library's sentence is "cannot ...", or the name of what is wrong. */
+    snprintf(why, PROXY_WHY_BYTES, "The proxy %s.", wr_app_error(proxy->app));
+    return rc == WR_MEMORY ? ERR_MEMORY : ERR_INVALID;
+}
+
+void proxy_commit(struct proxy *proxy, const struct config *config, struct app_change *change)
+{
+    app_commit(change);
+    if (listens_by_option(proxy, config)) proxy->port = wr_port(proxy->app);
 }
 
 /* --- checks of the servers --- */
@@ -113,8 +159,8 @@ int proxy_check_servers(struct proxy *proxy, struct site *site)
 
 /* --- another configuration --- */
 
-/* On each worker. Whatever is at work by now: if two reloads follow each other the second call finds what the
- * first one found. */
+/* On each worker. Whatever is at work by now: when reloads follow each other closely, it may be a later one.
+ */
 static void look(struct wr_worker *worker, void *argument)
 {
     struct proxy *proxy = argument;
@@ -125,23 +171,35 @@ static void look(struct wr_worker *worker, void *argument)
     site_release(site);
 }
 
-/* Puts it in the place of the one at work, which the caller then has. All workers look, or none finds another
- * one: the lock is held until all have been asked. */
-static int swap(struct proxy *proxy, struct site **site)
+/* A call of `look` for each worker, so that asking them cannot fail. NULL without memory. */
+static struct post **posts_new(struct proxy *proxy)
 {
-    int rc = WR_OK;
-    uv_mutex_lock(&proxy->lock);
-    for (unsigned i = 0; i < wr_workers(proxy->app) && rc == WR_OK; i++)
-        rc = wr_worker_post(wr_worker_at(proxy->app, i), look, proxy);
-    if (rc == WR_OK) {
-        struct site *old = proxy->site;
-        proxy->site = *site;
-        proxy->numbers = (*site)->number;
-        proxy->loaded_s = time(NULL);
-        *site = old;
+    unsigned count = wr_workers(proxy->app);
+    struct post **posts = calloc(count, sizeof(struct post *));
+    for (unsigned i = 0; posts && i < count; i++) {
+        posts[i] = worker_post_new(look, proxy);
+        if (posts[i]) continue;
+        while (i > 0)
+            free(posts[--i]);
+        free(posts);
+        return NULL;
     }
+    return posts;
+}
+
+/* The workers look, one after the other: which have not yet go on with the old one, which they hold. */
+static void swap(struct proxy *proxy, struct site *site, struct post **posts)
+{
+    uv_mutex_lock(&proxy->lock);
+    struct site *old = proxy->site;
+    proxy->site = site;
+    proxy->loaded_s = time(NULL);
     uv_mutex_unlock(&proxy->lock);
-    return rc == WR_OK ? OK : ERR_MEMORY;
+    proxy->numbers = site->number;
+    for (unsigned i = 0; i < wr_workers(proxy->app); i++)
+        worker_post(wr_worker_at(proxy->app, i), posts[i]);
+    free(posts);
+    site_release(old);
 }
 
 /* Servers that are at work. */
@@ -175,28 +233,52 @@ static void use(struct proxy *proxy, const struct site *site, struct proxy_chang
     change->removed = before + change->added - named(proxy);
 }
 
+/* What a reload has made so far. */
+struct reload {
+    struct site *site;
+    struct tls_set tls;
+    struct app_change *change;
+    struct post **posts;
+};
+
+/* All that can fail. The checks come last: should they not be possible, they go on with the old site. */
+static int prepare(struct proxy *proxy, struct reload *reload, char why[PROXY_WHY_BYTES])
+{
+    const struct config *config = reload->site->config;
+    int err = tls_set_read(config, &reload->tls, why);
+    if (err) return err;
+    err = proxy_prepare(proxy, config, &reload->tls, &reload->change, why);
+    if (err) return err;
+    reload->posts = posts_new(proxy);
+    if (!reload->posts) return ERR_MEMORY;
+    if (proxy->health) err = proxy_check_servers(proxy, reload->site);
+    if (!err) return OK;
+    for (unsigned i = 0; i < wr_workers(proxy->app); i++)
+        free(reload->posts[i]);
+    free(reload->posts);
+    return err;
+}
+
 int proxy_reload(struct proxy *proxy, struct config *config, struct proxy_change *out_change,
                  char why[PROXY_WHY_BYTES])
 {
-    struct site *site;
-    struct tls_set tls;
-    int err = site_new(proxy, config, &site, why);
+    struct reload reload = {0};
+    int err = site_new(proxy, config, &reload.site, why);
     if (err) return err;
-    err = tls_set_read(config, &tls, why);
-    if (err) goto no_tls;
-    err = proxy_apply(proxy, config, &tls, why);
-    if (err) goto not_applied;
-    if (proxy->health) err = proxy_check_servers(proxy, site);
-    use(proxy, site, out_change);
-    err = swap(proxy, &site);
-    struct tls_set old = proxy->tls;
-    proxy->tls = tls;
-    tls = old;
-not_applied:
-    tls_set_free(&tls);
-no_tls:
-    site_release(site);
-    return err;
+    err = prepare(proxy, &reload, why);
+    if (err) {
+        app_abandon(reload.change);
+        tls_set_free(&reload.tls);
+        site_release(reload.site);
+        return err;
+    }
+    use(proxy, reload.site, out_change);
+    swap(proxy, reload.site, reload.posts);
+    proxy_commit(proxy, config, reload.change);
+    tls_set_free(&proxy->tls); /* listeners hold what they need of it */
+    proxy->tls = reload.tls;
+    wr_log_reopen(proxy->app);
+    return OK;
 }
 
 void proxy_reopen(struct proxy *proxy)

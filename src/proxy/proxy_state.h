@@ -10,6 +10,7 @@
 #include "proxy/health.h"
 #include "proxy/proxy.h"
 #include "proxy/site.h"
+#include "web/change.h"
 
 struct status;
 
@@ -54,9 +55,12 @@ void sites_collect(struct proxy *proxy);
 /* The settings of all listeners of a configuration, in their order. As proxy_new. */
 int tls_set_read(const struct config *config, struct tls_set *out, char why[PROXY_WHY_BYTES]) BASE_CHECKED;
 void tls_set_free(struct tls_set *set);
-/* Listens where the configuration says, and lets the app have its settings. As proxy_new. */
-int proxy_apply(struct proxy *proxy, const struct config *config, const struct tls_set *tls,
-                char why[PROXY_WHY_BYTES]) BASE_CHECKED;
+/* Where the configuration says to listen, and the settings of the app: everything that can fail. As
+ * proxy_new.
+ */
+int proxy_prepare(struct proxy *proxy, const struct config *config, const struct tls_set *tls,
+                  struct app_change **out, char why[PROXY_WHY_BYTES]) BASE_CHECKED;
+void proxy_commit(struct proxy *proxy, const struct config *config, struct app_change *change);
 /* The checks go on with this site. */
 int proxy_check_servers(struct proxy *proxy, struct site *site) BASE_CHECKED;
 

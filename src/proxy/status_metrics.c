@@ -144,8 +144,8 @@ static void put_servers(struct buffer *out, const struct site *site)
         {"answers_total", "counter", "Answers by class of status.", put_answers},
         {"connects_total", "counter", "Connections that were opened.", put_connects},
         {"reused_total", "counter", "Requests that went over a kept connection.", put_reused},
-        {"sent_bytes_total", "counter", "Bytes sent to it.", put_sent},
-        {"received_bytes_total", "counter", "Bytes received from it.", put_received},
+        {"sent_bytes_total", "counter", "Bytes of the bodies that were sent to it.", put_sent},
+        {"received_bytes_total", "counter", "Bytes of the bodies that were received from it.", put_received},
         {"latency_seconds", "histogram", "From sending a request to the head of its answer.", put_latency},
     };
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
@@ -178,10 +178,11 @@ void status_metrics(struct wr_request *request, void *context)
     struct buffer out;
     buffer_init(&out, &allocator_libc, METRICS_BYTES_MAX);
     struct site *site = site_at_work(status->proxy);
+    int err = metrics_text(status->proxy->app, &out);
     put_servers(&out, site);
     put_site(&out, status->proxy, site);
     site_release(site);
-    if (out.failed)
+    if (err || out.failed)
         wr_respond_error(request, 503, "The metrics take more memory than there is.");
     else
         wr_respond_bytes(request, 200, "text/plain; version=0.0.4; charset=utf-8", out.ptr, out.len);

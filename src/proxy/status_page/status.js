@@ -158,8 +158,8 @@ const tiles = {
   active: new Tile("Requests under way"),
   clients: new Tile("Connections of clients"),
   failures: new Tile("Failures of servers"),
-  answers: new Tile("Answers with an error"),
-  bytes: new Tile("From servers"),
+  answers: new Tile("Errors (5xx)"),
+  bytes: new Tile("Bodies of answers"),
 };
 byId("totals").append(...Object.values(tiles).map((tile) => tile.element));
 
@@ -177,8 +177,8 @@ function showTotals(status, history) {
   tiles.active.show(count(totals.active), waiting ? `and ${count(waiting)} waiting for a server` : "none is waiting for a server");
   tiles.clients.show(count(status.clients), `to servers ${count(totals.connections)}, ${count(totals.idle)} idle`);
   tiles.failures.show(count(totals.failures), `${count(totals.retried)} retried on another server`);
-  tiles.answers.show(count(errors), answered ? `5xx, ${((100 * errors) / answered).toFixed(errors ? 2 : 0)} % of all; 4xx: ${count(totals.answers["4xx"])}` : "5xx");
-  tiles.bytes.show(bytes(totals.received_bytes), `to servers ${bytes(totals.sent_bytes)}`);
+  tiles.answers.show(count(errors), answered ? `${((100 * errors) / answered).toFixed(errors ? 2 : 0)} % of all; 4xx: ${count(totals.answers["4xx"])}` : "no answer yet");
+  tiles.bytes.show(bytes(totals.received_bytes), `of requests ${bytes(totals.sent_bytes)}`);
   tiles.rate.spark.draw(history.requests, history.failures, aSecond);
   tiles.latency.spark.draw(history.latency, [], inMilliseconds);
 }
@@ -194,9 +194,9 @@ const STATES = {
 
 /** Name, class, and what it shows of a server. */
 const COLUMNS = [
-  ["Weight", "", (s) => (s.backup ? "backup" : count(s.weight))],
   ["Requests/s", "drawn", (s) => rate(s.rate), "requests"],
   ["Latency ms, 50 / 95 / 99 %", "drawn", (s) => [s.latency_ms.p50, s.latency_ms.p95, s.latency_ms.p99].map(milliseconds).join(" / "), "latency"],
+  ["Weight", "", (s) => (s.backup ? "backup" : count(s.weight))],
   ["Active", "", (s) => count(s.active) + (s.max_conns ? ` of ${count(s.max_conns)}` : "")],
   ["Idle", "", (s) => count(s.idle)],
   ["Requests", "", (s) => count(s.requests)],
