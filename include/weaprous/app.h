@@ -10,7 +10,8 @@ extern "C" {
 
 enum wr_log_level { WR_LOG_INFO, WR_LOG_WARNING, WR_LOG_ERROR };
 
-/* What a client may do. A request over a limit gets the status in brackets, and its connection is closed. */
+/* What a client may do. A request over a limit gets the status in brackets, and its connection is closed. A
+ * timeout of 0 is none, but for drain_timeout_ms. */
 struct wr_config {
     size_t target_bytes_max;   /* the request target, default 8 KiB (414) */
     size_t header_bytes_max;   /* request line and header fields together, default 16 KiB (431) */

@@ -142,7 +142,7 @@ void body_skip(struct connection *conn, slice *input)
 uint64_t body_time_ms(const struct wr_request *r)
 {
     uint64_t ms = r->worker->settings->body_timeout_ms;
-    if (r->paused) return 0;
+    if (r->paused || ms == 0) return 0;
     return r->target->is_body ? ms + r->received / BODY_RATE_MIN * 1000 : ms;
 }
 

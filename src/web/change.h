@@ -21,7 +21,7 @@ struct app_listen {
 };
 
 struct app_settings {
-    /* As in struct wr_config. */
+    /* As in struct wr_config; 0: no limit. */
     unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms, answer_timeout_ms, write_timeout_ms;
     size_t header_bytes_max;
     unsigned connections_max;             /* 0: what the descriptor limit allows less 64 */

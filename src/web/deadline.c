@@ -25,6 +25,13 @@ static uint64_t phase_ms(const struct connection *conn)
     return 0;
 }
 
+/* When the client has not taken a byte for too long. */
+static uint64_t stalled_until(const struct connection *conn)
+{
+    unsigned ms = conn->worker->settings->write_timeout_ms;
+    return ms ? conn->sent_ms + ms : UINT64_MAX;
+}
+
 void connection_arm(struct connection *conn)
 {
     struct net_loop *loop = &conn->worker->loop;
@@ -40,8 +47,7 @@ void connection_arm(struct connection *conn)
         uint64_t phase = phase_ms(conn);
         if (phase) deadline_ms = conn->since_ms + phase;
     }
-    uint64_t stalled_ms = conn->sent_ms + conn->worker->settings->write_timeout_ms;
-    if (conn->stalled && stalled_ms < deadline_ms) deadline_ms = stalled_ms;
+    if (conn->stalled && stalled_until(conn) < deadline_ms) deadline_ms = stalled_until(conn);
     if (deadline_ms == UINT64_MAX)
         wheel_remove(&loop->wheel, &conn->timer);
     else
@@ -98,7 +104,7 @@ static bool write_expired(struct connection *conn, uint64_t now_ms)
         conn->sent_bytes = sent;
         conn->sent_ms = now_ms;
     }
-    return conn->sent_ms + conn->worker->settings->write_timeout_ms <= now_ms;
+    return stalled_until(conn) <= now_ms;
 }
 
 void connection_expired(struct wheel_entry *entry)

@@ -30,7 +30,7 @@ static void begin(struct world *w, unsigned workers)
     config.workers = workers;
     config.connections_per_address_max = 0;
     world_init(w, &config);
-    assert_int_equal(wr_route(w->app, "GET", "/hello", hello, NULL), WR_OK);
+    assert_int_equal(wr_route(w->app, "GET POST", "/hello", hello, NULL), WR_OK);
 }
 
 static void *serve(void *app)
@@ -655,6 +655,45 @@ static void each_setting_goes_for_what_comes_next(void **state)
     world_end(&w);
 }
 
+static void large(struct wr_request *r, void *context)
+{
+    static char bytes[32 * 1024 * 1024]; /* more than the kernel keeps for both sides */
+    (void)context;
+    wr_respond_bytes(r, 200, "text/plain", bytes, sizeof bytes);
+}
+
+static void no_time_is_no_limit(void **state)
+{
+    (void)state;
+    struct world w;
+    struct app_settings settings;
+    static char piece[64 * 1024];
+    begin(&w, 1);
+    assert_int_equal(wr_route(w.app, "GET", "/large", large, NULL), WR_OK);
+    struct app_listen listen = {.ip = "127.0.0.1", .port = free_port()};
+    app_settings_of(w.app, &settings);
+    settings.idle_timeout_ms = settings.header_timeout_ms = settings.body_timeout_ms = 0;
+    settings.write_timeout_ms = settings.answer_timeout_ms = 0;
+    assert_int_equal(app_set_settings(w.app, &settings), WR_OK);
+    assert_int_equal(app_set_listeners(w.app, &listen, 1), WR_OK);
+    run(&w);
+    int fd = try_connect("127.0.0.1", listen.port), idle = try_connect("127.0.0.1", listen.port);
+    ask_kept(idle);
+    client_send(fd, "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
+    struct pollfd none = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&none, 1, 200), 0);
+    client_send(fd, "loGET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    usleep(300000); /* several times as long as the wheel needs to find it */
+    size_t n = 0;
+    for (ssize_t got; (got = recv(fd, piece, sizeof piece, 0)) > 0;)
+        n += (size_t)got;
+    assert_true(n > 32 * 1024 * 1024);
+    ask_kept(idle);
+    close(fd);
+    close(idle);
+    world_end(&w);
+}
+
 static void who_waits_for_room_is_let_in_when_there_is_more(void **state)
 {
     (void)state;
@@ -925,6 +964,7 @@ int main(void)
         cmocka_unit_test(a_listener_gets_other_certificates_and_loses_them),
         cmocka_unit_test(settings_change_under_load_as_a_whole),
         cmocka_unit_test(each_setting_goes_for_what_comes_next),
+        cmocka_unit_test(no_time_is_no_limit),
         cmocka_unit_test(who_waits_for_room_is_let_in_when_there_is_more),
         cmocka_unit_test(a_proxy_is_trusted_and_not_trusted_on_open_connections_too),
         cmocka_unit_test(the_access_log_moves_under_load_and_no_line_is_lost),
