@@ -187,8 +187,8 @@ export async function startProxy(t, text, { args = [], before = [], workers = 1,
   if (status) words.push("--status", "127.0.0.1:0");
   const isReady = ({ out }) => out.includes("Ctrl-C stops");
   const proxy = await startProcess(t, "weaprous proxy", words[0], [...words.slice(1), ...args], { isReady, cwd: folder });
-  const ports = [...proxy.out.matchAll(/https?:\/\/[\d.]+:(\d+)/g)].map(([, port]) => Number(port));
-  return Object.assign(proxy, { port: ports[0], statusPort: ports[1], config });
+  const portOf = (pattern) => Number(pattern.exec(proxy.out)?.[1]);
+  return Object.assign(proxy, { port: portOf(/https?:\/\/[\d.]+:(\d+)/), statusPort: portOf(/Status: http:\/\/[\d.]+:(\d+)/), config });
 }
 
 /** The figures of the status page: name{labels} → value. */
