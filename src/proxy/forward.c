@@ -204,7 +204,9 @@ static const struct config_location *locate(struct forward *f, struct wr_request
         page_respond(r, 400, "The address is not valid.", id, 0);
         return NULL;
     }
-    const struct config_location *location = config_find_location(host, *out_path);
+    /* "OPTIONS *" is about the server as a whole. */
+    slice place = slice_equal(*out_path, SLICE("*")) ? SLICE("/") : *out_path;
+    const struct config_location *location = config_find_location(host, place);
     if (!location) {
         page_respond(r, 404, "There is nothing at this address.", id, 0);
         return NULL;
