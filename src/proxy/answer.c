@@ -58,9 +58,14 @@ static void on_drain(struct wr_request *request, void *context)
 
 static void pass(struct exchange *x, slice bytes)
 {
-    size_t waiting = intake_write(x->request, bytes);
+    intake_write(x->request, bytes);
     atomic_fetch_add_explicit(&x->upstream->received_bytes, bytes.len, memory_order_relaxed);
-    if (waiting < x->location->buffer) return;
+}
+
+/* More is to come, but not at once. */
+static void push(struct exchange *x)
+{
+    if (intake_push(x->request) < x->location->buffer) return;
     intake_await_drain(x->request);
     if (x->stalled) return;
     x->stalled = true;
@@ -75,9 +80,11 @@ static void take_length(struct exchange *x, slice input)
     struct stream *server = &x->conn->stream, *client = &x->request->conn->stream;
     if (x->left == 0) {
         finish(x, x->parser.head.keep_alive && piece.len == input.len);
-    } else if (x->left >= EXCHANGE_SPLICE_MIN && !x->splicing && stream_can_splice(server, client)) {
-        x->splicing = stream_splice(server, client, x->left) == OK;
+        return;
     }
+    if (x->left >= EXCHANGE_SPLICE_MIN && !x->splicing && stream_can_splice(server, client))
+        x->splicing = stream_splice(server, client, x->left) == OK;
+    if (!x->splicing) push(x); /* else it leaves with what is spliced */
 }
 
 static void take_chunked(struct exchange *x, slice input)
@@ -88,7 +95,9 @@ static void take_chunked(struct exchange *x, slice input)
         pass(x, piece);
     if (rc == ERR_CLOSED)
         finish(x, x->parser.head.keep_alive && input.len == 0);
-    else if (rc != ERR_AGAIN)
+    else if (rc == ERR_AGAIN)
+        push(x);
+    else
         break_off(x, "the chunks of the answer are not valid");
 }
 
@@ -100,7 +109,10 @@ static void take_body(struct exchange *x, slice input)
         if (input.len > 0 || x->left == 0) take_length(x, input);
         break;
     case HTTP_BODY_CHUNKED: take_chunked(x, input); break;
-    case HTTP_BODY_UNTIL_CLOSE: pass(x, input); break;
+    case HTTP_BODY_UNTIL_CLOSE:
+        pass(x, input);
+        push(x);
+        break;
     }
 }
 

@@ -253,8 +253,10 @@ static int put_body(struct exchange *x, slice bytes)
     struct writer w = writer_of(head, sizeof head);
     http_chunk_head_write(&w, bytes.len);
     int rc = stream_put(stream, writer_slice(&w));
-    if (rc == OK) rc = stream_put_now(stream, bytes);
-    return rc == OK ? stream_put(stream, HTTP_CHUNK_END) : rc;
+    if (rc == OK) rc = stream_lend(stream, bytes);
+    if (rc == OK) rc = stream_put(stream, HTTP_CHUNK_END);
+    stream_repay(stream);
+    return rc;
 }
 
 void exchange_trailers(const struct buffer *collected, struct buffer *out)

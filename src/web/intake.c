@@ -53,19 +53,25 @@ static int put_chunk(struct stream *stream, slice bytes)
     struct writer w = writer_of(head, sizeof head);
     http_chunk_head_write(&w, bytes.len);
     int rc = stream_put(stream, writer_slice(&w));
-    if (rc == OK) rc = stream_put_now(stream, bytes);
+    if (rc == OK) rc = stream_lend(stream, bytes);
     return rc == OK ? stream_put(stream, HTTP_CHUNK_END) : rc;
 }
 
-size_t intake_write(struct wr_request *r, slice bytes)
+void intake_write(struct wr_request *r, slice bytes)
 {
     struct connection *conn = r->conn;
-    if (bytes.len == 0 || r->flow.framing == FRAMING_NONE) return 0;
+    if (bytes.len == 0 || r->flow.framing == FRAMING_NONE) return;
     int rc = r->flow.framing == FRAMING_CHUNKED ? put_chunk(&conn->stream, bytes)
-                                                : stream_put_now(&conn->stream, bytes);
+                                                : stream_lend(&conn->stream, bytes);
     intake_passed(r, bytes.len);
     if (rc < 0) connection_doom(conn);
-    return stream_queued(&conn->stream);
+}
+
+size_t intake_push(struct wr_request *r)
+{
+    struct stream *stream = &r->conn->stream;
+    stream_repay(stream);
+    return stream_queued(stream);
 }
 
 void intake_passed(struct wr_request *r, size_t n)

@@ -31,9 +31,11 @@ struct intake_head {
 void intake_head(struct wr_request *request, const struct intake_head *head);
 /* Whether the connection must end after an answer that begins now: for the head. */
 bool intake_closes(const struct wr_request *request);
-/* A piece of the body, at most what the framing allows; the bytes may lie in the shared read buffer. What
- * waits for the client now. Trouble ends the connection, soon. */
-size_t intake_write(struct wr_request *request, slice bytes);
+/* A piece of the body, at most what the framing allows. Bytes in the shared read buffer are lent
+ * (stream_lend). Trouble ends the connection, soon. */
+void intake_write(struct wr_request *request, slice bytes);
+/* Sends what was lent. What waits for the client now. */
+size_t intake_push(struct wr_request *request);
 /* Bytes of a body with a length that got to the client on another way. */
 void intake_passed(struct wr_request *request, size_t n);
 /* Calls the drain handler (wr_response_on_drain) when what waits has become little. */

@@ -156,7 +156,8 @@ static void on_drain(struct wr_request *r, void *context)
     count(&seen.drained);
     while (r->flow.left > 0) {
         size_t len = r->flow.left < sizeof piece ? (size_t)r->flow.left : sizeof piece;
-        if (intake_write(r, slice_of(piece, len)) >= 256 * 1024 && r->flow.left > 0) {
+        intake_write(r, slice_of(piece, len));
+        if (intake_push(r) >= 256 * 1024 && r->flow.left > 0) {
             intake_await_drain(r);
             __atomic_store_n(&seen.waits, 1, __ATOMIC_RELEASE);
             return;
