@@ -4,16 +4,20 @@
  * A group is one of the configuration with its state. Servers outlive a reload: the same server (scheme, host
  * and port) in the group of the same name is the same object, with its health, counts and connections.
  *
- * Whether a server gets requests is decided by two things that know of each other:
- *   - the circuit breaker looks at requests. After breaker_fails failures in a row (of all workers) the
- * server is DOWN for a pause; then one request at a time is a TRIAL of it. If that succeeds the server is UP,
- * if it fails the pause begins anew, twice as long, up to UPSTREAM_PAUSE_MAX_MS.
- *   - health checks. check_fall failures in a row take a server out until check_rise checks have passed in a
- *     row: without trials, since the checks are the trials. They take over from a circuit that is open.
- * Checks that pass end the first pause of a circuit (a trial comes at once); when a trial has failed all the
- * same, requests know better than checks, and the pauses run their time. Who comes back has a slow start.
- * Failures in a row are over with each valid answer. What requests report that began before the server went
- * down changes nothing: it is about the past. A server without both is always UP.
+ * Two things that know of each other decide whether a server gets requests.
+ *
+ * The circuit breaker looks at requests. After breaker_fails failures in a row (of all workers) the server is
+ * DOWN for a pause; then one request at a time is a TRIAL of it. When that succeeds the server is UP; when it
+ * fails the next pause begins, twice as long, up to UPSTREAM_PAUSE_MAX_MS. A pause is for while others are
+ * up: for a request that has no other server a trial is allowed UPSTREAM_EARLY_MS after the last failure.
+ *
+ * Health checks: check_fall failures in a row take a server out, until check_rise checks have passed in a
+ * row; without trials, since the checks are the trials. They take over from a circuit that is open. Checks
+ * that pass end the first pause of a circuit, so that a trial comes at once; when a trial has failed all the
+ * same, requests know better than checks, and the pauses run their time.
+ *
+ * Who comes back has a slow start. A valid answer ends a row of failures. What requests report that began
+ * before the server went down changes nothing. A server without both is always UP.
  *
  * Rules: what is atomic is read and written with relaxed order by any worker; changes of `state`, and what
  * belongs to them, are made under the lock `why_lock`. The rest is constant while the group exists. Groups
@@ -36,6 +40,7 @@ enum {
     UPSTREAM_ADDRESSES_MAX = 8,
     UPSTREAM_PAUSE_MAX_MS = 60 * 1000, /* of a circuit, unless the configuration says more */
     UPSTREAM_TRIAL_MS = 60 * 1000,     /* a trial that says nothing for so long is over */
+    UPSTREAM_EARLY_MS = 1000,
     UPSTREAM_STICKY_BYTES = 16,
 };
 
@@ -62,6 +67,7 @@ struct upstream {
     atomic_uint fails_in_row, check_fails, check_passes;
     atomic_uint_fast64_t
         down_until_ms;                /* DOWN: of the circuit; 0: until checks pass. TRIAL: it is over then */
+    atomic_uint_fast64_t failed_ms;   /* when it went down, or its last trial failed */
     atomic_uint pause_ms;             /* grows with each failed trial */
     atomic_bool lookup;               /* something failed: its name is to be looked up again */
     atomic_uint_fast64_t up_since_ms; /* for slow start; 0: from the beginning */
@@ -187,10 +193,14 @@ void upstream_unchecked(struct registry *registry, struct upstream *upstream, ui
 /* It belongs to this configuration now: nothing that this does not have keeps it down. */
 void upstream_adopt(struct registry *registry, const struct group *group, struct upstream *upstream,
                     uint64_t now_ms);
-/* True when the pause is over, or the last trial was silent for too long. */
-bool upstream_may_try(const struct upstream *upstream, uint64_t now_ms);
+enum upstream_trials {
+    TRIALS_NONE,
+    TRIALS_DUE,   /* of servers whose pause is over, or whose last trial was silent for too long */
+    TRIALS_EARLY, /* also during the pause: there is no other server */
+};
+bool upstream_may_try(const struct upstream *upstream, uint64_t now_ms, enum upstream_trials trials);
 /* The one that hears true has the trial. */
-bool upstream_try(struct upstream *upstream, uint64_t now_ms);
+bool upstream_try(struct upstream *upstream, uint64_t now_ms, enum upstream_trials trials);
 
 /* --- its name --- */
 

@@ -18,10 +18,14 @@ static uint64_t load_ms(const atomic_uint_fast64_t *value)
     return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-bool upstream_may_try(const struct upstream *u, uint64_t now_ms)
+bool upstream_may_try(const struct upstream *u, uint64_t now_ms, enum upstream_trials trials)
 {
+    unsigned state = load(&u->state);
     uint64_t until = load_ms(&u->down_until_ms);
-    return load(&u->state) != UPSTREAM_UP && until != 0 && now_ms >= until;
+    if (state == UPSTREAM_UP || until == 0 || trials == TRIALS_NONE) return false;
+    if (now_ms >= until) return true;
+    return trials == TRIALS_EARLY && state == UPSTREAM_DOWN &&
+           now_ms >= load_ms(&u->failed_ms) + UPSTREAM_EARLY_MS;
 }
 
 static uint32_t weight_of(const struct group *group, const struct member *m, uint64_t now_ms)
@@ -32,14 +36,14 @@ static uint32_t weight_of(const struct group *group, const struct member *m, uin
                               group->config->slow_start_ms);
 }
 
-static struct candidate look(const struct group *group, size_t i, const struct pick *pick, bool trials,
-                             struct others *others)
+static struct candidate look(const struct group *group, size_t i, const struct pick *pick,
+                             enum upstream_trials trials, struct others *others)
 {
     const struct member *m = &group->members[i];
     const struct upstream *u = m->upstream;
     struct candidate c = {.active = load(&u->active)};
     bool up = load(&u->state) == UPSTREAM_UP;
-    if (!up && !(trials && upstream_may_try(u, pick->now_ms))) return c;
+    if (!up && !upstream_may_try(u, pick->now_ms, trials)) return c;
     if (pick->tried >> i & 1) {
         others->tried |= up;
         return c;
@@ -91,8 +95,8 @@ static int choose(const struct group *group, struct rotation *rotation, const st
 }
 
 /* Among the backups, or among the others. A trial that another worker took in the meantime is chosen anew. */
-static int pick_among(struct group *group, unsigned worker, struct pick *pick, bool backups, bool trials,
-                      struct others *others)
+static int pick_among(struct group *group, unsigned worker, struct pick *pick, bool backups,
+                      enum upstream_trials trials, struct others *others)
 {
     struct candidate candidates[CONFIG_SERVERS_MAX];
     for (size_t i = 0; i < group->count; i++) {
@@ -104,13 +108,13 @@ static int pick_among(struct group *group, unsigned worker, struct pick *pick, b
         if (i < 0) return BALANCE_NONE;
         struct upstream *u = group->members[i].upstream;
         if (load(&u->state) == UPSTREAM_UP) return i;
-        pick->trial = upstream_try(u, pick->now_ms);
+        pick->trial = upstream_try(u, pick->now_ms, trials);
         if (pick->trial) return i;
         candidates[i].usable = false;
     }
 }
 
-static int pick_with(struct group *group, unsigned worker, struct pick *pick, bool trials)
+static int pick_with(struct group *group, unsigned worker, struct pick *pick, enum upstream_trials trials)
 {
     struct others others = {0};
     int i = pick_among(group, worker, pick, false, trials, &others);
@@ -125,8 +129,9 @@ static int pick_with(struct group *group, unsigned worker, struct pick *pick, bo
 int group_pick(struct group *group, unsigned worker, struct pick *pick)
 {
     pick->trial = false;
-    int i = pick_with(group, worker, pick, !pick->unrepeatable);
-    if (i < 0 && i != PICK_ALL_BUSY && pick->unrepeatable) i = pick_with(group, worker, pick, true);
+    int i = pick_with(group, worker, pick, pick->unrepeatable ? TRIALS_NONE : TRIALS_DUE);
+    /* Better a server that is down for all we know than none. */
+    if (i == PICK_ALL_DOWN || i == PICK_ALL_TRIED) i = pick_with(group, worker, pick, TRIALS_EARLY);
     return i;
 }
 
@@ -135,21 +140,24 @@ void group_sticky_value(const struct group *group, int member, char out[UPSTREAM
     memcpy(out, group->sticky[member], UPSTREAM_STICKY_BYTES + 1);
 }
 
+/* How long the one that asks would have to wait for this server. */
+static uint64_t back_in_ms(const struct config_group *config, const struct upstream *u, uint64_t now_ms)
+{
+    uint64_t until = load_ms(&u->down_until_ms), early = load_ms(&u->failed_ms) + UPSTREAM_EARLY_MS;
+    unsigned passes = load(&u->check_passes);
+    if (load(&u->state) != UPSTREAM_DOWN) return 0;
+    if (until == 0)
+        return (uint64_t)config->check_interval_ms *
+               (passes < config->check_rise ? config->check_rise - passes : 1);
+    if (early < until) until = early;
+    return until > now_ms ? until - now_ms : 0;
+}
+
 unsigned group_retry_after_s(const struct group *group, uint64_t now_ms)
 {
-    const struct config_group *config = group->config;
     uint64_t best = UPSTREAM_PAUSE_MAX_MS;
     for (size_t i = 0; i < group->count; i++) {
-        const struct upstream *u = group->members[i].upstream;
-        unsigned state = load(&u->state);
-        uint64_t until = load_ms(&u->down_until_ms), wait = 0;
-        if (state == UPSTREAM_DOWN && until == 0) {
-            unsigned passes = load(&u->check_passes);
-            wait = (uint64_t)config->check_interval_ms *
-                   (passes < config->check_rise ? config->check_rise - passes : 1);
-        } else if (state == UPSTREAM_DOWN && until > now_ms) {
-            wait = until - now_ms;
-        }
+        uint64_t wait = back_in_ms(group->config, group->members[i].upstream, now_ms);
         if (wait < best) best = wait;
     }
     return best < 1000 ? 1 : (unsigned)((best + 999) / 1000);

@@ -57,6 +57,7 @@ static void go_down(struct upstream *u, uint64_t now_ms, uint64_t until_ms, stru
 {
     bool was_up = load(&u->state) == UPSTREAM_UP;
     store(&u->check_passes, 0);
+    store_ms(&u->failed_ms, now_ms);
     store_ms(&u->down_until_ms, until_ms);
     store(&u->state, UPSTREAM_DOWN);
     if (!was_up) return;
@@ -113,10 +114,10 @@ void upstream_succeeded(struct registry *registry, const struct group *group, st
     tell(registry, u, &news);
 }
 
-bool upstream_try(struct upstream *u, uint64_t now_ms)
+bool upstream_try(struct upstream *u, uint64_t now_ms, enum upstream_trials trials)
 {
     uv_mutex_lock(&u->why_lock);
-    bool may = upstream_may_try(u, now_ms);
+    bool may = upstream_may_try(u, now_ms, trials);
     if (may) {
         store_ms(&u->down_until_ms, now_ms + UPSTREAM_TRIAL_MS);
         store(&u->state, UPSTREAM_TRIAL);
