@@ -1,0 +1,124 @@
+/* Memory that runs out while servers are made, checked, or found: each allocation fails in turn. Nothing is
+ * lost, nothing is left half done. */
+#include "proxy/rate.h"
+#include "proxy/resolve.h"
+#include "scene.h"
+
+/* The linker puts these in place of malloc and its kind for what is linked in (not for libuv and others). */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+char *__real_strdup(const char *text);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *text);
+
+static long countdown = -1; /* allocations until the one that fails; negative: none does */
+
+static bool fails(void)
+{
+    return countdown >= 0 && countdown-- == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return fails() ? NULL : __real_realloc(old, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return fails() ? NULL : __real_strdup(text);
+}
+
+static void a_group_is_made_as_a_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s, 4);
+    s.servers[2].tls = true;
+    s.config.server_count = 2;
+    struct group *old = scene_group(&s), *group = NULL;
+    const char *why;
+    s.config.server_count = 4;
+    int rc = ERR_MEMORY;
+    long failed = 0;
+    for (; rc == ERR_MEMORY; failed++) {
+        countdown = failed;
+        rc = group_new(&s.registry, &s.config, &group, &why);
+        countdown = -1;
+        if (rc == OK) break;
+        assert_string_equal(why, "out of memory");
+        unsigned servers = 0;
+        for (const struct upstream *u = s.registry.first; u; u = u->next)
+            servers += u->owners == 1;
+        assert_int_equal(servers, 2); /* the old ones */
+    }
+    assert_int_equal(rc, OK);
+    assert_true(failed > 8);
+    assert_ptr_equal(group->members[0].upstream, old->members[0].upstream);
+    group_free(&s.registry, old);
+    group_free(&s.registry, group);
+    scene_end(&s);
+}
+
+static void names_are_changed_as_a_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct scene s;
+    uv_loop_init(&loop);
+    scene_init(&s, 8);
+    for (int i = 0; i < 8; i++)
+        s.servers[i].host = i % 2 ? "localhost" : "other.invalid";
+    struct group *group = scene_group(&s);
+    countdown = 0;
+    assert_null(resolver_new(&loop));
+    countdown = -1;
+    struct resolver *resolver = resolver_new(&loop);
+    assert_non_null(resolver);
+    int rc = ERR_MEMORY;
+    for (long failed = 0; rc == ERR_MEMORY; failed++) {
+        countdown = failed;
+        rc = resolver_set(resolver, &group, 1);
+        countdown = -1;
+        uv_run(&loop, UV_RUN_NOWAIT);
+        if (rc == ERR_MEMORY) assert_int_equal(group->members[1].upstream->address_count, 0);
+    }
+    assert_int_equal(rc, OK);
+    while (group->members[1].upstream->address_count == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    resolver_free(resolver);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    group_free(&s.registry, group);
+    scene_end(&s);
+}
+
+static void a_table_of_rates_needs_memory(void **state)
+{
+    (void)state;
+    countdown = 0;
+    assert_null(rate_table_new());
+    countdown = -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_group_is_made_as_a_whole_or_not_at_all),
+        cmocka_unit_test(names_are_changed_as_a_whole_or_not_at_all),
+        cmocka_unit_test(a_table_of_rates_needs_memory),
+    };
+    return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+}
