@@ -203,14 +203,6 @@ static void put_lines(const struct field_pass *pass, size_t from, size_t to, str
     }
 }
 
-void field_write(struct writer *out, slice name, slice value)
-{
-    writer_put(out, name);
-    writer_put(out, SLICE(": "));
-    writer_put(out, value);
-    writer_put(out, SLICE("\r\n"));
-}
-
 /* One pass over the fields. False: it met a Connection that names fields, which may have gone already. */
 static bool pass_over(struct field_pass *pass, uint64_t lengths, struct writer *out)
 {

@@ -68,7 +68,13 @@ void fields_write(struct field_pass *pass, struct writer *out);
 bool fields_join(const struct field_pass *pass, enum field_kind kind, struct writer *out);
 /* The value of the only field of this kind; empty when there is none, or there are several. */
 slice fields_only(const struct field_pass *pass, enum field_kind kind);
-/* "Name: value" and the line end. */
-void field_write(struct writer *out, slice name, slice value);
+/* "Name: value" and the line end. Inline: most names are constants, which then need no call to be copied. */
+static inline void field_write(struct writer *out, slice name, slice value)
+{
+    writer_put(out, name);
+    writer_put(out, SLICE(": "));
+    writer_put(out, value);
+    writer_put(out, SLICE("\r\n"));
+}
 
 #endif
