@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { median } from "./common.mjs";
-import { calls, measure } from "./http/measure.mjs";
+import { calls, hurry, measure } from "./http/measure.mjs";
 import { congestion } from "./isolate.mjs";
 
 export const portOf = (contender, workload) => contender.ports[workload.what] ?? contender.ports[workload.port ?? "plain"];
@@ -95,10 +95,13 @@ export class Comparison {
     }
   }
 
-  /** Latency at a fixed rate, and what the first contender's p99 is to the goals'. */
-  async rates(contenders, workload) {
+  /** Latency at a fixed rate, and what the first contender's p99 is to the goals'; behind: processes that all of them need. */
+  async rates(contenders, workload, behind = []) {
     const samples = new Map();
+    const processes = workload.load.shared ? [...behind, ...[...contenders.values()].map(({ pid }) => pid)] : [];
+    for (const pid of processes) hurry(pid, true);
     for (let round = 0; round < this.rounds; round++) await this.#takeRound(contenders, workload, round, samples);
+    for (const pid of processes) hurry(pid, false);
     const ordered = [...new Set([...this.columns, ...workload.who])].filter((name) => samples.has(name));
     console.log(`\n${workload.title}, each due at a time of its own (medians of the rounds).\n`);
     header(ordered);

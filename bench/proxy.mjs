@@ -116,7 +116,7 @@ async function main(folder) {
     await takeCrowd(contenders);
     comparison.table();
     comparison.notes();
-    if (comparison.chosen("rate")) await comparison.rates(contenders, fixedRate);
+    if (comparison.chosen("rate")) await comparison.rates(contenders, fixedRate, [backend.pid]);
     if (comparison.chosen("calls") && has("strace")) await comparison.systemCalls(contenders, ["small", "10k", "100k", "post", "new", "websocket"]);
     for (const { child } of contenders.values()) await stop(child);
     if (comparison.chosen("memory")) await memory(w, starters);
