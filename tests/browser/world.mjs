@@ -36,7 +36,7 @@ const launchOptions = {
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
-    "--host-resolver-rules=MAP lan.test 127.0.0.1",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
   ],
 };
 

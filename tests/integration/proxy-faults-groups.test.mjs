@@ -23,7 +23,7 @@ async function servers(t, count, does = {}) {
 }
 
 const ports = (all) => all.map(({ port }) => port);
-const get = (proxy, path = "/", lines = [], options = {}) => askOnce(proxy, request("GET", path, options.host ?? HOST, lines), options);
+const get = (proxy, path = "/", lines = [], { host = HOST, from } = {}) => askOnce(proxy, request("GET", path, host, lines), { from });
 const counts = (all) => all.map(({ requests }) => requests.length);
 const reset = async (wire, message) => (await wire.bodyOf(message), wire.reset());
 
@@ -196,7 +196,7 @@ test("the circuit breaker: after so many failures in a row none but one to try, 
 test("health checks take a server out before a request notices, and bring it back", async (t) => {
   let well = [true, true];
   const check = (index) => (wire, message, text) =>
-    message.path === "/healthz" ? wire.write(`HTTP/1.1 ${well[index] ? 200 : 500} X\r\nContent-Length: 0\r\n\r\n`) : fine(wire, message, text);
+    message.path === "/healthz" ? wire.end(`HTTP/1.1 ${well[index] ? 200 : 500} X\r\nContent-Length: 0\r\n\r\n`) : fine(wire, message, text);
   const all = await servers(t, 2, { 0: check(0), 1: check(1) });
   const proxy = await startProxy(t, hostBlock(ports(all), ["health_check path=/healthz interval=100ms timeout=1s fall=2 rise=2;"]));
   const answers = async () => new Set(await Promise.all(Array.from({ length: 10 }, async () => (await get(proxy)).text)));
@@ -327,7 +327,7 @@ test("max_conns and queue: who waits is served in turn, who does not fit hears 5
   assert.match(refused.text, /<p[^>]*>[^<]*moment/);
   assert.equal(upstream.requests.length, 2, "never more than two at a time");
 
-  asked[3].client.close(); // it waits in the middle of the queue
+  asked[3].client.reset(); // it waits in the middle of the queue
   await waiting(2);
   asked.push(await ask(5));
   await waiting(3);

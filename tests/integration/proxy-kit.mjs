@@ -167,6 +167,7 @@ export async function startFullBacklog(t) {
   for (;;) {
     assert.ok(sockets.length < 64, "the queue never fills");
     const socket = connect(listener.port, "127.0.0.1");
+    socket.on("error", () => {}); // when the listener goes
     sockets.push(socket);
     const connected = await Promise.race([once(socket, "connect").then(() => true), pause(300).then(() => false)]);
     if (!connected) return listener;
@@ -207,11 +208,11 @@ export async function figure(proxy, name, labels = "") {
   return found.reduce((sum, [, value]) => sum + value, 0);
 }
 
-/** One request to the proxy on a connection of its own. */
-export async function askOnce(proxy, text, options) {
-  const client = await Client.connect(proxy.port, options);
+/** One request to the proxy on a connection of its own, which comes `from` an address. */
+export async function askOnce(proxy, text, { from } = {}) {
+  const client = await Client.connect(proxy.port, { from });
   try {
-    return await client.ask(text, options);
+    return await client.ask(text);
   } finally {
     client.close();
   }

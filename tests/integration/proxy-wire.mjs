@@ -196,8 +196,8 @@ export const valueOf = (message, name) => allOf(message, name)[0];
 // --- the client's side ---
 
 export class Client extends Wire {
-  static async connect(port, { host = "127.0.0.1", from, highWaterMark } = {}) {
-    const socket = connect({ host, port, localAddress: from, allowHalfOpen: true, highWaterMark });
+  static async connect(port, { from, highWaterMark } = {}) {
+    const socket = connect({ host: "127.0.0.1", port, localAddress: from, allowHalfOpen: true, highWaterMark });
     const client = new Client(socket);
     await within(
       new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject)),
@@ -297,7 +297,7 @@ class Served extends Wire {
 }
 
 /**
- * A server of scripts on a port of its own. `handler(wire, request, upstream)` is called for each request and does what it
+ * A server of scripts on a port of its own. `handler(wire, request)` is called for each request and does what it
  * likes; when it has read the body and returns, the next request on the connection is awaited. `accepted(wire)` is called
  * for each connection; when it returns true the connection is its own.
  *
@@ -315,14 +315,14 @@ export async function startUpstream(t, handler, { accepted, port = 0, ip = "127.
       upstream.changed?.();
     });
     try {
-      if (await accepted?.(wire, upstream)) return;
+      if (await accepted?.(wire)) return;
       for (;;) {
         const message = await wire.request();
         if (!message) break;
         message.connection = wire.index;
         upstream.requests.push(message);
         upstream.changed?.();
-        await handler(wire, message, upstream);
+        await handler(wire, message);
         if (wire.socket.destroyed || wire.socket.writableEnded) break;
       }
     } catch (error) {
