@@ -57,7 +57,7 @@ static bool read_url(struct config_reader *r, struct config_value value, const s
     char host[300];
     snprintf(host, sizeof host, url.host_is_v6 ? "[%.*s]" : "%.*s",
              (int)(url.host.len < 260 ? url.host.len : 260), (const char *)url.host.ptr);
-    server->host = config_host_name(r, (struct config_value){slice_text(host), value.place}, false);
+    server->host = config_host_name(r, value, slice_text(host), false);
     server->port = url.port;
     server->tls = url.secure;
     /* url_parse says "/" for none at all */

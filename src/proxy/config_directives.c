@@ -100,7 +100,8 @@ static const char *scope_name(unsigned scope)
     return scope == SCOPE_TOP ? "at the top of the file" : scope == SCOPE_HOST ? "in a host" : "in a path";
 }
 
-/* Whether a directive may stand here, and has as many arguments as it needs. */
+/* Whether a directive may stand here, and has as many arguments as it needs. False also when one of them is
+ * bad, which has been told. */
 static bool in_place(struct config_reader *r, const struct config_statement *s, struct config_scope *scope)
 {
     const struct config_directive *d = s->directive;
@@ -117,7 +118,7 @@ static bool in_place(struct config_reader *r, const struct config_statement *s, 
         return false;
     }
     if (!*seen) *seen = s->name.place.line;
-    if (count >= d->min && count <= d->max) return true;
+    if (s->bad || (count >= d->min && count <= d->max)) return !s->bad;
     if (count > d->max && config_runs_on(r, s, d->max)) return false;
     struct config_place behind = count > 0 ? s->arguments[count - 1].end : s->name.end;
     config_error(r, count > d->max ? s->arguments[d->max].place : behind, "expected %s", d->form);
@@ -153,7 +154,7 @@ void config_scope_read(struct config_reader *r, const struct config_statement *f
 {
     if (!make_room(r, first, scope)) return;
     for (const struct config_statement *s = first; s && !r->no_memory; s = s->next) {
-        if (in_place(r, s, scope) && !s->bad && s->directive->read) s->directive->read(r, s, scope);
+        if (in_place(r, s, scope) && s->directive->read) s->directive->read(r, s, scope);
     }
     if (scope->kind != SCOPE_PATH || config_scope_has(scope, "proxy_pass")) return;
     for (const struct config_statement *s = first; s; s = s->next) {

@@ -6,7 +6,7 @@
 #include "http/url.h"
 #include "proxy/config_read.h"
 
-enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
+enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS, COOKIE_BYTES_MAX = 64 };
 
 #define IN_GROUP(field) offsetof(struct config_group, field)
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -54,8 +54,8 @@ void config_read_dist_policy(struct config_reader *r, const struct config_statem
     }
     (void)config_keys(r, s, 1, keys, COUNT(keys), group, lines, false);
     if (!group->cookie) group->cookie = default_cookie;
-    if (!token_valid(slice_text(group->cookie)))
-        config_error(r, s->arguments[1].place, "dist_policy: \"%s\" cannot be the name of a cookie",
+    if (!token_valid(slice_text(group->cookie)) || strlen(group->cookie) > COOKIE_BYTES_MAX)
+        config_error(r, config_key_place(s, "cookie"), "dist_policy: \"%s\" cannot be the name of a cookie",
                      config_shown(slice_text(group->cookie)).text);
 }
 
@@ -81,8 +81,10 @@ void config_read_health_check(struct config_reader *r, const struct config_state
     (void)config_keys(r, s, 0, keys, COUNT(keys), group, lines, false);
     if (!group->check_path) group->check_path = "/";
     if (group->check_path[0] != '/' || !url_target_valid(slice_text(group->check_path)))
-        config_error(r, config_key_place(s, "path"),
-                     "health_check path: expected a path that begins with \"/\"");
+        config_error(
+            r, config_key_place(s, "path"),
+            "health_check path: expected a path that begins with \"/\", other characters than those of "
+            "URLs percent-encoded");
     if (group->check_host && !url_authority_valid(slice_text(group->check_host)))
         config_error(r, config_key_place(s, "host"), "health_check host: expected a name, or name:port");
 }

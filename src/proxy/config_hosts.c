@@ -42,7 +42,7 @@ static const char *read_name(struct config_reader *r, const struct config_word *
     uint64_t port = 0;
     if (end < bare.len && bare.ptr[end] == ':' && !read_port(r, value, from + end, &port)) return NULL;
     if (port == 0) end = bare.len;
-    const char *name = config_host_name(r, (struct config_value){slice_sub(bare, 0, end), value.place}, true);
+    const char *name = config_host_name(r, value, slice_sub(bare, 0, end), true);
     if (!name || (!from && !port)) return name;
     size_t bytes = strlen(name) + sizeof "*.:65535";
     char *whole = config_take(r, r->kept, bytes, 1);

@@ -150,8 +150,8 @@ bool config_keys(struct config_reader *r, const struct config_statement *s, size
                  const struct config_key *keys, size_t count, void *target, unsigned *lines, bool spaced);
 
 /* Host names and addresses: lower case, without a dot at the end, IPv6 in its shortest form; `brackets` are
- * around IPv6 in the text. Kept; NULL when wrong. */
-const char *config_host_name(struct config_reader *r, struct config_value value, bool brackets);
+ * around IPv6 in the result. text: of the value. Kept; NULL when wrong. */
+const char *config_host_name(struct config_reader *r, struct config_value value, slice text, bool brackets);
 
 /* --- config_directives.c --- */
 

@@ -71,7 +71,7 @@ void config_read_rate_limit(struct config_reader *r, const struct config_stateme
                             struct config_scope *scope)
 {
     static const struct config_key keys[] = {
-        {"burst", KEY_NUMBER, offsetof(struct config_rate, burst), 1, 1000000}};
+        {"burst", KEY_NUMBER, offsetof(struct config_rate, burst), 0, 1000000}};
     unsigned lines[COUNT(keys)] = {0};
     struct config_rate rate = {0};
     scope->location.rate = rate;

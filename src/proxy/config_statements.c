@@ -85,7 +85,7 @@ static void take_arguments(struct parser *p, struct config_statement *s)
 static void unknown(struct parser *p, const struct config_word *name)
 {
     slice text = name->text;
-    const char *hint = config_directive_hint(text);
+    const char *hint = config_directive(text) ? "write it without quotes" : config_directive_hint(text);
     const char *likely =
         config_likely(text, &config_directives[0].name, config_directive_count, sizeof config_directives[0]);
     if (hint)
@@ -148,7 +148,7 @@ static struct config_statement *take_statement(struct parser *p, struct config_s
     s->directive = p->word.quoted ? NULL : config_directive(p->word.text);
     if (s->directive && leaves(p, s, outer)) return NULL;
     if (!s->directive) {
-        unknown(p, &p->word);
+        if (!p->word.bad) unknown(p, &p->word);
         if (outer) outer->unknown = true;
     }
     advance(p);

@@ -332,9 +332,8 @@ static bool ends_in_number(slice name)
     return slice_to_u64(part, UINT64_MAX, &number);
 }
 
-const char *config_host_name(struct config_reader *r, struct config_value value, bool brackets)
+const char *config_host_name(struct config_reader *r, struct config_value value, slice text, bool brackets)
 {
-    slice text = value.text;
     char v6[CONFIG_V6_BYTES];
     uint8_t address[IP_BYTES];
     bool good;

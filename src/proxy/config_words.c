@@ -114,26 +114,31 @@ static size_t name_length(slice text)
     return len;
 }
 
-/* At '$': "$$", "$name" or "${name}"; all but $HOST stay as they are. */
+/* At '$': "$$", "$name" or "${name}"; all but $HOST stay in the word, with braces, so that what follows
+ * cannot become a part of the name. */
 static void take_dollar(struct config_lexer *lexer, struct writer *word)
 {
     slice rest = slice_sub(rest_of(lexer), 1, lexer->text.len);
     bool braces = rest.len > 0 && rest.ptr[0] == '{';
     if (braces) rest = slice_sub(rest, 1, rest.len);
     size_t len = name_length(rest);
-    if (braces && (len == 0 || len == rest.len || rest.ptr[len] != '}')) {
+    bool closed = len < rest.len && rest.ptr[len] == '}';
+    slice name = slice_sub(rest, 0, len);
+    size_t whole = 1 + len + (braces ? 1 : 0) + (braces && closed ? 1 : 0);
+    if (braces && (len == 0 || !closed)) {
         bad(lexer, lexer->place, "expected a variable as in \"${host}\"");
-        skip(lexer, 2);
-        return;
-    }
-    slice whole = slice_sub(rest_of(lexer), 0, 1 + len + (braces ? 2 : 0));
-    if (slice_equal(slice_sub(rest, 0, len), SLICE("HOST")))
+    } else if (slice_equal(name, SLICE("HOST"))) {
         put_host(lexer, word);
-    else if (whole.len == 1 && rest.len > 0 && rest.ptr[0] == '$')
-        writer_put(word, whole = SLICE("$$"));
-    else
-        writer_put(word, whole);
-    skip(lexer, whole.len);
+    } else if (len > 0) {
+        writer_put(word, SLICE("${"));
+        writer_put(word, name);
+        writer_byte(word, '}');
+    } else {
+        bool twice = rest.len > 0 && rest.ptr[0] == '$';
+        writer_put(word, twice ? SLICE("$$") : SLICE("$"));
+        whole += twice ? 1 : 0;
+    }
+    skip(lexer, whole);
 }
 
 /* At "{{". */
