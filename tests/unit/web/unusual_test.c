@@ -296,12 +296,13 @@ static void test_a_signal_may_stop_it_at_any_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* The first: a thread of libuv's pool, which knows nothing of the app, may get the signal else. */
+        cmocka_unit_test(test_a_signal_may_stop_it_at_any_time),
         cmocka_unit_test(test_a_piece_is_valid_after_the_answer),
         cmocka_unit_test(test_a_filter_cannot_accept_a_websocket),
         cmocka_unit_test(test_a_socket_that_connects_again_does_not_keep_the_server),
         cmocka_unit_test(test_posts_and_jobs_that_begin_again_do_not_keep_the_server),
         cmocka_unit_test(test_a_worker_may_post_to_one_that_was_freed_before),
-        cmocka_unit_test(test_a_signal_may_stop_it_at_any_time),
         cmocka_unit_test(test_a_job_that_ends_when_the_app_is_freed_may_begin_a_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
