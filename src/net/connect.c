@@ -1,6 +1,9 @@
 /* connect.c - finding somebody who listens: names to addresses, and the addresses in turn (RFC 8305 without
  * the sorting, which the system's resolver has done).
  *
+ * Where there is only one address the stream's own handle connects, so that nothing else is watched
+ * meanwhile.
+ *
  * A connector belongs to its stream until that is connected, told so, or closed; then it closes what it has
  * and frees itself. */
 #include <errno.h>
@@ -31,13 +34,14 @@ union address {
 struct connector {
     struct stream *stream; /* NULL: nobody waits any more */
     struct net_loop *loop;
+    uv_connect_t direct;
     uv_getaddrinfo_t lookup;
     uv_timer_t timer;
     union address addresses[ADDRESSES_MAX];
     size_t count, next; /* of them; the one whose turn it is */
     struct attempt attempts[ADDRESSES_MAX];
     size_t begun, running;
-    unsigned handles; /* and requests that are not done */
+    unsigned handles; /* and requests that are not done; 0: it connects directly */
     int error;        /* of the last attempt */
     char port[8];
     char host[];
@@ -66,6 +70,13 @@ static void add_found(struct connector *c, struct addrinfo *found)
     if (found) freeaddrinfo(found);
 }
 
+/* Of a host that is an address itself. */
+static void add_literal(struct connector *c, uint16_t port)
+{
+    union address *out = &c->addresses[0];
+    if (uv_ip4_addr(c->host, port, &out->v4) == 0 || uv_ip6_addr(c->host, port, &out->v6) == 0) c->count = 1;
+}
+
 struct connector *connector_new(const struct stream_target *target)
 {
     struct connector *c = calloc(1, sizeof *c + strlen(target->host) + 1);
@@ -75,6 +86,7 @@ struct connector *connector_new(const struct stream_target *target)
     c->error = UV_EAI_NONAME;
     for (size_t i = 0; i < target->address_count && c->count < ADDRESSES_MAX; i++)
         add_known(c, target->addresses[i], target->port);
+    if (c->count == 0) add_literal(c, target->port);
     return c;
 }
 
@@ -121,7 +133,11 @@ static void end(struct connector *c)
 
 void connector_cancel(struct connector *c)
 {
-    end(c);
+    if (!c) return;
+    if (c->handles == 0)
+        c->stream = NULL; /* the request is over when the stream's handle is closed */
+    else
+        end(c);
 }
 
 static void give_up(struct connector *c)
@@ -215,7 +231,7 @@ static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *add
     released(c);
 }
 
-/* An IP address needs no lookup, and so no thread. */
+/* An address in an unusual form ("127.1") needs no lookup, and so no thread. */
 static void on_begin(uv_timer_t *timer)
 {
     struct connector *c = timer->data;
@@ -235,11 +251,40 @@ static void on_begin(uv_timer_t *timer)
     give_up(c);
 }
 
+static void on_connected(uv_connect_t *request, int status)
+{
+    struct connector *c = LIST_ENTRY(request, struct connector, direct);
+    struct stream *s = c->stream;
+    connector_free(c);
+    if (s && status < 0)
+        stream_not_connected(s, status);
+    else if (s)
+        stream_connected(s, -1);
+}
+
+static void connect_directly(struct connector *c)
+{
+    struct stream *s = c->stream;
+    int rc = uv_tcp_connect(&c->direct, &s->tcp, &c->addresses[0].any, on_connected);
+    if (rc == 0) {
+        stream_watch(s);
+        return;
+    }
+    connector_free(c);
+    s->connector = NULL;
+    s->error = rc; /* is told at the end of the turn */
+    stream_mark(s);
+}
+
 void connector_begin(struct connector *c, struct stream *s)
 {
     c->stream = s;
     c->loop = stream_loop(s);
     s->connector = c;
+    if (c->count == 1) {
+        connect_directly(c);
+        return;
+    }
     uv_timer_init(&c->loop->uv, &c->timer);
     c->timer.data = c;
     c->handles = 1;

@@ -33,7 +33,17 @@ void splice_resume(struct stream *to);
 void splice_end(struct stream *from);
 /* The stream is being closed. */
 void splice_drop(struct stream *stream);
-/* stream.c: reads, or not, as all say that have a say in that. */
+
+/* --- stream.c --- */
+
+/* The connection is there (fd is the stream's now; -1: it has its descriptor already), or could not
+ * be made. */
+void stream_connected(struct stream *stream, int fd);
+void stream_not_connected(struct stream *stream, int uv_error);
+/* Watches the input of a stream whose descriptor is there; also before it is connected: libuv then asks the
+ * system only once. */
+void stream_watch(struct stream *stream);
+/* Reads, or not, as all say that have a say in that. */
 void stream_read_as_wanted(struct stream *stream);
 /* Tells that the input has ended. */
 void stream_take_end(struct stream *stream);
@@ -43,16 +53,15 @@ bool stream_takes_bytes(const struct stream *stream);
 /* So many bytes were appended to stream->out. */
 void stream_count(struct stream *stream, size_t bytes);
 
-/* connect.c: NULL without memory. */
+/* --- connect.c --- */
+
+/* NULL without memory. */
 struct connector *connector_new(const struct stream_target *target);
 /* Only one that was not begun; NULL is allowed. */
 void connector_free(struct connector *connector);
 /* Belongs to the stream from now on. */
 void connector_begin(struct connector *connector, struct stream *stream);
-/* The stream does not want it any more. */
+/* The stream does not want it any more: it is being closed. NULL is allowed. */
 void connector_cancel(struct connector *connector);
-/* stream.c: the connection is there (fd is the stream's now), or could not be made. */
-void stream_connected(struct stream *stream, int fd);
-void stream_not_connected(struct stream *stream, int uv_error);
 
 #endif

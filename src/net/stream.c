@@ -163,13 +163,18 @@ void stream_read(struct stream *s, bool on)
     stream_read_as_wanted(s);
 }
 
+void stream_watch(struct stream *s)
+{
+    uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
+}
+
 void stream_read_as_wanted(struct stream *s)
 {
     if (s->connecting || s->closing) return;
     if (!s->reading || splice_waits(s))
         uv_read_stop((uv_stream_t *)&s->tcp);
     else if (!s->tls || !s->tls->ended)
-        uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
+        stream_watch(s);
 }
 
 /* --- life --- */
@@ -238,13 +243,13 @@ void stream_connected(struct stream *s, int fd)
 {
     s->connecting = false;
     s->write = NULL;
-    (void)!setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    int rc = uv_tcp_open(&s->tcp, fd);
+    int rc = fd < 0 ? 0 : uv_tcp_open(&s->tcp, fd);
     if (rc < 0) {
         close(fd);
         s->events->failed(s, rc);
         return;
     }
+    uv_tcp_nodelay(&s->tcp, 1);
     stream_read_as_wanted(s);
     stream_mark(s);
     if (!s->tls && s->events->opened) s->events->opened(s);
