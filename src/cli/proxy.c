@@ -18,6 +18,8 @@ enum {
     PORT_NOT_GIVEN = UINT16_MAX + 1,
     FILE_MIB_MAX = CONFIG_BYTES_MAX / (1024 * 1024),
     HOSTS_SHOWN_MAX = 12,
+    NAMES_WIDTH = 30,
+    NAMES_BYTES = 320,
     DUMP_BYTES_MAX = 16 * 1024 * 1024,
 };
 
@@ -179,22 +181,34 @@ struct serving {
     const struct proxy_command *options;
 };
 
+/* As many of its names as fit. */
+static void print_names(const struct config_host *host)
+{
+    char text[NAMES_BYTES];
+    size_t len = 0, shown = 0;
+    for (; shown < host->name_count; shown++) {
+        const char *name = host->names[shown];
+        if (shown > 0 && len + strlen(name) + 2 > NAMES_WIDTH) break;
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", shown ? ", " : "", name);
+        if (len >= sizeof text) len = sizeof text - 1;
+    }
+    if (shown < host->name_count) snprintf(text + len, sizeof text - len, ", ...");
+    printf("  %-*s", NAMES_WIDTH, text);
+}
+
 static void print_hosts(const struct config *config)
 {
     size_t shown = config->host_count <= HOSTS_SHOWN_MAX ? config->host_count : HOSTS_SHOWN_MAX - 1;
     for (size_t i = 0; i < shown; i++) {
         const struct config_host *host = &config->hosts[i];
-        const struct config_group *group =
-            host->location_count ? host->locations[host->location_count - 1].group : NULL;
-        printf("  %-24s", host->names[0]);
-        if (host->name_count > 1)
-            printf(" and %zu more name%s", host->name_count - 1, plural(host->name_count - 1));
-        if (host->location_count > 1) printf(" %zu paths", host->location_count);
-        if (group && group->server_count == 1)
-            printf(" %s%s:%u", group->servers[0].tls ? "https://" : "", group->servers[0].host,
+        const struct config_group *group = host->locations[host->location_count - 1].group;
+        print_names(host);
+        if (group->server_count == 1)
+            printf("  %s%s:%u", group->servers[0].tls ? "https://" : "", group->servers[0].host,
                    (unsigned)group->servers[0].port);
-        else if (group)
-            printf(" %zu servers, %s", group->server_count, policy_name(group->policy));
+        else
+            printf("  %zu servers, %s", group->server_count, policy_name(group->policy));
+        if (host->location_count > 1) printf("; %zu paths", host->location_count);
         printf("\n");
     }
     if (shown < config->host_count) printf("  and %zu more hosts\n", config->host_count - shown);

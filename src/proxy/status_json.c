@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "proxy/status_state.h"
+#include "web/worker.h"
 
 #define LOAD(what) atomic_load_explicit(&(what), memory_order_relaxed)
 
@@ -243,6 +244,22 @@ static void put_totals(struct wr_json *json, const struct status *status, const 
     wr_json_end(json);
 }
 
+/* What the proxy answers its clients: also what no server has answered. */
+static void put_clients(struct wr_json *json, struct wr_app *app)
+{
+    uint64_t answers[COUNTS_CLASSES] = {0};
+    for (unsigned w = 0; w < wr_workers(app); w++) {
+        const struct counts *counts = &wr_worker_at(app, w)->counts;
+        for (int m = 0; m <= COUNTS_METHODS; m++)
+            for (int c = 0; c < COUNTS_CLASSES; c++)
+                answers[c] += __atomic_load_n(&counts->requests[m][c], __ATOMIC_RELAXED);
+    }
+    wr_json_object(json, "clients");
+    put(json, "connections", wr_connections(app));
+    put_answers(json, answers);
+    wr_json_end(json);
+}
+
 void status_json(struct wr_request *request, void *context)
 {
     struct status *status = context;
@@ -256,7 +273,7 @@ void status_json(struct wr_request *request, void *context)
     wr_json_integer(json, "began_s", status->began_s);
     put(json, "uptime_s", (proxy_now_ms() - status->began_ms) / 1000);
     put(json, "workers", wr_workers(proxy->app));
-    put(json, "clients", wr_connections(proxy->app));
+    put_clients(json, proxy->app);
     wr_json_object(json, "configuration");
     put(json, "number", site->number);
     wr_json_integer(json, "loaded_s", status_loaded_s(proxy));

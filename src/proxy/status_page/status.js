@@ -153,12 +153,12 @@ class Tile {
 }
 
 const tiles = {
-  rate: new Tile("Requests a second", { spark: "Requests a second", wide: true }),
+  rate: new Tile("Requests to servers a second", { spark: "Requests a second", wide: true }),
   latency: new Tile("Latency, half of the answers", { spark: "Mean latency", wide: true }),
   active: new Tile("Requests under way"),
   clients: new Tile("Connections of clients"),
   failures: new Tile("Failures of servers"),
-  answers: new Tile("Errors (5xx)"),
+  answers: new Tile("Errors for clients (5xx)"),
   bytes: new Tile("Bodies of answers"),
 };
 byId("totals").append(...Object.values(tiles).map((tile) => tile.element));
@@ -167,17 +167,18 @@ function showTotals(status, history) {
   const { totals } = status;
   const waiting = status.groups.reduce((sum, group) => sum + group.waiting, 0);
   const { p50, p95, p99 } = totals.latency_ms;
-  const answered = Object.values(totals.answers).reduce((sum, n) => sum + n, 0);
-  const errors = totals.answers["5xx"];
+  const { connections, answers } = status.clients;
+  const answered = Object.values(answers).reduce((sum, n) => sum + n, 0);
+  const errors = answers["5xx"];
   tiles.rate.show(rate(totals.rate), `${count(totals.requests)} since the start`);
   tiles.latency.show(
     p50 === null ? "–" : `${milliseconds(p50)} ms`,
     p50 === null ? "no answer in the last minute" : `95 %: ${milliseconds(p95)} ms, 99 %: ${milliseconds(p99)} ms`,
   );
   tiles.active.show(count(totals.active), waiting ? `and ${count(waiting)} waiting for a server` : "none is waiting for a server");
-  tiles.clients.show(count(status.clients), `to servers ${count(totals.connections)}, ${count(totals.idle)} idle`);
+  tiles.clients.show(count(connections), `to servers ${count(totals.connections)}, ${count(totals.idle)} idle`);
   tiles.failures.show(count(totals.failures), `${count(totals.retried)} retried on another server`);
-  tiles.answers.show(count(errors), answered ? `${((100 * errors) / answered).toFixed(errors ? 2 : 0)} % of all; 4xx: ${count(totals.answers["4xx"])}` : "no answer yet");
+  tiles.answers.show(count(errors), answered ? `${((100 * errors) / answered).toFixed(errors ? 2 : 0)} % of all; 4xx: ${count(answers["4xx"])}` : "no answer yet");
   tiles.bytes.show(bytes(totals.received_bytes), `of requests ${bytes(totals.sent_bytes)}`);
   tiles.rate.spark.draw(history.requests, history.failures, aSecond);
   tiles.latency.spark.draw(history.latency, [], inMilliseconds);
