@@ -126,7 +126,7 @@ enum { NAME_BYTES_MAX = 253 + 6 };
 static void put_first_element(struct rewriting *r, slice address)
 {
     slice host = named_host(r->in);
-    bool quoted = slice_find(host, ':') < host.len;
+    bool quoted = host.len > 0 && !token_valid(host);
     put_node(r, address);
     if (host.len > 0 && host.len <= NAME_BYTES_MAX) {
         put(r, quoted ? SLICE(";host=\"") : SLICE(";host="));
