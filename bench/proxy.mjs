@@ -104,6 +104,7 @@ async function main(folder) {
       try {
         contenders.set(name, await start(w));
       } catch (error) {
+        if (name === "ours") throw error;
         console.log(`Without ${name}: ${error.message}`);
         starters.delete(name);
       }
