@@ -20,10 +20,12 @@ static void finish(struct exchange *x, bool keep)
     struct buffer trailers;
     exchange_trailers(&x->trailers, &trailers);
     exchange_note(x);
-    keep = keep && x->request_done && stream_queued(&x->conn->stream) == 0;
+    bool sent = x->request_done && stream_queued(&x->conn->stream) == 0;
     struct server_connection *conn = exchange_release_server(x);
-    if (keep)
+    if (keep && sent)
         server_keep(conn, group->config);
+    else if (!sent)
+        server_abandon(conn);
     else
         server_close(conn);
     struct site *site = list_empty(&f->waiting) ? NULL : site_hold(x->site);
@@ -326,7 +328,6 @@ void exchange_received(struct exchange *x, uint8_t *bytes, size_t len)
 void exchange_opened(struct exchange *x)
 {
     x->opened_ns = now_ns();
-    server_arm(x->conn, x->conn->since_ms + x->location->read_ms);
     /* What cannot be sent again any more need not be kept. */
     if (!x->idempotent && x->replayable) {
         x->replayable = x->request_done && x->replay.len == 0;
@@ -365,11 +366,12 @@ void exchange_failed(struct exchange *x, const char *why)
 static uint32_t limit_of(const struct exchange *x)
 {
     const struct stream *stream = &x->conn->stream;
-    if (stream_opening(stream)) return x->location->connect_ms;
+    if (!x->conn->opened) return x->location->connect_ms;
     if (stream_queued(stream) > 0) return x->location->send_ms;
     if (x->stalled || !x->request_done) return 0; /* the client is waited for */
     if (x->splicing && stream_queued(&x->request->conn->stream) > 0) return 0;
-    return x->location->read_ms;
+    uint32_t half_ms = x->request->conn->ended ? EXCHANGE_HALF_MS : UINT32_MAX;
+    return x->location->read_ms < half_ms ? x->location->read_ms : half_ms;
 }
 
 void exchange_expired(struct exchange *x, uint64_t now_ms)
@@ -377,14 +379,15 @@ void exchange_expired(struct exchange *x, uint64_t now_ms)
     uint32_t limit_ms = limit_of(x);
     struct server_connection *conn = x->conn;
     if (limit_ms == 0) server_moved(conn);
-    if (limit_ms == 0 || conn->since_ms + limit_ms > now_ms) {
-        server_arm(conn, conn->since_ms + (limit_ms ? limit_ms : x->location->read_ms));
+    uint64_t end_ms = conn->since_ms + limit_ms, look_ms = now_ms + EXCHANGE_LOOK_MS;
+    if (limit_ms == 0 || end_ms > now_ms) {
+        server_arm(conn, limit_ms == 0 || end_ms > look_ms ? look_ms : end_ms);
         return;
     }
     bool sending = stream_queued(&conn->stream) > 0;
-    const char *why = stream_opening(&conn->stream) ? "no connection in time"
-                      : sending                     ? "it took nothing of the request for too long"
-                                                    : "it was silent for too long";
+    const char *why = !conn->opened ? "no connection in time"
+                      : sending     ? "it took nothing of the request for too long"
+                                    : "it was silent for too long";
     if (x->state == EXCHANGE_BODY)
         break_off(x, why);
     else

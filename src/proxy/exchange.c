@@ -51,7 +51,7 @@ struct server_connection *exchange_release_server(struct exchange *x)
 static void drop_server(struct exchange *x)
 {
     struct server_connection *conn = exchange_release_server(x);
-    if (conn) server_close(conn);
+    if (conn) server_abandon(conn);
 }
 
 void exchange_cancel(struct exchange *x)
@@ -321,7 +321,8 @@ static void take_server(struct exchange *x, struct server_connection *conn)
     bool opening = stream_opening(&conn->stream);
     stream_read_limit(&conn->stream, EXCHANGE_HEAD_READ_BYTES);
     stream_read(&conn->stream, true);
-    server_arm(conn, conn->since_ms + (opening ? x->location->connect_ms : x->location->read_ms));
+    uint32_t limit_ms = opening ? x->location->connect_ms : x->location->read_ms;
+    server_arm(conn, conn->since_ms + (limit_ms < EXCHANGE_LOOK_MS ? limit_ms : EXCHANGE_LOOK_MS));
     expect_answer(x);
     int rc = send_request(x);
     if (rc < 0) {

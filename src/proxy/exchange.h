@@ -19,7 +19,10 @@ enum {
                                              rest of a long body can then be spliced */
     EXCHANGE_SPLICE_MIN = 32 * 1024,      /* shorter bodies are read and written */
     EXCHANGE_POOLED_MAX = 64,             /* kept for reuse */
-    EXCHANGE_STALE_MAX = 2, /* kept connections that a request may find closed, then a new one */
+    EXCHANGE_LOOK_MS = 5000,              /* how often it is looked whether somebody is too slow */
+    EXCHANGE_HALF_MS = 10000, /* how long a server may be silent when the client has closed its side: it may
+                                 have gone altogether */
+    EXCHANGE_STALE_MAX = 2,   /* kept connections that a request may find closed, then a new one */
 };
 
 enum server_use { SERVER_IDLE, SERVER_EXCHANGE, SERVER_RELAY, SERVER_CLOSED };
@@ -123,6 +126,8 @@ struct server_connection *server_open(struct forward *forward, struct upstream *
 /* It is idle from now on; closes it when there are enough. */
 void server_keep(struct server_connection *conn, const struct config_group *group);
 void server_close(struct server_connection *conn);
+/* In the middle of a request: the server is told at once (by a reset), also when it reads nothing. */
+void server_abandon(struct server_connection *conn);
 /* Something has moved. */
 static inline void server_moved(struct server_connection *conn)
 {

@@ -212,6 +212,15 @@ void server_close(struct server_connection *conn)
     stream_close(&conn->stream);
 }
 
+void server_abandon(struct server_connection *conn)
+{
+    uv_os_fd_t fd;
+    static const struct linger reset = {.l_onoff = 1};
+    if (conn->use != SERVER_CLOSED && uv_fileno((const uv_handle_t *)&conn->stream.tcp, &fd) == 0)
+        (void)!setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    server_close(conn);
+}
+
 void pools_sweep(struct forward *f, bool all)
 {
     for (size_t i = 0; i < f->pool_count; i++) {

@@ -37,6 +37,15 @@ static void relay_close(struct relay *relay)
     site_release(site);
 }
 
+/* Both have said all: true when it is closed, false when the server has not been sent everything yet. */
+static bool close_when_done(struct relay *relay)
+{
+    if (!relay->client_ended || !relay->server_ended || stream_queued(&relay->server->stream) > 0)
+        return false;
+    relay_close(relay);
+    return true;
+}
+
 static void on_received(struct tunnel *tunnel, uint8_t *bytes, size_t len)
 {
     struct relay *relay = relay_of(tunnel);
@@ -53,12 +62,8 @@ static void on_ended(struct tunnel *tunnel)
     struct relay *relay = relay_of(tunnel);
     if (relay->client_ended) return;
     relay->client_ended = true;
-    if (relay->server_ended) {
-        relay_close(relay);
-        return;
-    }
     stream_finish(&relay->server->stream);
-    connection_arm(tunnel->conn);
+    if (!close_when_done(relay)) connection_arm(tunnel->conn);
 }
 
 static void on_flushed(struct tunnel *tunnel)
@@ -79,6 +84,7 @@ static uint64_t on_deadline(struct tunnel *tunnel, uint64_t now_ms)
     struct relay *relay = relay_of(tunnel);
     bool half = relay->client_ended || relay->server_ended;
     uint64_t limit_ms = half && relay->idle_ms > RELAY_HALF_MS ? RELAY_HALF_MS : relay->idle_ms;
+    if (relay->moved_ms < relay->server->since_ms) relay->moved_ms = relay->server->since_ms;
     if (relay->moved_ms + limit_ms > now_ms) return relay->moved_ms + limit_ms;
     relay_close(relay);
     return 0;
@@ -107,10 +113,7 @@ void relay_received(struct relay *relay, uint8_t *bytes, size_t len)
 void relay_ended(struct relay *relay)
 {
     relay->server_ended = true;
-    if (relay->client_ended) {
-        relay_close(relay);
-        return;
-    }
+    if (close_when_done(relay)) return;
     stream_finish(&relay->tunnel.conn->stream);
     connection_arm(relay->tunnel.conn);
 }
@@ -122,6 +125,7 @@ void relay_failed(struct relay *relay)
 
 void relay_flushed(struct relay *relay)
 {
+    if (close_when_done(relay)) return;
     if (relay->tunnel.paused && stream_queued(&relay->server->stream) <= relay->buffer / 2)
         tunnel_pause(&relay->tunnel, false);
 }
