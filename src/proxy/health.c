@@ -359,10 +359,7 @@ int health_set(struct health *h, struct group *const *groups, size_t count)
     for (struct list *n = h->checks.next, *next; n != &h->checks; n = next) {
         struct check *check = LIST_ENTRY(n, struct check, node);
         next = n->next;
-        if (check->wanted) continue;
-        if (!atomic_load_explicit(&check->upstream->retired, memory_order_relaxed))
-            upstream_unchecked(h->registry, check->upstream, now_of(check));
-        check_end(check);
+        if (!check->wanted) check_end(check);
     }
     assign(&fresh, groups, count);
     start_checks(h, &fresh);

@@ -18,7 +18,8 @@ enum { HEALTH_RESOLVE_MS = 10000 };
 /* NULL without memory. */
 struct health *health_new(struct wr_worker *worker, struct registry *registry) BASE_CHECKED;
 /* Checks these groups from now on, and no others; what goes on goes on. The groups must exist until the next
- * call. ERR_MEMORY: nothing has changed. */
+ * call. Before registry_use, which brings back what is not checked any more. ERR_MEMORY: nothing has changed.
+ */
 int health_set(struct health *health, struct group *const *groups, size_t count) BASE_CHECKED;
 /* Ends all checks. NULL is allowed. */
 void health_free(struct health *health);

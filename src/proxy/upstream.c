@@ -189,7 +189,7 @@ int group_new(struct registry *registry, const struct config_group *config, stru
     struct group *group = calloc(1, sizeof *group);
     if (!group) return ERR_MEMORY;
     group->config = config;
-    group->rotations = calloc((size_t)registry->worker_count * 2, sizeof *group->rotations);
+    group->rotations = calloc(registry->worker_count, sizeof *group->rotations);
     int rc = group->rotations ? OK : ERR_MEMORY;
     for (size_t i = 0; rc == OK && i < config->server_count; i++) {
         const struct config_server *server = &config->servers[i];

@@ -102,7 +102,7 @@ struct group {
     bool has_backup;
     uint64_t names[CONFIG_SERVERS_MAX]; /* their name_hash */
     char sticky[CONFIG_SERVERS_MAX][UPSTREAM_STICKY_BYTES + 1];
-    struct rotation *rotations; /* of each worker: two, the second for backups */
+    struct rotation *rotations; /* of each worker */
     atomic_uint waiting;        /* requests in the queues of all workers, for the status */
 };
 
@@ -185,12 +185,10 @@ void upstream_check_passed(struct registry *registry, const struct group *group,
 /* why: "status 500". */
 void upstream_check_failed(struct registry *registry, const struct group *group, struct upstream *upstream,
                            uint64_t now_ms, const char *why);
-/* It is not checked any more: a server that checks took out is up. */
-void upstream_unchecked(struct registry *registry, struct upstream *upstream, uint64_t now_ms);
-
 /* --- between the parts of this module --- */
 
-/* It belongs to this configuration now: nothing that this does not have keeps it down. */
+/* It belongs to this configuration now: nothing that this does not have keeps it down: no checks, no open
+ * circuit. */
 void upstream_adopt(struct registry *registry, const struct group *group, struct upstream *upstream,
                     uint64_t now_ms);
 enum upstream_trials {

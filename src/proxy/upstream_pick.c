@@ -104,7 +104,7 @@ static int pick_among(struct group *group, unsigned worker, struct pick *pick, b
         candidates[i] = asked ? look(group, i, pick, trials, others) : (struct candidate){0};
     }
     for (;;) {
-        int i = choose(group, &group->rotations[worker * 2 + backups], pick, candidates);
+        int i = choose(group, &group->rotations[worker], pick, candidates);
         if (i < 0) return BALANCE_NONE;
         struct upstream *u = group->members[i].upstream;
         if (load(&u->state) == UPSTREAM_UP) return i;

@@ -175,27 +175,18 @@ void upstream_check_failed(struct registry *registry, const struct group *group,
     tell(registry, u, &news);
 }
 
-void upstream_unchecked(struct registry *registry, struct upstream *u, uint64_t now_ms)
-{
-    struct news news = {0};
-    uv_mutex_lock(&u->why_lock);
-    store(&u->check_fails, 0);
-    store(&u->check_passes, 0);
-    if (load(&u->state) == UPSTREAM_DOWN && load_ms(&u->down_until_ms) == 0)
-        go_up(u, now_ms, &news, "it is not checked any more");
-    uv_mutex_unlock(&u->why_lock);
-    tell(registry, u, &news);
-}
-
 void upstream_adopt(struct registry *registry, const struct group *group, struct upstream *u, uint64_t now_ms)
 {
     const struct config_group *config = group->config;
-    if (load(&u->state) == UPSTREAM_UP) return;
-    if (!config->check_path) upstream_unchecked(registry, u, now_ms);
-    if (config->breaker_fails > 0) return;
     struct news news = {0};
     uv_mutex_lock(&u->why_lock);
-    if (load(&u->state) != UPSTREAM_UP && load_ms(&u->down_until_ms) != 0)
+    bool by_checks = load_ms(&u->down_until_ms) == 0, up = load(&u->state) == UPSTREAM_UP;
+    if (!config->check_path) {
+        store(&u->check_fails, 0);
+        store(&u->check_passes, 0);
+        if (!up && by_checks) go_up(u, now_ms, &news, "it is not checked any more");
+    }
+    if (config->breaker_fails == 0 && !up && !by_checks)
         go_up(u, now_ms, &news, "it has no circuit breaker any more");
     uv_mutex_unlock(&u->why_lock);
     tell(registry, u, &news);

@@ -102,15 +102,16 @@ static void names_are_looked_up_and_what_was_known_stays(void **state)
     static const uint8_t known[1][IP_BYTES] = {{1, 2, 3, 4}};
     checker_init(9);
     c.scene.config.check_path = NULL;
-    c.scene.config.server_count = 4;
+    c.scene.config.server_count = 5;
     c.scene.servers[0].host = "localhost";
     c.scene.servers[1].host = "no-such-name.invalid";
     c.scene.servers[2].host = "localhost";
     c.scene.servers[2].port = 10;
     c.scene.servers[3].host = "fd00::1";
+    c.scene.servers[4] = (struct config_server){.host = "fe80::1%lo", .port = 9, .weight = 1};
     c.group = scene_group(&c.scene);
-    struct upstream *u[4];
-    for (int i = 0; i < 4; i++)
+    struct upstream *u[5];
+    for (int i = 0; i < 5; i++)
         u[i] = c.group->members[i].upstream;
     upstream_set_addresses(u[1], known, 1);
     checker_run();
@@ -129,6 +130,7 @@ static void names_are_looked_up_and_what_was_known_stays(void **state)
     assert_int_equal(upstream_addresses(u[1], got), 1);
     assert_memory_equal(got[0], known[0], IP_BYTES);
     assert_int_equal(u[3]->address_count, 0); /* an address is none */
+    assert_int_equal(u[4]->address_count, 0); /* with its zone, which is not part of the 16 bytes */
 
     struct group *old = c.group; /* a reload, in the middle of it */
     atomic_store(&u[1]->lookup, true);

@@ -90,6 +90,7 @@ static void a_reload_goes_on_with_the_checks_and_ends_those_of_others(void **sta
     const char *why;
     assert_int_equal(group_new(&c.scene.registry, &unchecked, &c.group, &why), OK);
     checker_set(); /* a check that fails until now must not keep it down */
+    registry_use(&c.scene.registry, &c.group, 1, c.scene.now_ms);
     told("up: it is not checked any more");
     group_free(&c.scene.registry, old);
     pause_ms(2 * INTERVAL_MS);

@@ -131,6 +131,25 @@ static void what_cannot_be_sent_again_is_no_trial_while_there_is_another_server(
     scene_end(&s);
 }
 
+static void a_request_that_has_no_other_server_tries_one_that_is_down(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s, 2);
+    s.config.breaker_fails = 2;
+    struct group *group = scene_group(&s);
+    scene_fail(&s, group, 0, 2);
+    assert_int_equal(scene_pick(&s, group), 1);
+    assert_int_equal(scene_pick_from(&s, group, 2), PICK_ALL_TRIED); /* it failed just now */
+    s.now_ms += 1000;
+    assert_int_equal(scene_pick(&s, group), 1);
+    assert_int_equal(scene_pick_from(&s, group, 2), 0); /* the other one has failed this request */
+    assert_int_equal(scene_pick_from(&s, group, 2), PICK_ALL_TRIED);
+    assert_int_equal(scene_pick(&s, group), 1);
+    group_free(&s.registry, group);
+    scene_end(&s);
+}
+
 static void the_cookie_leads_to_its_server_as_long_as_that_is_up(void **state)
 {
     (void)state;
@@ -342,6 +361,7 @@ int main(void)
         cmocka_unit_test(no_server_gets_more_than_its_max_conns),
         cmocka_unit_test(backups_are_for_when_all_others_are_down_or_tried),
         cmocka_unit_test(what_cannot_be_sent_again_is_no_trial_while_there_is_another_server),
+        cmocka_unit_test(a_request_that_has_no_other_server_tries_one_that_is_down),
         cmocka_unit_test(the_cookie_leads_to_its_server_as_long_as_that_is_up),
         cmocka_unit_test(cookies_mean_the_same_on_every_machine),
         cmocka_unit_test(an_address_has_its_server),

@@ -5,7 +5,7 @@
 
 #include "scene.h"
 
-enum { WORKERS = 4, SERVERS = 4, ROUNDS = 25000, RELOADS = 60 };
+enum { WORKERS = 4, SERVERS = 4, ROUNDS = 100000, RELOADS = 60 };
 
 /* As the site: requests under way keep the group that they began with. */
 struct held {
@@ -70,7 +70,7 @@ static void one_request(unsigned worker, uint64_t *seed)
 {
     struct held *held = hold();
     struct group *group = held->group;
-    uint64_t now = atomic_fetch_add(&w.clock_ms, next_random(seed) % 2) + 1;
+    uint64_t now = atomic_fetch_add(&w.clock_ms, next_random(seed) % 8 == 0) + 1;
     struct pick pick = {.now_ms = now, .random = *seed, .unrepeatable = next_random(seed) % 4 == 0};
     int member = group_pick(group, worker, &pick);
     if (member >= 0) {
