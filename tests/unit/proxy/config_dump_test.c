@@ -3,6 +3,7 @@
 
 #include "config_check.h"
 #include "config_kit.h"
+#include "proxy/config_read.h"
 
 /* Where repository files are: SOURCE. */
 static void check_folder(const char *folder, const char *ending, bool without_warning)
@@ -31,6 +32,28 @@ static void the_files_that_come_with_it_are_read_without_warning(void **state)
     (void)state;
     check_folder("config", ".conf", true);
     check_folder("config/examples", ".conf", true);
+}
+
+static void assert_all_directives_in(const char *file)
+{
+    char path[1024], *text;
+    snprintf(path, sizeof path, "%s/%s", SOURCE, file);
+    slice bytes = kit_file(path, &text);
+    assert_true(bytes.len < CONFIG_BYTES_MAX);
+    text[bytes.len] = 0;
+    for (size_t i = 0; i < config_directive_count; i++) {
+        char wanted[100];
+        snprintf(wanted, sizeof wanted, "%s ", config_directives[i].name);
+        if (!strstr(text, wanted)) fail_msg("%s has no \"%s\"", file, wanted);
+    }
+    free(text);
+}
+
+static void the_manual_and_the_largest_example_have_all_directives(void **state)
+{
+    (void)state;
+    assert_all_directives_in("config/examples/everything.conf");
+    assert_all_directives_in("docs/proxy.md");
 }
 
 static void a_dump_has_what_goes_without_saying_at_the_top(void **state)
@@ -275,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_files_that_come_with_it_are_read_without_warning),
+        cmocka_unit_test(the_manual_and_the_largest_example_have_all_directives),
         cmocka_unit_test(a_dump_has_what_goes_without_saying_at_the_top),
         cmocka_unit_test(what_needs_care_comes_back),
         cmocka_unit_test(whatever_is_read_is_dumped_and_read_again),
