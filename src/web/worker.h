@@ -1,7 +1,8 @@
 /* worker.h - one event loop with its own connections, on a thread of its own.
  *
- * What a worker needs for a request is its own (connections, pools, timers); what all share (struct wr_app)
- * is constant while they run, or guarded there. The first worker runs on the thread that called wr_run. */
+ * What a worker needs for a request is its own (connections, pools, timers, the settings it has now); what
+ * all share (struct wr_app) is constant while they run, or guarded there. The first worker runs on the thread
+ * that called wr_run. */
 #ifndef WEB_WORKER_H
 #define WEB_WORKER_H
 
