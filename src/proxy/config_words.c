@@ -151,9 +151,9 @@ static void take_template(struct config_lexer *lexer, struct writer *word)
         return;
     }
     bad(lexer, lexer->place, "only {{HOST}} is known between two braces");
-    slice line = slice_sub(rest_of(lexer), 0, slice_find(rest_of(lexer), '\n'));
-    size_t end = slice_find(line, '}');
-    skip(lexer, end + 1 < line.len && line.ptr[end + 1] == '}' ? end + 2 : 2);
+    slice name = slice_sub(rest_of(lexer), 2, lexer->text.len);
+    size_t len = name_length(name);
+    skip(lexer, slice_starts(slice_sub(name, len, 2), SLICE("}}")) ? len + 4 : 2);
 }
 
 /* --- words --- */
