@@ -205,7 +205,8 @@ static void describe(struct exchange *x, struct rewrite_request *out)
 {
     struct wr_request *r = x->request;
     const struct http_head *head = &r->parser.head;
-    const struct connection *conn = r->conn;
+    /* When the request came: who is trusted may have changed since. */
+    const bool proxied = x->peer_text[0] != 0;
     *out = (struct rewrite_request){
         .head = head,
         .bytes = slice_of(r->head, r->head_len),
@@ -214,13 +215,13 @@ static void describe(struct exchange *x, struct rewrite_request *out)
         .path = x->path,
         .server_authority = slice_text(x->upstream->authority),
         .host = request_span(r, head->authority),
-        .told_host = conn->proxied ? slice_text(r->host) : SLICE_EMPTY,
+        .told_host = proxied ? slice_text(r->host) : SLICE_EMPTY,
         .scheme = r->secure ? SLICE("https") : SLICE("http"),
         .address = slice_text(x->address_text),
         .port = r->port,
         .local_port = asked_port(request_span(r, head->authority), r->secure),
-        .peer = slice_text(conn->proxied ? x->peer_text : x->address_text),
-        .trusted = conn->proxied,
+        .peer = slice_text(proxied ? x->peer_text : x->address_text),
+        .trusted = proxied,
         .trust_forwarded = x->site->config->trust_forwarded,
         .request_id = x->id,
         .pseudonym = slice_text(x->forward->shared->pseudonym),
