@@ -134,17 +134,18 @@ static int descriptor(const struct stream *s)
     return rc < 0 ? rc : fd;
 }
 
-/* What comes before a long range of a file, a pipe, or the end, waits in the kernel to share a segment with
- * it. */
-static ssize_t write_more(struct stream *s, const uv_buf_t *iov, size_t n)
+/* Bytes taken, or an error of libuv's. more: what comes before a long range of a file, a pipe, or the end,
+ * waits in the kernel to share a segment with it. */
+static ssize_t write_now(struct stream *s, const uv_buf_t *iov, size_t n, bool more)
 {
-    int fd = descriptor(s);
+    int fd = descriptor(s), flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
     if (fd < 0) return fd;
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
     ssize_t sent;
     do {
-        sent = sendmsg(fd, &message, MSG_MORE | MSG_NOSIGNAL);
+        sent = n == 1 ? send(fd, iov->base, iov->len, flags) : sendmsg(fd, &message, flags);
     } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno == ENOBUFS) return UV_EAGAIN;
     return sent < 0 ? uv_translate_sys_error(errno) : sent;
 }
 
@@ -152,8 +153,8 @@ static ssize_t write_more(struct stream *s, const uv_buf_t *iov, size_t n)
  * with it what still waits. */
 static bool ends_with(const struct stream *s, bool all)
 {
-    int unread = 0, fd = descriptor(s);
-    return s->last && all && fd >= 0 && ioctl(fd, FIONREAD, &unread) == 0 && unread == 0;
+    int unread = 0, fd = s->last && all ? descriptor(s) : -1;
+    return fd >= 0 && ioctl(fd, FIONREAD, &unread) == 0 && unread == 0;
 }
 
 /* For file systems without sendfile: the next piece of the file goes into memory, and is sent like others. */
@@ -211,7 +212,7 @@ static ssize_t send_front(struct stream *s, size_t *out_asked)
     if (rc < 0) return rc;
     bool call_next = *out_asked < s->out.bytes && n < PIECES_MAX && *out_asked < STREAM_WRITE_BYTES;
     bool more = call_next || ends_with(s, *out_asked == s->out.bytes);
-    return more ? write_more(s, iov, n) : uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
+    return write_now(s, iov, n, more);
 }
 
 static void send_plain(struct stream *s)
@@ -297,7 +298,7 @@ static int write_wire(struct stream *s, slice sealed)
         iov[n++] = uv_buf_init((char *)(uintptr_t)sealed.ptr, (unsigned)sealed.len);
     if (rc < 0) return rc;
     bool more = ends_with(s, s->out.bytes == 0 && n < PIECES_MAX);
-    ssize_t sent = more ? write_more(s, iov, n) : uv_try_write((uv_stream_t *)&s->tcp, iov, (unsigned)n);
+    ssize_t sent = write_now(s, iov, n, more);
     stream_loop(s)->written_calls++;
     if (sent < 0 && sent != UV_EAGAIN) return (int)sent;
     size_t taken = sent < 0 ? 0 : (size_t)sent, of_wire = smaller(taken, wire->bytes);
