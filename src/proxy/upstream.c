@@ -181,6 +181,20 @@ static int take(struct registry *registry, const struct config_group *group,
 
 /* --- groups --- */
 
+/* Each worker begins its rounds with another server: else those would come for the first one all at once. */
+static void begin_rounds(const struct registry *registry, struct group *group)
+{
+    struct candidate candidates[CONFIG_SERVERS_MAX];
+    for (size_t i = 0; i < group->count; i++) {
+        const struct config_server *server = group->members[i].config;
+        candidates[i] = (struct candidate){.weight = server->weight * 256, .usable = !server->backup};
+    }
+    for (unsigned worker = 1; worker < registry->worker_count; worker++) {
+        group->rotations[worker] = group->rotations[worker - 1];
+        (void)balance_round_robin(&group->rotations[worker], candidates, group->count);
+    }
+}
+
 int group_new(struct registry *registry, const struct config_group *config, struct group **out,
               const char **out_why)
 {
@@ -206,6 +220,7 @@ int group_new(struct registry *registry, const struct config_group *config, stru
         group_free(registry, group);
         return rc;
     }
+    begin_rounds(registry, group);
     *out = group;
     return OK;
 }
