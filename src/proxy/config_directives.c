@@ -118,6 +118,10 @@ static bool in_place(struct config_reader *r, const struct config_statement *s, 
         return false;
     }
     if (!*seen) *seen = s->name.place.line;
+    if (count > 0 && slice_equal(s->arguments[0].text, SLICE("="))) {
+        config_error(r, s->arguments[0].place, "there is no \"=\" here: expected %s", d->form);
+        return false;
+    }
     if (s->bad || (count >= d->min && count <= d->max)) return !s->bad;
     if (count > d->max && config_runs_on(r, s, d->max)) return false;
     struct config_place behind = count > 0 ? s->arguments[count - 1].end : s->name.end;

@@ -94,6 +94,7 @@ struct config_claim *config_claims(struct config_reader *r, const struct config_
     for (const struct config_statement *s = first; claims && s; s = s->next) {
         if (strcmp(s->directive->name, "host") != 0) continue;
         for (size_t i = 0; i < s->argument_count; i++) {
+            if (i == 0 && slice_equal(s->arguments[0].text, SLICE("="))) break; /* the directive tells it */
             const char *name = s->arguments[i].bad ? NULL : read_name(r, &s->arguments[i]);
             if (!name) continue;
             claims[count++] = (struct config_claim){name, s->arguments[i].place, s, false};

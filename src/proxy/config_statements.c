@@ -82,10 +82,18 @@ static void take_arguments(struct parser *p, struct config_statement *s)
     if (!kept) s->argument_count = 0;
 }
 
+/* What to write in place of a name that is no directive, or NULL. */
+static const char *hint_for(slice name)
+{
+    if (config_directive(name)) return "write it without quotes";
+    if (config_directive(slice_sub(name, 0, slice_find(name, '=')))) return "write a space for the \"=\"";
+    return config_directive_hint(name);
+}
+
 static void unknown(struct parser *p, const struct config_word *name)
 {
     slice text = name->text;
-    const char *hint = config_directive(text) ? "write it without quotes" : config_directive_hint(text);
+    const char *hint = hint_for(text);
     const char *likely =
         config_likely(text, &config_directives[0].name, config_directive_count, sizeof config_directives[0]);
     if (hint)

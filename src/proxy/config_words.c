@@ -209,6 +209,8 @@ static void take_quoted(struct config_lexer *lexer, struct writer *word)
     }
     skip(lexer, 1);
     if (!ends_word(lexer)) bad(lexer, lexer->place, "expected a space after the quote that closes here");
+    while (!ends_word(lexer))
+        skip(lexer, 1);
 }
 
 static void take_plain(struct config_lexer *lexer, struct writer *word)

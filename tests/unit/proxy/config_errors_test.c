@@ -145,6 +145,11 @@ static void directives(void **state)
          "1:1: error: the block that begins here is not closed: expected \"}\"\n"
          "1:1: error: unknown directive \"server\": here a block is host \"name\" { ... }, and a server is "
          "proxy_pass http://...\n"},
+        {true, "retries = 3;", "2:9: error: there is no \"=\" here: expected retries N; or off\n"},
+        {false, "host = a { proxy_pass http://x; }",
+         "1:6: error: there is no \"=\" here: expected host NAME ... { ... }\n"},
+        {true, "retries=3;", "2:1: error: unknown directive \"retries=3\": write a space for the \"=\"\n"},
+        {true, "retries: 3;", "2:1: error: unknown directive \"retries:\": did you mean \"retries\"?\n"},
         {true, "listen 80;",
          "2:1: error: \"listen\" cannot stand in a host: expected it at the top of the file\n"},
         {true, "path /a { listen 80; }",
@@ -326,6 +331,7 @@ static void hosts_and_paths(void **state)
     static const struct case_ cases[] = {
         {false, IN("\"\""), "1:6: error: host: expected the name of a host between the quotes\n"},
         {false, IN("a,b"), "1:6: error: host: host names are separated by spaces, without commas\n"},
+        {false, IN("\"a\":8080"), "1:9: error: expected a space after the quote that closes here\n"},
         {false, IN("http://a"),
          "1:6: error: host: expected the name of a host, without http:// and without a path\n"},
         {false, IN("*"), "1:6: error: host: write default for requests that no other host takes\n"},
