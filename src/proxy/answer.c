@@ -378,6 +378,10 @@ void exchange_expired(struct exchange *x, uint64_t now_ms)
 {
     uint32_t limit_ms = limit_of(x);
     struct server_connection *conn = x->conn;
+    if (x->held && stream_was_reset(&x->request->conn->stream)) {
+        connection_cut(x->request->conn);
+        return;
+    }
     if (limit_ms == 0) server_moved(conn);
     uint64_t end_ms = conn->since_ms + limit_ms, look_ms = now_ms + EXCHANGE_LOOK_MS;
     if (limit_ms == 0 || end_ms > now_ms) {

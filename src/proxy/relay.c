@@ -13,7 +13,7 @@ struct relay {
     struct site *site;
     struct group *group;
     uint64_t moved_ms; /* when bytes came last */
-    uint32_t idle_ms;
+    uint32_t idle_ms, send_ms;
     size_t buffer;
     bool client_ended, server_ended;
     bool server_held; /* the client is slower */
@@ -53,8 +53,10 @@ static void on_received(struct tunnel *tunnel, uint8_t *bytes, size_t len)
     relay->moved_ms = forward_now(relay->forward);
     if (stream_put_now(server, slice_of(bytes, len)) < 0)
         relay_close(relay);
-    else if (stream_queued(server) >= relay->buffer)
+    else if (stream_queued(server) >= relay->buffer) {
         tunnel_pause(tunnel, true);
+        connection_arm(tunnel->conn);
+    }
 }
 
 static void on_ended(struct tunnel *tunnel)
@@ -84,8 +86,14 @@ static uint64_t on_deadline(struct tunnel *tunnel, uint64_t now_ms)
     struct relay *relay = relay_of(tunnel);
     bool half = relay->client_ended || relay->server_ended;
     uint64_t limit_ms = half && relay->idle_ms > RELAY_HALF_MS ? RELAY_HALF_MS : relay->idle_ms;
+    if (tunnel->paused && stream_was_reset(&tunnel->conn->stream)) {
+        relay_close(relay);
+        return 0;
+    }
+    if (tunnel->paused && relay->send_ms < limit_ms) limit_ms = relay->send_ms;
     if (relay->moved_ms < relay->server->since_ms) relay->moved_ms = relay->server->since_ms;
-    if (relay->moved_ms + limit_ms > now_ms) return relay->moved_ms + limit_ms;
+    uint64_t end_ms = relay->moved_ms + limit_ms, look_ms = now_ms + EXCHANGE_LOOK_MS;
+    if (end_ms > now_ms) return tunnel->paused && look_ms < end_ms ? look_ms : end_ms;
     relay_close(relay);
     return 0;
 }
@@ -147,6 +155,7 @@ void relay_begin(struct exchange *x, slice rest)
                             .group = x->group,
                             .moved_ms = forward_now(x->forward),
                             .idle_ms = x->location->tunnel_ms,
+                            .send_ms = x->location->send_ms,
                             .buffer = x->location->buffer};
     x->conn->use = SERVER_RELAY;
     x->conn->relay = relay;
