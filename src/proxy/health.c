@@ -191,7 +191,11 @@ static void on_ended(struct stream *stream)
 static void on_failed(struct stream *stream, int uv_error)
 {
     struct attempt *a = attempt_of(stream);
-    if (a->check) fail_and_finish(a, stream_failure(stream, uv_error));
+    if (!a->check) return;
+    if (upstream_is_to_blame(uv_error))
+        fail_and_finish(a, stream_failure(stream, uv_error));
+    else
+        finish(a); /* no verdict */
 }
 
 /* The request is small: nothing waits for room. */
@@ -227,7 +231,7 @@ static int put_request(struct check *check, struct stream *stream)
     return rc;
 }
 
-/* ERR_MEMORY says nothing about the server: there is no verdict then. */
+/* Without memory there is no verdict: that says nothing about the server. */
 static int begin(struct check *check)
 {
     struct upstream *u = check->upstream;

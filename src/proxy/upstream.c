@@ -274,6 +274,12 @@ void upstream_end(struct upstream *u)
     atomic_fetch_sub_explicit(&u->active, 1, memory_order_relaxed);
 }
 
+bool upstream_is_to_blame(int uv_error)
+{
+    return uv_error != UV_EMFILE && uv_error != UV_ENFILE && uv_error != UV_ENOMEM &&
+           uv_error != UV_ENOBUFS && uv_error != UV_EADDRNOTAVAIL;
+}
+
 /* --- its name --- */
 
 unsigned upstream_addresses(struct upstream *u, uint8_t out[UPSTREAM_ADDRESSES_MAX][IP_BYTES])

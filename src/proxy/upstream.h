@@ -169,6 +169,9 @@ void upstream_begin(struct upstream *upstream);
 void upstream_answered(struct upstream *upstream, int status, uint64_t latency_ns);
 /* The request is over (also one that failed): after upstream_begin, once. */
 void upstream_end(struct upstream *upstream);
+/* False when a connection failed for want of something on this side: descriptors, memory, a free port. That
+ * says nothing about the server, and would take out all of them. */
+bool upstream_is_to_blame(int uv_error);
 /* It could not be connected to, or gave no valid answer: `why` in words. */
 void upstream_failed(struct registry *registry, const struct group *group, struct upstream *upstream,
                      uint64_t now_ms, const char *why);

@@ -1,5 +1,6 @@
 /* Checks over real connections: what takes a server out, what brings it back, in words. */
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -97,6 +98,29 @@ static void a_reload_goes_on_with_the_checks_and_ends_those_of_others(void **sta
     unsigned asked = atomic_load(&s.asked);
     pause_ms(5 * INTERVAL_MS);
     assert_in_range(atomic_load(&s.asked), asked, asked + 1); /* one may have been on its way */
+    checker_end();
+    world_end(&s.world);
+}
+
+/* The program has no descriptor left: that says nothing about the server. */
+static void trouble_of_ones_own_takes_no_server_out(void **state)
+{
+    (void)state;
+    checker_init(server_new(200, NULL));
+    c.scene.config.check_fall = 1;
+    checker_run();
+    until(&s.asked, 2);
+    struct rlimit limit, none = {0};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none.rlim_max = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    pause_ms(10 * INTERVAL_MS);
+    unsigned asked = atomic_load(&s.asked);
+    pause_ms(5 * INTERVAL_MS);
+    assert_int_equal(atomic_load(&s.asked), asked); /* it cannot */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    until(&s.asked, asked + 2);
+    assert_int_equal(c.changes, 0);
     checker_end();
     world_end(&s.world);
 }
@@ -222,6 +246,7 @@ int main(void)
         cmocka_unit_test(a_redirect_passes_and_is_not_followed),
         cmocka_unit_test(checks_under_way_end_with_the_proxy),
         cmocka_unit_test(a_reload_goes_on_with_the_checks_and_ends_those_of_others),
+        cmocka_unit_test(trouble_of_ones_own_takes_no_server_out),
         cmocka_unit_test(the_answer_must_be_one),
         cmocka_unit_test(what_is_no_http_is_said_to_be_none),
     };
