@@ -348,7 +348,7 @@ void exchange_ended(struct exchange *x)
                                 true);
 }
 
-void exchange_failed(struct exchange *x, const char *why)
+void exchange_failed(struct exchange *x, const char *why, bool blame)
 {
     struct server_connection *conn = x->conn;
     if (!stream_opening(&conn->stream)) {
@@ -359,7 +359,7 @@ void exchange_failed(struct exchange *x, const char *why)
     if (x->state == EXCHANGE_BODY)
         break_off(x, why);
     else
-        exchange_attempt_failed(x, 502, why, true);
+        exchange_attempt_failed(x, 502, why, blame);
 }
 
 /* How long it may take for what it is doing; 0: as long as it wants. */

@@ -174,7 +174,8 @@ void exchange_opened(struct exchange *x);
 void exchange_received(struct exchange *x, uint8_t *bytes, size_t len);
 void exchange_spliced(struct exchange *x, size_t n);
 void exchange_ended(struct exchange *x);
-void exchange_failed(struct exchange *x, const char *why);
+/* blame: it is the server's fault. */
+void exchange_failed(struct exchange *x, const char *why, bool blame);
 void exchange_flushed(struct exchange *x);
 void exchange_expired(struct exchange *x, uint64_t now_ms);
 

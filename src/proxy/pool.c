@@ -57,7 +57,9 @@ static void on_failed(struct stream *stream, int uv_error)
 {
     struct server_connection *conn = server_of(stream);
     switch ((enum server_use)conn->use) {
-    case SERVER_EXCHANGE: exchange_failed(conn->exchange, stream_failure(stream, uv_error)); break;
+    case SERVER_EXCHANGE:
+        exchange_failed(conn->exchange, stream_failure(stream, uv_error), upstream_is_to_blame(uv_error));
+        break;
     case SERVER_RELAY: relay_failed(conn->relay); break;
     case SERVER_IDLE: server_close(conn); break;
     case SERVER_CLOSED: break;

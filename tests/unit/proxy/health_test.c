@@ -219,7 +219,7 @@ static void told_starts(const char *start)
 static void what_is_no_http_is_said_to_be_none(void **state)
 {
     (void)state;
-    static char large[64 * 1024];
+    static char large[1024 * 1024];
     memset(large, 'a', sizeof large);
     memcpy(large, "HTTP/1.1 200 OK\r\nX: ", 20);
     raw_begin("SSH-2.0-OpenSSH_9\r\n", 19);
@@ -234,6 +234,15 @@ static void what_is_no_http_is_said_to_be_none(void **state)
     checker_run();
     until(&c.changes, 1);
     assert_has(c.told, "too large");
+    checker_end();
+    raw_end();
+
+    memcpy(large, "HTTP/1.0 200 OK\r\n\r\n", 19); /* a large body is none of its business */
+    raw_begin(large, sizeof large);
+    checker_init(raw.port);
+    checker_run();
+    until(&raw.asked, 5);
+    assert_int_equal(c.changes, 0);
     checker_end();
     raw_end();
 }
