@@ -108,7 +108,8 @@ static void next_request(struct connection *conn)
 {
     conn->request = NULL;
     connection_set_state(conn, CONNECTION_HEAD);
-    if (connection_kept(conn) > 0 || conn->ended) connection_resume(conn);
+    /* Reading may have stopped when much was kept, all of which the body has used up meanwhile. */
+    if (connection_kept(conn) > 0 || conn->ended || !conn->stream.reading) connection_resume(conn);
 }
 
 /* A client that asked for the end and has sent its request sends nothing more that a reset could harm: no

@@ -192,6 +192,8 @@ static const struct wr_body_handlers echo = {.begin = echo_begin_with_drain,
                                              .end = echo_end,
                                              .failed = any_failed,
                                              .body_bytes_max = (uint64_t)1 << 40};
+static const struct wr_body_handlers late = {
+    .begin = slow_begin, .data = slow_data, .end = keep, .failed = any_failed};
 static const struct wr_body_handlers slow = {.begin = slow_begin,
                                              .data = slow_data,
                                              .end = body_length,
@@ -222,6 +224,7 @@ static void begin(struct world *w, struct wr_config *config)
     assert_int_equal(wr_route_body(root, "POST", "/early", &early, NULL), WR_OK);
     assert_int_equal(wr_route_body(root, "POST", "/echo", &echo, NULL), WR_OK);
     assert_int_equal(wr_route_body(root, "POST", "/slow", &slow, NULL), WR_OK);
+    assert_int_equal(wr_route_body(root, "POST", "/late", &late, NULL), WR_OK);
     uv_async_init(wr_loop(w->app), &resume_it, on_resume);
     uv_async_init(wr_loop(w->app), &release_it, on_release);
     uv_async_init(wr_loop(w->app), &close_it, on_close_it);
@@ -479,6 +482,45 @@ static void a_paused_body_is_not_read_and_its_time_does_not_run(void **state)
     end(&w);
 }
 
+/* Reads as far as the end of an answer of on_release. */
+static void read_there(int fd)
+{
+    char text[2000];
+    size_t len = 0;
+    do {
+        ssize_t got = recv(fd, text + len, sizeof text - 1 - len, 0);
+        assert_true(got > 0);
+        text[len += (size_t)got] = 0;
+    } while (!strstr(text, "\r\n\r\nthere"));
+}
+
+/* All of the body is kept when it goes on, so much that reading has stopped; the answer comes later. */
+static void the_next_request_is_read_after_a_body_that_was_kept(void **state)
+{
+    enum { BYTES = 64 * 1024 }; /* from so much on reading stops */
+    static char body[BYTES];
+    (void)state;
+    struct world w;
+    begin(&w, NULL);
+    int fd = client_connect(&w);
+    char head[100];
+    snprintf(head, sizeof head, "POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", BYTES);
+    client_send(fd, head);
+    wait_for(&begun, 1);
+    assert_int_equal(send(fd, body, BYTES, MSG_NOSIGNAL), BYTES);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL); /* as a rule it has been read by then */
+    uv_async_send(&resume_it);
+    wait_for(&begun, 2);
+    uv_async_send(&release_it);
+    read_there(fd);
+    client_send(fd, "GET /keep HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_for(&begun, 3);
+    uv_async_send(&release_it);
+    read_there(fd);
+    close(fd);
+    end(&w);
+}
+
 static void a_body_paused_at_each_piece_still_ends(void **state)
 {
     (void)state;
@@ -630,6 +672,7 @@ int main(void)
         cmocka_unit_test(who_sends_on_after_a_refusal_still_gets_it),
         cmocka_unit_test(an_answer_may_come_while_the_body_still_comes),
         cmocka_unit_test(a_paused_body_is_not_read_and_its_time_does_not_run),
+        cmocka_unit_test(the_next_request_is_read_after_a_body_that_was_kept),
         cmocka_unit_test(a_body_paused_at_each_piece_still_ends),
         cmocka_unit_test(who_leaves_within_a_body_is_told_to_its_handler_once),
         cmocka_unit_test(a_body_that_is_too_slow_gets_408_and_its_handler_is_told),
