@@ -55,16 +55,18 @@ void tls_set_free(struct tls_set *set)
 
 /* --- listeners and settings --- */
 
-/* Each client may need a connection to a server beside its own. */
+/* Each client may need a connection to a server beside its own; who names a number knows that most of them
+ * are idle. */
 static unsigned connections_allowed(const struct config *config)
 {
     struct rlimit limit;
     rlim_t descriptors = DESCRIPTORS_UNKNOWN;
     if (!getrlimit(RLIMIT_NOFILE, &limit)) descriptors = limit.rlim_cur;
     if (descriptors == RLIM_INFINITY || descriptors > DESCRIPTORS_ENOUGH) descriptors = DESCRIPTORS_ENOUGH;
-    unsigned allowed = descriptors > 2 * DESCRIPTORS_KEPT ? (unsigned)(descriptors - DESCRIPTORS_KEPT) / 2
-                                                          : DESCRIPTORS_KEPT;
-    return config->connections_max && config->connections_max < allowed ? config->connections_max : allowed;
+    unsigned most =
+        descriptors > 2 * DESCRIPTORS_KEPT ? (unsigned)(descriptors - DESCRIPTORS_KEPT) : DESCRIPTORS_KEPT;
+    unsigned allowed = config->connections_max ? config->connections_max : most / 2;
+    return allowed < most ? allowed : most;
 }
 
 /* Whether the options' listener is one, beside those of the configuration. */
