@@ -147,7 +147,8 @@ struct pick {
 };
 /* The index of a member, or:
  *   PICK_ALL_DOWN   none is up
- *   PICK_ALL_BUSY   one that is up and not tried has max_conns requests: wait for one to end
+ *   PICK_ALL_BUSY   one that is up and not tried has max_conns requests, or there is none but one whose trial
+ *                   has just begun: wait, and ask again
  *   PICK_ALL_TRIED  those that are up have been tried.
  * Backups are chosen when all others are down or tried, not when they are busy. When the server is DOWN and
  * its pause is over, this call makes it TRIAL, and the request is the trial: it must end with

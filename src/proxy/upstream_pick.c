@@ -6,6 +6,7 @@
 struct others {
     bool busy;  /* one is up, not tried, and has max_conns requests */
     bool tried; /* one is up and tried */
+    bool trial; /* another request is trying one that this has not tried, and will soon know */
 };
 
 static unsigned load(const atomic_uint *value)
@@ -36,6 +37,13 @@ static uint32_t weight_of(const struct group *group, const struct member *m, uin
                               group->config->slow_start_ms);
 }
 
+/* Since a moment ago: one that takes longer is not worth waiting for. */
+static bool on_trial(const struct upstream *u, uint64_t now_ms)
+{
+    return load(&u->state) == UPSTREAM_TRIAL &&
+           load_ms(&u->down_until_ms) + UPSTREAM_EARLY_MS > now_ms + UPSTREAM_TRIAL_MS;
+}
+
 static struct candidate look(const struct group *group, size_t i, const struct pick *pick,
                              enum upstream_trials trials, struct others *others)
 {
@@ -43,7 +51,10 @@ static struct candidate look(const struct group *group, size_t i, const struct p
     const struct upstream *u = m->upstream;
     struct candidate c = {.active = load(&u->active)};
     bool up = load(&u->state) == UPSTREAM_UP;
-    if (!up && !upstream_may_try(u, pick->now_ms, trials)) return c;
+    if (!up && !upstream_may_try(u, pick->now_ms, trials)) {
+        others->trial |= on_trial(u, pick->now_ms) && !(pick->tried >> i & 1);
+        return c;
+    }
     if (pick->tried >> i & 1) {
         others->tried |= up;
         return c;
@@ -122,7 +133,7 @@ static int pick_with(struct group *group, unsigned worker, struct pick *pick, en
     if (others.busy) return PICK_ALL_BUSY;
     if (group->has_backup) i = pick_among(group, worker, pick, true, trials, &others);
     if (i >= 0) return i;
-    if (others.busy) return PICK_ALL_BUSY;
+    if (others.busy || (others.trial && trials == TRIALS_EARLY)) return PICK_ALL_BUSY;
     return others.tried ? PICK_ALL_TRIED : PICK_ALL_DOWN;
 }
 

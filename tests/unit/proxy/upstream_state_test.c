@@ -5,6 +5,7 @@
  *   f  a request fails ("connection refused")     x  a check fails ("status 500")
  *   s  a request is answered                      p  a check passes
  *   ?  a request comes: "chosen", "trial", "none" l  the client of the trial goes
+ *      of this server, "waits" for the trial
  *   +N so many milliseconds pass                  u  a reload: it is not checked any more */
 struct row {
     const char *name;
@@ -66,7 +67,9 @@ static const struct row rows[] = {
     {"without checks an open circuit stays open", 3, true, false, "f f f p u p ? +10000 ?",
      DOWN " none trial"},
     {"without another server it is tried each second", 3, false, true,
-     "f f f ? +999 ? +1 ? ? f +999 ? +1 ? s ?", DOWN " none none trial none none trial " TRIED_UP " chosen"},
+     "f f f ? +999 ? +1 ? ? f +999 ? +1 ? s ?", DOWN " none none trial waits none trial " TRIED_UP " chosen"},
+    {"requests wait for the trial, but not for long", 3, false, true, "f f f +1000 ? ? +999 ? +1 ? s ?",
+     DOWN " trial waits waits none " TRIED_UP " chosen"},
     {"also when the pauses have become long", 3, false, true,
      "f f f +1000 ? f +1000 ? f +1000 ? f +1000 ? f +1000 ? f +999 ? +1 ?",
      DOWN " trial trial trial trial trial none trial"},
@@ -93,7 +96,10 @@ static void happens(struct scene *s, struct group *group, const char *event)
         int member = group_pick(group, 0, &pick);
         assert_true(member == 0 || !pick.trial);
         assert_true(member >= 0 || group->count == 1);
-        scene_tell(s, member != 0 ? "none" : pick.trial ? "trial" : "chosen");
+        scene_tell(s, member == PICK_ALL_BUSY ? "waits"
+                      : member != 0           ? "none"
+                      : pick.trial            ? "trial"
+                                              : "chosen");
         break;
     }
     default: fail();
