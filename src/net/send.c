@@ -215,6 +215,21 @@ static ssize_t send_front(struct stream *s, size_t *out_asked)
     return write_now(s, iov, n, more);
 }
 
+size_t stream_send_past(struct stream *s, slice bytes)
+{
+    if (s->tls || s->connecting || s->write || s->out.bytes > 0 || s->error) return 0;
+    uv_buf_t piece = uv_buf_init((char *)(uintptr_t)bytes.ptr, (unsigned)bytes.len);
+    ssize_t sent = write_now(s, &piece, 1, false);
+    stream_loop(s)->written_calls++;
+    if (sent < 0 && sent != UV_EAGAIN) {
+        s->error = (int)sent;
+        stream_mark(s);
+    }
+    if (sent <= 0) return 0;
+    s->put += (size_t)sent;
+    return (size_t)sent;
+}
+
 static void send_plain(struct stream *s)
 {
     size_t left = STREAM_TURN_BYTES;

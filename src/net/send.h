@@ -9,6 +9,9 @@ void stream_mark(struct stream *stream);
 /* Sends what can be sent in this turn; an error is kept for the end of the turn, because the caller may be in
  * the middle of something. */
 void stream_send(struct stream *stream);
+/* Sends bytes that are not queued, when nothing is queued that they would have to wait for: how many the
+ * kernel has taken. An error is kept in the same way. */
+size_t stream_send_past(struct stream *stream, slice bytes);
 /* Whether everything has been handed to the kernel. */
 bool stream_is_sent(const struct stream *stream);
 /* Tries once to send what TLS itself has to say, for the last time: nothing waits for it. */

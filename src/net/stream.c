@@ -384,7 +384,10 @@ void stream_repay(struct stream *s)
 
 int stream_put_now(struct stream *s, slice bytes)
 {
-    int rc = stream_lend(s, bytes);
+    if (bytes.len == 0 || !stream_takes_bytes(s)) return OK;
+    size_t sent = stream_send_past(s, bytes);
+    if (sent == bytes.len) return OK;
+    int rc = stream_lend(s, slice_sub(bytes, sent, bytes.len));
     stream_repay(s);
     return rc;
 }

@@ -116,7 +116,8 @@ int stream_put(struct stream *stream, slice bytes) BASE_CHECKED;
 int stream_lend(struct stream *stream, slice bytes) BASE_CHECKED;
 /* When something is lent to it: sends that now, and what is queued around it. */
 void stream_repay(struct stream *stream);
-/* Both: where nothing is to be put behind the bytes in this turn. */
+/* Both, and past the queue when that is empty (then `flushed` has nothing to tell): where nothing is to be
+ * put behind the bytes in this turn. */
 int stream_put_now(struct stream *stream, slice bytes) BASE_CHECKED;
 /* Constant bytes, borrowed until sent. */
 int stream_put_static(struct stream *stream, slice bytes) BASE_CHECKED;

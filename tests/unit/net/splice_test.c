@@ -607,7 +607,7 @@ static slice in_read_buffer(size_t from, size_t len)
     return slice_of(w.loop.read_buffer, len);
 }
 
-static void much_leaves_at_once_and_little_waits(void **state)
+static void much_leaves_at_once_and_little_behind_other_bytes_waits(void **state)
 {
     (void)state;
     for (int secure = 0; secure < 2; secure++) {
@@ -615,7 +615,8 @@ static void much_leaves_at_once_and_little_waits(void **state)
         world_connect(&w, secure ? client : NULL, "127.0.0.1");
         struct stream *s = &w.server.stream;
         uint64_t before = w.loop.written_calls;
-        assert_int_equal(stream_put_now(s, in_read_buffer(0, 1000)), OK);
+        assert_int_equal(stream_put(s, in_read_buffer(0, 500)), OK);
+        assert_int_equal(stream_put_now(s, in_read_buffer(500, 500)), OK);
         assert_int_equal(stream_queued(s), 1000);
         assert_int_equal(stream_put_now(s, in_read_buffer(1000, 30000)), OK);
         assert_int_equal(stream_queued(s), 0);
@@ -625,6 +626,27 @@ static void much_leaves_at_once_and_little_waits(void **state)
         assert_int_equal(w.loop.written_calls, before + 1);
         world_close(&w);
     }
+}
+
+static void what_has_nothing_to_wait_for_passes_the_queue(void **state)
+{
+    (void)state;
+    world_open(&w, NULL);
+    world_connect(&w, NULL, "127.0.0.1");
+    struct stream *s = &w.server.stream;
+    uint64_t before = w.loop.written_calls;
+    for (size_t put = 0; put < 300; put += 100) {
+        assert_int_equal(stream_put_now(s, in_read_buffer(put, 100)), OK);
+        assert_int_equal(stream_queued(s), 0);
+        assert_int_equal(stream_sent(s), put + 100);
+    }
+    assert_int_equal(w.loop.written_calls, before + 3);
+    WORLD_UNTIL(&w, w.client.received == 300);
+    stream_finish(s);
+    assert_int_equal(stream_put_now(s, in_read_buffer(300, 100)), OK);
+    WORLD_UNTIL(&w, w.client.ended);
+    assert_int_equal(w.client.received, 300);
+    world_close(&w);
 }
 
 /* Several pieces, each with something before and behind it. */
@@ -776,7 +798,8 @@ int main(void)
         cmocka_unit_test(many_at_once_share_the_pipes),
         cmocka_unit_test(without_descriptors_the_bytes_are_copied),
         cmocka_unit_test(with_tls_the_bytes_are_copied),
-        cmocka_unit_test(much_leaves_at_once_and_little_waits),
+        cmocka_unit_test(much_leaves_at_once_and_little_behind_other_bytes_waits),
+        cmocka_unit_test(what_has_nothing_to_wait_for_passes_the_queue),
         cmocka_unit_test(what_is_lent_leaves_with_what_is_around_it),
         cmocka_unit_test(what_is_lent_is_sent_before_the_buffer_is_used_again),
         cmocka_unit_test(what_is_lent_leaves_with_what_is_spliced),
