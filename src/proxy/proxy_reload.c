@@ -20,7 +20,10 @@ static int read_certificates(struct wr_tls *tls, const struct config_listen *lis
         int rc = wr_tls_certificate(tls, one->cert, one->key);
         if (rc == WR_OK) continue;
         if (rc != WR_MEMORY)
-            snprintf(why, PROXY_WHY_BYTES, "The certificate of listen %s:%u (line %u) cannot be used: %s.",
+            snprintf(why, PROXY_WHY_BYTES,
+                     strchr(listen->ip, ':')
+                         ? "The certificate of listen [%s]:%u (line %u) cannot be used: %s."
+                         : "The certificate of listen %s:%u (line %u) cannot be used: %s.",
                      listen->ip, listen->port, listen->line, wr_tls_error(tls));
         return rc == WR_MEMORY ? ERR_MEMORY : ERR_INVALID;
     }
