@@ -1,9 +1,11 @@
 /* proxy_reload.c - a configuration comes to work, at the start or in the place of another one. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proxy/proxy_state.h"
 #include "web/worker.h"
@@ -295,13 +297,52 @@ void proxy_reopen(struct proxy *proxy)
     }
 }
 
+/* --- a look without taking anything --- */
+
+/* Files of authorities. */
+static int check_groups(const struct config *config, char why[PROXY_WHY_BYTES])
+{
+    struct registry registry;
+    struct group *group;
+    int err = OK;
+    registry_init(&registry, 1);
+    for (size_t i = 0; i < config->group_count && !err; i++) {
+        const char *trouble = NULL;
+        err = group_new(&registry, &config->groups[i], &group, &trouble);
+        if (!err)
+            group_free(&registry, group);
+        else
+            group_explain(&config->groups[i], err, trouble, why);
+    }
+    registry_deinit(&registry);
+    return err;
+}
+
+/* Whether it can be written, or made; it is not. */
+static int check_log(const char *path, char why[PROXY_WHY_BYTES])
+{
+    if (!path || strcmp(path, "-") == 0) return OK;
+    bool there = access(path, F_OK) == 0;
+    const char *slash = strrchr(path, '/');
+    size_t len = slash ? (size_t)(slash - path) + 1 : 1;
+    char *folder = strndup(slash ? path : ".", len);
+    if (!folder) return ERR_MEMORY;
+    int failed = there ? access(path, W_OK) : access(folder, W_OK | X_OK);
+    free(folder);
+    if (failed)
+        snprintf(why, PROXY_WHY_BYTES, "The access log %s cannot be written: %s.", path, strerror(errno));
+    return failed ? ERR_IO : OK;
+}
+
 int proxy_check(const struct config *config, char why[PROXY_WHY_BYTES])
 {
     struct tls_set tls;
     snprintf(why, PROXY_WHY_BYTES, "There is not enough memory.");
     int err = tls_set_read(config, &tls, why);
-    if (!err) tls_set_free(&tls);
-    return err;
+    if (err) return err;
+    tls_set_free(&tls);
+    err = check_groups(config, why);
+    return err ? err : check_log(config->access_log, why);
 }
 
 uint16_t proxy_port(const struct proxy *proxy)

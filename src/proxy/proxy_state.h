@@ -45,6 +45,8 @@ struct proxy {
  */
 int site_new(struct proxy *proxy, struct config *config, struct site **out,
              char why[PROXY_WHY_BYTES]) BASE_CHECKED;
+/* What to say when group_new failed; without memory nothing is said. */
+void group_explain(const struct config_group *group, int err, const char *trouble, char why[PROXY_WHY_BYTES]);
 /* The one at work, held for the caller. Any thread. */
 struct site *site_at_work(struct proxy *proxy);
 /* Frees those that were released. */

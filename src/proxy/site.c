@@ -16,6 +16,13 @@ static void site_free(struct site *site)
     free(site);
 }
 
+void group_explain(const struct config_group *group, int err, const char *trouble, char why[PROXY_WHY_BYTES])
+{
+    if (err != ERR_MEMORY)
+        snprintf(why, PROXY_WHY_BYTES, "The servers of \"%s\" cannot be used: %s.", group->name,
+                 trouble ? trouble : err_text(err));
+}
+
 static int make_groups(struct site *site, char why[PROXY_WHY_BYTES])
 {
     const struct config *config = site->config;
@@ -23,9 +30,7 @@ static int make_groups(struct site *site, char why[PROXY_WHY_BYTES])
         const char *trouble = NULL;
         int err = group_new(&site->proxy->registry, &config->groups[i], &site->groups[i], &trouble);
         if (!err) continue;
-        if (err != ERR_MEMORY)
-            snprintf(why, PROXY_WHY_BYTES, "The servers of \"%s\" cannot be used: %s.",
-                     config->groups[i].name, trouble ? trouble : err_text(err));
+        group_explain(&config->groups[i], err, trouble, why);
         return err;
     }
     return OK;

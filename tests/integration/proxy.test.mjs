@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, request as httpRequest } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -115,10 +115,19 @@ test("--check names file, line and column, shows the line, and finds every mista
   assert.match(warned.err, /warning: .*\b1\b/s);
   assert.match(warned.out, /: the configuration is good, with 1 warning$/m);
 
-  const noCertificate = `listen 127.0.0.1:8443 cert=${folder}/none.pem key=${folder}/none.key;\n${twice.split("\n")[0]}\n`;
-  const files = await proxy(folder, noCertificate, ["--check"]);
-  assert.equal(files.code, 1, files.out);
-  assert.match(files.err, /The certificate of listen 127\.0\.0\.1:8443 \(line 1\) cannot be used: .*none\.pem/);
+  // The files that it names are looked at; nothing is made.
+  const host = twice.split("\n")[0];
+  for (const [text, message] of [
+    [`listen 127.0.0.1:8443 cert=none.pem key=none.key;\n${host}`, /The certificate of listen 127\.0\.0\.1:8443 \(line 1\) cannot be used: none\.pem/],
+    [`host "a" { proxy_pass https://127.0.0.1:1; proxy_tls trust=none.pem; }`, /The servers of "a" cannot be used: .*none\.pem/],
+    [`access_log none/access.log;\n${host}`, /The access log none\/access\.log cannot be written: No such file or directory/],
+  ]) {
+    const files = await proxy(folder, text, ["--check"]);
+    assert.deepEqual([files.code, files.out], [1, ""]);
+    assert.match(files.err, message);
+  }
+  assert.equal((await proxy(folder, `access_log access.log;\n${host}`, ["--check"])).code, 0);
+  assert.ok(!existsSync(join(folder, "access.log")));
 });
 
 test("--dump prints what was understood, and of that again the same; $HOST is --host, else --server-ip, else 127.0.0.1", async (t) => {
