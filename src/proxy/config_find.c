@@ -5,7 +5,7 @@
 
 #include "base/sip.h"
 
-enum { NAME_BYTES_MAX = 253, LABELS_MAX = 127 };
+enum { NAME_BYTES_MAX = 253, LABELS_MAX = 127, PORT_DIGITS_MAX = 10 /* some of them zeros */ };
 
 /* One name; port 0: any. A wildcard stands without its "*". */
 struct entry {
@@ -72,7 +72,8 @@ static bool read_authority(slice authority, uint8_t name[NAME_BYTES_MAX + 1], si
     uint64_t number;
     if (rest.len > 0 && rest.ptr[0] != ':') return false;
     if (rest.len > 1) {
-        if (!slice_to_u64(slice_sub(rest, 1, rest.len), 65535, &number)) return false;
+        if (rest.len > 1 + PORT_DIGITS_MAX || !slice_to_u64(slice_sub(rest, 1, rest.len), 65535, &number))
+            return false;
         *port = (uint16_t)number;
     }
     if (v6) {
