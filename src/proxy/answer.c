@@ -307,6 +307,11 @@ static void join(struct exchange *x, slice bytes)
 void exchange_received(struct exchange *x, uint8_t *bytes, size_t len)
 {
     slice input = slice_of(bytes, len), rest;
+    /* It came in the same turn as the request, which has not left yet: it cannot be the answer. */
+    if (!x->heard && x->conn->used && stream_sent(&x->conn->stream) == x->conn->asked_at) {
+        exchange_attempt_failed(x, 502, "it spoke before it was asked", false);
+        return;
+    }
     x->heard = true;
     if (x->state == EXCHANGE_BODY) {
         take_body(x, input);
@@ -370,8 +375,8 @@ static uint32_t limit_of(const struct exchange *x)
     if (stream_queued(stream) > 0) return x->location->send_ms;
     if (x->stalled || !x->request_done) return 0; /* the client is waited for */
     if (x->splicing && stream_queued(&x->request->conn->stream) > 0) return 0;
-    uint32_t half_ms = x->request->conn->ended ? EXCHANGE_HALF_MS : UINT32_MAX;
-    return x->location->read_ms < half_ms ? x->location->read_ms : half_ms;
+    return x->request->conn->ended && x->location->read_ms > EXCHANGE_HALF_MS ? EXCHANGE_HALF_MS
+                                                                             : x->location->read_ms;
 }
 
 void exchange_expired(struct exchange *x, uint64_t now_ms)
@@ -389,6 +394,12 @@ void exchange_expired(struct exchange *x, uint64_t now_ms)
         return;
     }
     bool sending = stream_queued(&conn->stream) > 0;
+    if (conn->opened && !sending && limit_ms < x->location->read_ms) {
+        /* The server may still take its time: neither its fault nor a reason to ask another one. */
+        snprintf(x->why, sizeof x->why, "it was silent, and the client had closed its side");
+        exchange_fail(x, 504, 0);
+        return;
+    }
     const char *why = !conn->opened ? "no connection in time"
                       : sending     ? "it took nothing of the request for too long"
                                     : "it was silent for too long";

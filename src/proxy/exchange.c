@@ -312,6 +312,7 @@ static void take_server(struct exchange *x, struct server_connection *conn)
 {
     conn->use = SERVER_EXCHANGE;
     conn->exchange = x;
+    conn->asked_at = stream_sent(&conn->stream);
     x->conn = conn;
     x->state = EXCHANGE_HEAD;
     x->heard = false;
@@ -396,7 +397,8 @@ void exchange_attempt_failed(struct exchange *x, int status, const char *why, bo
 {
     struct forward *f = x->forward;
     struct server_connection *conn = x->conn;
-    bool opening = !conn || !conn->opened, stale = conn && conn->used && !x->heard;
+    bool opening = !conn || !conn->opened || stream_sent(&conn->stream) == conn->asked_at;
+    bool stale = conn && conn->used && !x->heard;
     snprintf(x->why, sizeof x->why, "%s", why);
     x->status = status;
     /* A kept connection that the server closed just now says nothing about the server. */

@@ -39,6 +39,7 @@ struct server_connection {
     };
     uint64_t since_ms;   /* when it became idle; else when something moved last */
     uint64_t sent_bytes; /* stream_sent then */
+    uint64_t asked_at;   /* stream_sent when it was given to its exchange */
     uint32_t idle_ms;
     uint8_t use;
     bool opened; /* it was connected to */
@@ -67,6 +68,7 @@ struct forward {
     struct wheel wheel; /* timers of the connections to servers */
     uv_timer_t tick;    /* drives it, and those that wait */
     bool ticking;
+    bool serving, serve_again; /* of forward_serve_waiting */
     uint64_t random[2];
     uint64_t told_second; /* when the log was last told of a failed request, and how often */
     unsigned told;

@@ -6,7 +6,7 @@
 // is kept; the proxy has to give that up.
 
 /** What nobody may ever get. */
-const POISON = "HTTP/1.1 200 Poisoned\r\nContent-Length: 6\r\n\r\npoison";
+export const POISON = "HTTP/1.1 200 Poisoned\r\nContent-Length: 6\r\n\r\npoison";
 
 const ok = (lines, body = "") => `HTTP/1.1 200 OK\r\n${lines}\r\n${body}`;
 const chunked = (body) => ok("Transfer-Encoding: chunked\r\n", body);

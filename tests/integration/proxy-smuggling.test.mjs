@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { answers } from "./proxy-smuggling-answers.mjs";
+import { answers, POISON } from "./proxy-smuggling-answers.mjs";
 import { groups } from "./proxy-smuggling-requests.mjs";
-import { eventually, folderOf, startBackend, startNginx, startProxy, within } from "./proxy-kit.mjs";
+import { eventually, folderOf, startBackend, startNginx, startProxy, usingNginx, within } from "./proxy-kit.mjs";
 import { startRecorder, told } from "./proxy-recorder.mjs";
 import { allOf, Client, valueOf } from "./proxy-wire.mjs";
 
@@ -198,6 +198,46 @@ async function unasked(socket, bytes) {
   const closed = new Promise((resolve) => (socket.destroyed ? resolve() : socket.once("close", resolve)));
   socket.write(bytesOf(bytes));
   await within(closed, "the end of a connection on which a server speaks unasked", 10_000);
+}
+
+/** Waits until bytes lie in the kernel for the socket with these ports (proc(5), /proc/net/tcp). */
+const arrives = (local, remote) =>
+  eventually(() => {
+    const hex = (port) => port.toString(16).toUpperCase().padStart(4, "0");
+    const row = new RegExp(`:${hex(local)} [0-9A-F]{8}:${hex(remote)} 01 [0-9A-F]{8}:([0-9A-F]{8})`).exec(readFileSync("/proc/net/tcp", "latin1"));
+    assert.ok(parseInt(row?.[1], 16) > 0, `bytes on the way from port ${remote} to port ${local}`);
+  });
+
+/** Stops a process; resolves when it does not run any more. */
+async function halt({ child, pid }) {
+  child.kill("SIGSTOP");
+  await eventually(() => assert.match(readFileSync(`/proc/${pid}/stat`, "latin1"), /\) T /));
+}
+
+for (const method of ["GET", "POST"]) {
+  test(`what comes together with a ${method} is not its answer`, { skip: usingNginx && "another process would have to be stopped" }, async (t) => {
+    let kept;
+    const recorder = await startRecorder(t, (request) => {
+      kept = request.socket;
+      return answerTo(request);
+    });
+    const proxy = await proxyTo(t, recorder.port);
+    const client = await Client.connect(proxy.port);
+    const text = `${method} /next HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`;
+    for (let i = 0; i < 5; i++) {
+      assert.equal((await client.ask(text)).text, `${method} /next 0`);
+      // Both wait for the proxy when it goes on: the request first, then what would be the answer.
+      await halt(proxy);
+      await client.write(text);
+      await arrives(proxy.port, client.socket.localPort);
+      kept.write(POISON);
+      await arrives(kept.remotePort, recorder.port);
+      proxy.child.kill("SIGCONT");
+      const answer = await within(client.answer(), "an answer");
+      assert.equal(answer?.text, `${method} /next 0`, "the answer that was asked for");
+    }
+    client.close();
+  });
 }
 
 // --- real servers behind ---
