@@ -1,8 +1,10 @@
 /* Memory that runs out while servers are made, checked, or found: each allocation fails in turn. Nothing is
  * lost, nothing is left half done. */
+#include "proxy/health.h"
 #include "proxy/rate.h"
 #include "proxy/resolve.h"
 #include "scene.h"
+#include "weaprous/weaprous.h"
 
 /* The linker puts these in place of malloc and its kind for what is linked in (not for libuv and others). */
 void *__real_malloc(size_t size);
@@ -105,6 +107,43 @@ static void names_are_changed_as_a_whole_or_not_at_all(void **state)
     scene_end(&s);
 }
 
+/* The checks never come to run here; that they end as they should is what the address sanitizer looks at. */
+static void checks_are_changed_as_a_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    struct wr_app *app = wr_app_new(NULL);
+    assert_non_null(app);
+    struct wr_worker *worker = wr_worker_at(app, 0);
+    struct scene s;
+    scene_init(&s, 4);
+    s.config.check_path = "/";
+    s.servers[3].host = "localhost";
+    struct group *group = scene_group(&s);
+    struct health *health = NULL;
+    long failed = 0;
+    for (; !health; failed++) {
+        countdown = failed;
+        health = health_new(worker, &s.registry);
+        countdown = -1;
+    }
+    assert_int_equal(failed, 3); /* two are needed */
+    int rc = ERR_MEMORY;
+    for (failed = 0; rc == ERR_MEMORY; failed++) {
+        countdown = failed;
+        rc = health_set(health, &group, 1);
+        countdown = -1;
+    }
+    assert_int_equal(rc, OK);
+    assert_true(failed > 4);
+    assert_int_equal(health_set(health, &group, 1), OK);
+    assert_int_equal(health_set(health, NULL, 0), OK);
+    health_free(health);
+    health_free(NULL);
+    wr_app_free(app);
+    group_free(&s.registry, group);
+    scene_end(&s);
+}
+
 static void a_table_of_rates_needs_memory(void **state)
 {
     (void)state;
@@ -118,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_group_is_made_as_a_whole_or_not_at_all),
         cmocka_unit_test(names_are_changed_as_a_whole_or_not_at_all),
+        cmocka_unit_test(checks_are_changed_as_a_whole_or_not_at_all),
         cmocka_unit_test(a_table_of_rates_needs_memory),
     };
     return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
