@@ -376,7 +376,7 @@ static uint32_t limit_of(const struct exchange *x)
     if (x->stalled || !x->request_done) return 0; /* the client is waited for */
     if (x->splicing && stream_queued(&x->request->conn->stream) > 0) return 0;
     return x->request->conn->ended && x->location->read_ms > EXCHANGE_HALF_MS ? EXCHANGE_HALF_MS
-                                                                             : x->location->read_ms;
+                                                                              : x->location->read_ms;
 }
 
 void exchange_expired(struct exchange *x, uint64_t now_ms)

@@ -71,7 +71,7 @@ uint64_t forward_random(struct forward *f)
     return f->random[1] + b;
 }
 
-void forward_serve_waiting(struct forward *f, const struct group *group)
+static void serve_next(struct forward *f, const struct group *group)
 {
     for (struct list *n = f->waiting.next; n != &f->waiting; n = n->next) {
         struct exchange *x = LIST_ENTRY(n, struct exchange, wait_node);
@@ -79,6 +79,20 @@ void forward_serve_waiting(struct forward *f, const struct group *group)
         exchange_try(x);
         return;
     }
+}
+
+void forward_serve_waiting(struct forward *f, const struct group *group)
+{
+    /* One that fails at once makes room for the next of its group, and calls this again: a queue of many
+     * thousands may end so, which the stack would not bear. */
+    f->serve_again = true;
+    if (f->serving) return;
+    f->serving = true;
+    while (f->serve_again) {
+        f->serve_again = false;
+        serve_next(f, group);
+    }
+    f->serving = false;
 }
 
 /* --- a request comes --- */
