@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -62,8 +62,28 @@ export function folderOf(t) {
 
 // --- processes ---
 
+// With sanitizers memory is theirs: how much of it is taken says nothing then.
+const sanitized = readFileSync(program).includes("__asan_init");
+
+/** Fails when more memory is taken than that. */
+export function assertMemory(bytes, most, what) {
+  assert.ok(sanitized || bytes <= most, `${what}: ${(bytes / 1024).toFixed(0)} KB, at most ${(most / 1024).toFixed(0)}`);
+}
+
 /** How many descriptors a process has open. */
 export const descriptorsOf = (pid) => readdirSync(`/proc/${pid}/fd`).length;
+/** How many of them are connections and listeners. The proxy keeps some pipes for later too. */
+export function socketsOf(pid) {
+  const folder = `/proc/${pid}/fd`;
+  const isSocket = (name) => {
+    try {
+      return readlinkSync(join(folder, name)).startsWith("socket:");
+    } catch {
+      return false; // closed meanwhile
+    }
+  };
+  return readdirSync(folder).filter(isSocket).length;
+}
 /** Bytes of memory that are its own and its children's (proportional set size). */
 export function memoryOf(pid) {
   const own = Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))[1]) * 1024;
@@ -94,9 +114,9 @@ function killAll(child) {
 
 /**
  * Starts a program; `t.after` ends it. {child, pid, out, err, ended, end(signal)}; ready when `isReady` is true of it, which
- * is looked at whenever it says something, and when `probe` (if there is one) is done.
+ * is looked at whenever it says something, or when `probe` is done. endsWell: by SIGTERM, with 0.
  */
-async function startProcess(t, what, command, words, { isReady = () => true, probe, cwd } = {}) {
+async function startProcess(t, what, command, words, { isReady = () => true, probe, cwd, endsWell = false } = {}) {
   const child = spawn(command, words, { stdio: ["ignore", "pipe", "pipe"], cwd });
   const started = { child, pid: child.pid, out: "", err: "" };
   const isOver = () => child.exitCode !== null || child.signalCode !== null;
@@ -106,8 +126,9 @@ async function startProcess(t, what, command, words, { isReady = () => true, pro
     return within(started.ended, `the end of ${what} after ${signal}: ${started.err.slice(-500)}`);
   };
   t.after(async () => {
-    if (!isOver()) killAll(child);
-    await started.ended;
+    if (!endsWell) return isOver() || killAll(child), started.ended;
+    const end = await (isOver() ? started.ended : started.end("SIGTERM")).finally(() => isOver() || killAll(child));
+    assert.deepEqual(end, { code: 0, signal: null }, `${what} ends well: ${started.err.slice(-2000)}`);
   });
   const ready = new Promise((resolve, reject) => {
     const look = (stream) => (bytes) => {
@@ -187,7 +208,7 @@ export async function startProxy(t, text, { args = [], before = [], workers = 1,
   const words = [...before, program, "proxy", "--server-ip", "127.0.0.1", "--server-port", "0", "--config", config, "--workers", String(workers)];
   if (status) words.push("--status", "127.0.0.1:0");
   const isReady = ({ out }) => out.includes("Ctrl-C stops");
-  const proxy = await startProcess(t, "weaprous proxy", words[0], [...words.slice(1), ...args], { isReady, cwd: folder });
+  const proxy = await startProcess(t, "weaprous proxy", words[0], [...words.slice(1), ...args], { isReady, cwd: folder, endsWell: true });
   const portOf = (pattern) => Number(pattern.exec(proxy.out)?.[1]);
   return Object.assign(proxy, { port: portOf(/https?:\/\/[\d.]+:(\d+)/), statusPort: portOf(/Status: http:\/\/[\d.]+:(\d+)/), config });
 }

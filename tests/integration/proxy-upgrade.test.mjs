@@ -5,7 +5,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { test } from "node:test";
 import WebSocket, { WebSocketServer } from "ws";
-import { askOnce, descriptorsOf, eventually, figure, memoryOf, pause, startProxy, usingNginx, within } from "./proxy-kit.mjs";
+import { askOnce, assertMemory, socketsOf, eventually, figure, memoryOf, pause, startProxy, usingNginx, within } from "./proxy-kit.mjs";
 import { Client, fine, request, startUpstream, valueOf } from "./proxy-wire.mjs";
 
 const HOST = "site.test";
@@ -110,7 +110,7 @@ test("a thousand WebSockets at once, and nothing is left of them afterwards", as
   first.terminate();
   await ended(first);
   await nothingUnderWay(proxy);
-  const before = { descriptors: descriptorsOf(proxy.pid), memory: memoryOf(proxy.pid) };
+  const before = { sockets: socketsOf(proxy.pid), memory: memoryOf(proxy.pid) };
   const sockets = [];
   for (let at = 0; at < COUNT; at += 50)
     sockets.push(...(await Promise.all(Array.from({ length: 50 }, () => open(t, proxy, { perMessageDeflate: false })))));
@@ -123,11 +123,11 @@ test("a thousand WebSockets at once, and nothing is left of them afterwards", as
   assert.equal(await figure(proxy, "weaprous_proxy_upstream_active_requests"), COUNT);
   const each = (memoryOf(proxy.pid) - before.memory) / COUNT;
   t.diagnostic(`${Math.round(each)} bytes of memory for each`);
-  assert.ok(each < 16 * 1024, `${Math.round(each)} bytes for each`);
+  assertMemory(each, 8 * 1024, "an open WebSocket");
   for (const [i, socket] of sockets.entries()) i % 2 ? socket.close() : socket.terminate();
   await Promise.all(sockets.map(ended));
   await nothingUnderWay(proxy);
-  await eventually(() => assert.ok(descriptorsOf(proxy.pid) <= before.descriptors + 2, `${descriptorsOf(proxy.pid)} descriptors, ${before.descriptors} before`));
+  await eventually(() => assert.ok(socketsOf(proxy.pid) <= before.sockets + 2, `${socketsOf(proxy.pid)} sockets, ${before.sockets} before`));
 });
 
 test("when one end dies the other sees it, soon", async (t) => {
@@ -201,7 +201,7 @@ test("who does not read holds back who sends, in both directions, and gets every
   assert.ok(waiting() > COUNT * MESSAGES * MB, `the senders hold ${Math.round(waiting() / MB)} of ${2 * COUNT * MESSAGES} MB`);
   const grown = memoryOf(proxy.pid) - before;
   t.diagnostic(`${Math.round(grown / 1024 / 2 / COUNT)} KB for each stalled direction`);
-  assert.ok(grown < 2 * COUNT * 256 * 1024, `${(grown / MB).toFixed(1)} MB`);
+  assertMemory(grown, 2 * COUNT * 200 * 1024, `${2 * COUNT} stalled directions`);
 
   let bytes = 0;
   for (const down of downs) {

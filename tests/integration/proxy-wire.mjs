@@ -1,7 +1,6 @@
 // HTTP/1.1 by hand, from both sides of the proxy: a wire is a TCP connection that is read in exact pieces and says how it
 // ended; a client speaks and judges every byte of the answers; a scripted upstream does what no real server would.
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { within } from "./tracker-kit.mjs";
 
@@ -164,7 +163,13 @@ export class Wire {
   async write(bytes) {
     if (this.socket.destroyed || this.socket.writableEnded) return false;
     if (this.socket.write(bytes)) return true;
-    await Promise.race([once(this.socket, "drain").catch(() => {}), once(this.socket, "close").catch(() => {})]);
+    await new Promise((resolve) => {
+      const done = () => {
+        this.socket.off("drain", done).off("close", done);
+        resolve();
+      };
+      this.socket.on("drain", done).on("close", done);
+    });
     return !this.socket.destroyed;
   }
 
@@ -299,11 +304,11 @@ class Served extends Wire {
 /**
  * A server of scripts on a port of its own. `handler(wire, request)` is called for each request and does what it
  * likes; when it has read the body and returns, the next request on the connection is awaited. `accepted(wire)` is called
- * for each connection; when it returns true the connection is its own.
+ * for each connection; when it returns true the connection is its own. strict: what goes wrong here fails the test.
  *
  * upstream: {port, connections (so far), open (now), requests: [...] (all heads seen), seen(id): those with ?id=}.
  */
-export async function startUpstream(t, handler, { accepted, port = 0, ip = "127.0.0.1" } = {}) {
+export async function startUpstream(t, handler, { accepted, port = 0, ip = "127.0.0.1", strict = true } = {}) {
   const wires = new Set();
   const upstream = { connections: 0, requests: [], errors: [], open: () => wires.size, wires };
   const server = createServer({ allowHalfOpen: true }, async (socket) => {
@@ -345,7 +350,7 @@ export async function startUpstream(t, handler, { accepted, port = 0, ip = "127.
   };
   t.after(async () => {
     await upstream.stop();
-    assert.deepEqual(upstream.errors, [], "what the upstream saw was well-formed");
+    if (strict) assert.deepEqual(upstream.errors, [], "what the upstream saw was well-formed");
   });
   return upstream;
 }
