@@ -8,6 +8,7 @@
 
 #include "base/sip.h"
 #include "net/tls_client.h"
+#include "proxy/upstream_state.h"
 
 const uint64_t upstream_bucket_us[UPSTREAM_BUCKETS] = {
     100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 5000000,

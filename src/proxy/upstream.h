@@ -40,7 +40,7 @@ enum {
     UPSTREAM_ADDRESSES_MAX = 8,
     UPSTREAM_PAUSE_MAX_MS = 60 * 1000, /* of a circuit, unless the configuration says more */
     UPSTREAM_TRIAL_MS = 60 * 1000,     /* a trial that says nothing for so long is over */
-    UPSTREAM_EARLY_MS = 1000,
+    UPSTREAM_EARLY_MS = 1000,          /* from a failure to a trial, for want of another server */
     UPSTREAM_STICKY_BYTES = 16,
 };
 
@@ -65,8 +65,8 @@ struct upstream {
     /* --- health --- */
     atomic_uint state;
     atomic_uint fails_in_row, check_fails, check_passes;
-    atomic_uint_fast64_t
-        down_until_ms;                /* DOWN: of the circuit; 0: until checks pass. TRIAL: it is over then */
+    /* DOWN: until then by the circuit, 0: until checks pass. TRIAL: then it is over. */
+    atomic_uint_fast64_t down_until_ms;
     atomic_uint_fast64_t failed_ms;   /* when it went down, or its last trial failed */
     atomic_uint pause_ms;             /* grows with each failed trial */
     atomic_bool lookup;               /* something failed: its name is to be looked up again */
@@ -189,20 +189,6 @@ void upstream_check_passed(struct registry *registry, const struct group *group,
 /* why: "status 500". */
 void upstream_check_failed(struct registry *registry, const struct group *group, struct upstream *upstream,
                            uint64_t now_ms, const char *why);
-/* --- between the parts of this module --- */
-
-/* It belongs to this configuration now: nothing that this does not have keeps it down: no checks, no open
- * circuit. */
-void upstream_adopt(struct registry *registry, const struct group *group, struct upstream *upstream,
-                    uint64_t now_ms);
-enum upstream_trials {
-    TRIALS_NONE,
-    TRIALS_DUE,   /* of servers whose pause is over, or whose last trial was silent for too long */
-    TRIALS_EARLY, /* also during the pause: there is no other server */
-};
-bool upstream_may_try(const struct upstream *upstream, uint64_t now_ms, enum upstream_trials trials);
-/* The one that hears true has the trial. */
-bool upstream_try(struct upstream *upstream, uint64_t now_ms, enum upstream_trials trials);
 
 /* --- its name --- */
 

@@ -1,6 +1,6 @@
 /* upstream_pick.c - the server for a request: what is known of the servers is made ready for balance.h. */
 #include "base/sip.h"
-#include "proxy/upstream.h"
+#include "proxy/upstream_state.h"
 
 /* What was found besides those that can be chosen. */
 struct others {
@@ -17,16 +17,6 @@ static unsigned load(const atomic_uint *value)
 static uint64_t load_ms(const atomic_uint_fast64_t *value)
 {
     return atomic_load_explicit(value, memory_order_relaxed);
-}
-
-bool upstream_may_try(const struct upstream *u, uint64_t now_ms, enum upstream_trials trials)
-{
-    unsigned state = load(&u->state);
-    uint64_t until = load_ms(&u->down_until_ms);
-    if (state == UPSTREAM_UP || until == 0 || trials == TRIALS_NONE) return false;
-    if (now_ms >= until) return true;
-    return trials == TRIALS_EARLY && state == UPSTREAM_DOWN &&
-           now_ms >= load_ms(&u->failed_ms) + UPSTREAM_EARLY_MS;
 }
 
 static uint32_t weight_of(const struct group *group, const struct member *m, uint64_t now_ms)

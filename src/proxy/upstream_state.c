@@ -4,7 +4,7 @@
  * why_lock; who made one tells of it afterwards, without the lock, so that `changed` may do what it likes. */
 #include <stdio.h>
 
-#include "proxy/upstream.h"
+#include "proxy/upstream_state.h"
 
 static unsigned load(const atomic_uint *value)
 {
@@ -112,6 +112,16 @@ void upstream_succeeded(struct registry *registry, const struct group *group, st
     if (load(&u->state) == UPSTREAM_TRIAL) go_up(u, now_ms, &news, "a request to try it was answered");
     uv_mutex_unlock(&u->why_lock);
     tell(registry, u, &news);
+}
+
+bool upstream_may_try(const struct upstream *u, uint64_t now_ms, enum upstream_trials trials)
+{
+    unsigned state = load(&u->state);
+    uint64_t until = load_ms(&u->down_until_ms);
+    if (state == UPSTREAM_UP || until == 0 || trials == TRIALS_NONE) return false;
+    if (now_ms >= until) return true;
+    return trials == TRIALS_EARLY && state == UPSTREAM_DOWN &&
+           now_ms >= load_ms(&u->failed_ms) + UPSTREAM_EARLY_MS;
 }
 
 bool upstream_try(struct upstream *u, uint64_t now_ms, enum upstream_trials trials)
