@@ -1,9 +1,9 @@
 // Answers that could be understood differently, or that bring more than was asked for, and what the client gets of each.
 //
-// A case is [name, method of the request, bytes, wanted, {end, late}]. Wanted: "200 hello" is the status and the whole body;
+// A case is [name, method of the request, bytes, wanted, {end, late, more}]. Wanted: "200 hello" is the status and the whole body;
 // "502" is the proxy's own answer; "cut" is an answer that visibly ends too early, or a 502; sets are divided by "|". end: the
 // server ends the connection behind the bytes. late: bytes that it sends when the answer has arrived, on the connection that
-// is kept; the proxy has to give that up.
+// is kept. more: it sends more than the answer, so the proxy has to give the connection up.
 
 /** What nobody may ever get. */
 export const POISON = "HTTP/1.1 200 Poisoned\r\nContent-Length: 6\r\n\r\npoison";
@@ -78,7 +78,7 @@ const more = [
   ["a byte that comes later", "GET", chunked(HELLO), "200 hello", { late: "x" }],
   ["a line end that comes later", "GET", ok("Content-Length: 5\r\n", "hello"), "200 hello", { late: "\r\n" }],
   ["half an answer that comes later", "HEAD", ok("Content-Length: 5\r\n"), "200 ", { late: "hello" }],
-];
+].map(([name, method, bytes, wanted, options]) => [name, method, bytes, wanted, { ...options, more: true }]);
 
 const fine = [
   ["a length with zeros before", "GET", ok("Content-Length: 005\r\n", "hello"), "200 hello"],
