@@ -233,7 +233,8 @@ static void print_welcome(const struct serving *serving)
            plural(config->host_count), servers, plural(servers), options->file, (long)getpid());
     if (options->status.ip[0]) {
         char url[SERVER_URL_BYTES];
-        server_url(url, false, options->status.ip, proxy_status_port(serving->proxy));
+        server_url(url, false, server_is_any(options->status.ip) ? "127.0.0.1" : options->status.ip,
+                   proxy_status_port(serving->proxy));
         printf("Status: %s\n", url);
     }
     printf("Ctrl-C stops the proxy.\n");
@@ -270,6 +271,7 @@ static void reload(void *context)
     struct proxy_change change;
     struct config *config;
     size_t problems;
+    if (wr_stopping(proxy_app(serving->proxy))) return;
     if (read_config(serving->options, &config, &problems)) {
         snprintf(why, sizeof why, "%s cannot be used", file);
         stays(serving, why);

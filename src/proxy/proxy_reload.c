@@ -142,9 +142,10 @@ int proxy_prepare(struct proxy *proxy, const struct config *config, const struct
     int rc = app_prepare(proxy->app, &settings, listeners, count, out);
     free(listeners);
     if (rc == WR_OK) return OK;
-    /* The library's sentence is "cannot ...", or the name of what is wrong. */
+    if (rc == WR_MEMORY) return ERR_MEMORY;
+    /* The library's sentence begins with "cannot listen on", or "cannot write". */
     snprintf(why, PROXY_WHY_BYTES, "The proxy %s.", wr_app_error(proxy->app));
-    return rc == WR_MEMORY ? ERR_MEMORY : ERR_INVALID;
+    return ERR_INVALID;
 }
 
 void proxy_commit(struct proxy *proxy, const struct config *config, struct app_change *change)

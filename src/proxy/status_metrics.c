@@ -8,7 +8,7 @@
 
 #define LOAD(what) atomic_load_explicit(&(what), memory_order_relaxed)
 
-enum { METRICS_BYTES_MAX = 16 * 1024 * 1024 };
+enum { METRICS_BYTES_MAX = 128 * 1024 * 1024 };
 
 __attribute__((format(printf, 2, 3))) static void put(struct buffer *out, const char *format, ...)
 {
