@@ -84,8 +84,8 @@ static enum args_result parse(struct proxy_command *options, int argc, char **ar
 static void explain_missing_file(const char *file)
 {
     complain("There is no configuration %s. To begin, write these lines into it:\n\n"
-             "    host \"localhost:8080\" {\n"
-             "        proxy_pass http://127.0.0.1:9000;\n"
+             "    host \"$HOST:8080\" {\n"
+             "        proxy_pass http://$HOST:9000;\n"
              "    }\n\n"
              "or name another file with --config FILE.",
              file);
@@ -119,8 +119,10 @@ static int read_config(const struct proxy_command *options, struct config **out,
     int err = file_read(options->file, FILE_MIB_MAX, &file);
     if (!err) {
         err = config_read(buffer_slice(&file), &how, out, problems, &count);
-        print_problems(&how, buffer_slice(&file), problems, count);
-        if (err == ERR_MEMORY) complain("There is not enough memory to read %s.", options->file);
+        if (err == ERR_MEMORY) /* what was not found for lack of it is no mistake */
+            complain("There is not enough memory to read %s.", options->file);
+        else
+            print_problems(&how, buffer_slice(&file), problems, count);
     }
     buffer_reset(&file);
     *out_problems = count;
