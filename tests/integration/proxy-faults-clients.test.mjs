@@ -1,8 +1,10 @@
 // Clients of every kind, well-behaved and not, in front of the proxy; requests and answers that stream through it: who waits
 // for whom, how much memory that takes, and that the server side is given up as soon as nobody wants the answer.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { openSync, closeSync, ftruncateSync } from "node:fs";
+import { once } from "node:events";
+import { closeSync, ftruncateSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { askOnce, assertMemory, socketsOf, eventually, figure, folderOf, memoryOf, pause, startNginx, startProxy, within } from "./proxy-kit.mjs";
@@ -323,40 +325,41 @@ async function largestDuring(promise, look) {
   return most;
 }
 
+/** curl, which is quicker than this program: what it writes. */
+async function curl(words) {
+  const child = spawn("curl", ["--silent", "--show-error", ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  let out = "";
+  child.stdout.on("data", (bytes) => (out += bytes));
+  child.stderr.on("data", (bytes) => (out += bytes));
+  await within(once(child, "close"), "the end of curl", 120_000).finally(() => child.kill("SIGKILL"));
+  return out;
+}
+
 test("a gigabyte streams in each direction without the proxy growing", async (t) => {
   const folder = folderOf(t);
-  const file = openSync(join(folder, "giga"), "w");
+  const path = join(folder, "giga");
+  const file = openSync(path, "w");
   ftruncateSync(file, GB);
   closeSync(file);
   const nginx = await startNginx(t, `server { listen 127.0.0.1:PORT; root ${folder}; sendfile on; }`);
   const counter = await startUpstream(t, async (wire, message) => {
     const { length, complete } = await wire.bodyOf(message, { keep: false });
-    if (complete) return fine(wire, { ...message, framing: "none" }, String(length));
+    if (complete) return fine(wire, { ...message, framing: "none" }, `${message.framing} ${length}`);
   });
   const proxy = await startProxy(t, `host "down.test" {\n  proxy_pass http://127.0.0.1:${nginx.port};\n}\nhost "up.test" {\n  proxy_pass http://127.0.0.1:${counter.port};\n  max_body 2g;\n}\n`);
+  const url = `http://127.0.0.1:${proxy.port}/giga`;
   await askOnce(proxy, request("GET", "/", "down.test"));
   const before = memoryOf(proxy.pid);
-
-  const down = (async () => {
-    const client = await Client.connect(proxy.port, { highWaterMark: MB });
-    const answer = await within(client.ask(request("GET", "/giga", "down.test"), { keep: false }), "the download", 120_000);
-    client.close();
-    assert.deepEqual([answer.status, answer.length, answer.complete], [200, GB, true]);
-  })();
-  const downMost = await largestDuring(down, () => memoryOf(proxy.pid));
-
-  const up = (async () => {
-    const client = await Client.connect(proxy.port);
-    const piece = Buffer.alloc(MB, 97);
-    await client.write(`PUT / HTTP/1.1\r\nHost: up.test\r\nContent-Length: ${GB}\r\n\r\n`);
-    for (let i = 0; i < GB / MB; i++) assert.ok(await client.write(piece), `the connection ended after ${i} MB`);
-    const answer = await within(client.answer("PUT"), "the answer to the upload", 120_000);
-    client.close();
-    assert.deepEqual([answer.status, answer.text], [200, String(GB)]);
-  })();
-  const upMost = await largestDuring(up, () => memoryOf(proxy.pid));
-  t.diagnostic(`${(before / MB).toFixed(1)} MB before, at most ${(downMost / MB).toFixed(1)} down, ${(upMost / MB).toFixed(1)} up`);
-  for (const [way, most] of [["down", downMost], ["up", upMost]]) assertMemory(most - before, 4 * MB, `what a gigabyte ${way} takes`);
+  for (const [way, host, words, expected] of [
+    ["down", "down.test", ["--output", "/dev/null", "--write-out", "%{http_code} %{size_download}"], `200 ${GB}`],
+    ["up", "up.test", ["--upload-file", path], `length ${GB}`],
+  ]) {
+    const streams = curl([...words, "--header", `Host: ${host}`, url]);
+    const most = await largestDuring(streams, () => memoryOf(proxy.pid));
+    assert.equal(await streams, expected, way);
+    t.diagnostic(`${way}: ${((most - before) / MB).toFixed(1)} MB more than before`);
+    assertMemory(most - before, 4 * MB, `what a gigabyte ${way} takes`);
+  }
 });
 
 test("what comes out is what went in: bodies of many sizes, both framings, both ways", async (t) => {

@@ -311,7 +311,7 @@ class Served extends Wire {
 export async function startUpstream(t, handler, { accepted, port = 0, ip = "127.0.0.1", strict = true } = {}) {
   const wires = new Set();
   const upstream = { connections: 0, requests: [], errors: [], open: () => wires.size, wires };
-  const server = createServer({ allowHalfOpen: true }, async (socket) => {
+  const server = createServer({ allowHalfOpen: true, highWaterMark: 256 * 1024 }, async (socket) => {
     const wire = new Served(socket);
     wires.add(wire);
     wire.index = ++upstream.connections;
