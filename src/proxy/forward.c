@@ -178,21 +178,6 @@ static bool is_idempotent(slice method)
            slice_equal(method, SLICE("DELETE"));
 }
 
-/* h2c is not passed on: whoever spoke it would be past all rules for paths and fields. */
-static bool asks_upgrade(const struct wr_request *r)
-{
-    slice rest = request_field(r, "Upgrade"), item;
-    bool any = false;
-    if (!r->parser.head.upgrade || r->parser.head.minor == 0 || !r->body_done) return false;
-    while (slice_split(&rest, ',', &item)) {
-        while (item.len > 0 && (item.ptr[0] == ' ' || item.ptr[0] == '\t'))
-            item = slice_sub(item, 1, item.len);
-        if (item.len >= 3 && slice_equal_nocase(slice_sub(item, 0, 3), SLICE("h2c"))) return false;
-        any |= item.len > 0;
-    }
-    return any;
-}
-
 /* What is known before any server is asked. NULL: it has been answered. */
 static const struct config_location *locate(struct forward *f, struct wr_request *r,
                                             const struct config_host *host, slice id, slice *out_path)
@@ -292,7 +277,7 @@ static void fill(struct exchange *x, const struct config_location *location)
                                                                                  : r->parser.head.body);
     x->idempotent = is_idempotent(request_method(r));
     x->replayable = true;
-    x->upgrade = asks_upgrade(r);
+    x->upgrade = r->body_done && rewrite_upgrades(&r->parser.head, slice_of(r->head, r->head_len));
     if (x->group->config->policy == POLICY_STICKY)
         x->sticky = slice_text(wr_request_cookie(r, x->group->config->cookie));
 }

@@ -62,6 +62,8 @@ size_t rewrite_request_bound(const struct rewrite_request *in);
 int rewrite_request(const struct rewrite_request *in, struct writer *out) BASE_CHECKED;
 /* True for OPTIONS and TRACE with "Max-Forwards: 0": they are answered here (RFC 9110 7.6.2). */
 bool rewrite_ends_here(const struct http_head *head, slice bytes);
+/* True when it asks for a protocol that is passed on. */
+bool rewrite_upgrades(const struct http_head *head, slice bytes);
 /* Whether a trailer field is passed on, either way: not what http_trailer_allowed refuses, and nothing that
  * this proxy says itself in the head, which some servers would believe in a trailer. */
 bool rewrite_trailer_passes(slice name);

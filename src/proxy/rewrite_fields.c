@@ -92,6 +92,13 @@ bool field_same_name(slice a, slice b)
     return true;
 }
 
+bool protocol_passes(slice protocol)
+{
+    slice name = slice_sub(protocol, 0, slice_find(protocol, '/'));
+    return !slice_equal_nocase(name, SLICE("h2c")) && !slice_equal_nocase(name, SLICE("h2")) &&
+           !slice_equal_nocase(name, SLICE("http"));
+}
+
 /* --- what Connection names --- */
 
 /* Fields that are for whoever gets the content: RFC 9110 7.6.1 forbids to name them, and a client that does

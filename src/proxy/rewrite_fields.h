@@ -36,6 +36,8 @@ enum field_kind {
 };
 
 enum field_kind field_kind(slice name);
+/* Whether a protocol of Upgrade is passed on. HTTP itself is not: it would make a way past this proxy. */
+bool protocol_passes(slice protocol);
 /* True for names that differ only by case, and by '_' for '-'. */
 bool field_same_name(slice a, slice b);
 

@@ -63,6 +63,19 @@ bool rewrite_ends_here(const struct http_head *head, slice bytes)
     return false;
 }
 
+bool rewrite_upgrades(const struct http_head *head, slice bytes)
+{
+    if (!head->upgrade || head->minor == 0) return false;
+    for (size_t i = 0; i < head->field_count; i++) {
+        slice list = http_span_slice(bytes, head->fields[i].value), protocol;
+        if (field_kind(field_name(head, bytes, i)) != FIELD_UPGRADE) continue;
+        while (list_next(&list, &protocol)) {
+            if (protocol_passes(protocol)) return true;
+        }
+    }
+    return false;
+}
+
 bool rewrite_trailer_passes(slice name)
 {
     return name.len > 0 && http_trailer_allowed(name) && field_kind(name) == FIELD_OTHER;

@@ -320,14 +320,6 @@ static void put_host(struct rewriting *r)
 
 /* --- the connection and the body --- */
 
-/* Upgrades to HTTP itself would make a way for requests past this proxy. */
-static bool upgrade_passes(slice protocol)
-{
-    slice name = slice_sub(protocol, 0, slice_find(protocol, '/'));
-    return !slice_equal_nocase(name, SLICE("h2c")) && !slice_equal_nocase(name, SLICE("h2")) &&
-           !slice_equal_nocase(name, SLICE("http"));
-}
-
 /* False: there is nothing to upgrade to. */
 static bool put_upgrade(struct rewriting *r)
 {
@@ -338,7 +330,7 @@ static bool put_upgrade(struct rewriting *r)
         slice list = http_span_slice(pass->bytes, pass->fields[i].value), protocol;
         if (field_kind(http_span_slice(pass->bytes, pass->fields[i].name)) != FIELD_UPGRADE) continue;
         while (list_next(&list, &protocol)) {
-            if (!upgrade_passes(protocol)) continue;
+            if (!protocol_passes(protocol)) continue;
             put(r, any ? SLICE(", ") : SLICE("Upgrade: "));
             put(r, protocol);
             any = true;

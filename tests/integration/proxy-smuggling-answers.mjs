@@ -1,9 +1,10 @@
 // Answers that could be understood differently, or that bring more than was asked for, and what the client gets of each.
 //
-// A case is [name, method of the request, bytes, wanted, {end, late, more}]. Wanted: "200 hello" is the status and the whole body;
-// "502" is the proxy's own answer; "cut" is an answer that visibly ends too early, or a 502; sets are divided by "|". end: the
-// server ends the connection behind the bytes. late: bytes that it sends when the answer has arrived, on the connection that
-// is kept. more: it sends more than the answer, so the proxy has to give the connection up.
+// A case is [name, method of the request, bytes, wanted, {lines, end, late, more}]. Wanted: "200 hello" is the status and the
+// whole body; "502" is the proxy's own answer; "cut" is an answer that visibly ends too early, or a 502; sets are divided by
+// "|". lines: further fields of the request. end: the server ends the connection behind the bytes. late: bytes that it sends
+// when the answer has arrived, on the connection that is kept. more: it sends more than the answer, so the proxy has to give
+// the connection up.
 
 /** What nobody may ever get. */
 export const POISON = "HTTP/1.1 200 Poisoned\r\nContent-Length: 6\r\n\r\npoison";
@@ -49,10 +50,12 @@ const refused = [
   ["a control character in the reason", line("HTTP/1.1 200 O\x08K")],
   ["an empty line before", `\r\n${ok("Content-Length: 5\r\n", "hello")}`],
   ["an upgrade that nobody asked for", `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n${POISON}`],
+  ["an upgrade to HTTP/2, which is not passed on", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", { lines: "Connection: Upgrade\r\nUpgrade: h2c\r\n" }],
+  ["an upgrade to HTTP/2 by its other name", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: HTTP/2.0\r\n\r\n", { lines: "Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n" }],
   ["a head larger than the limit", ok(`X: ${"y".repeat(100_000)}\r\nContent-Length: 5\r\n`, "hello")],
   ["an interim answer with a body", `HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nhello${ok("Content-Length: 5\r\n", "hello")}`],
   ["an interim answer in chunks", `HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n${HELLO}${POISON}`],
-].map(([name, bytes]) => [name, "GET", bytes, "502"]);
+].map(([name, bytes, options]) => [name, "GET", bytes, "502", options]);
 
 const more = [
   ["more than its length", "GET", ok("Content-Length: 5\r\n", `hello${POISON}`), "200 hello"],

@@ -173,10 +173,10 @@ for (const inPieces of [false, true]) {
       const proxy = await proxyTo(t, recorder.port);
       await playAll(cases, async (one) => {
         current = one;
-        const [, method, , wanted, { late, more } = {}] = one;
+        const [, method, , wanted, { lines = "", late, more } = {}] = one;
         const client = await Client.connect(proxy.port);
         try {
-          await client.write(`${method} /case HTTP/1.1\r\nHost: a\r\n${method === "POST" ? "Content-Length: 0\r\n" : ""}\r\n`);
+          await client.write(`${method} /case HTTP/1.1\r\nHost: a\r\n${lines}${method === "POST" ? "Content-Length: 0\r\n" : ""}\r\n`);
           const got = await gets(client, method);
           assert.ok(wanted.split(" | ").includes(got) || (wanted === "cut" && got === "502"), `${got} instead of ${wanted}`);
           if (late) current.socket.write(bytesOf(late));

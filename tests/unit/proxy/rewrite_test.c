@@ -392,16 +392,22 @@ static void upgrades_pass_but_not_to_http(void **state)
     given("GET / HTTP/1.1",
           "Host: a\r\nConnection: Upgrade\r\nUpgrade: h2c, websocket\r\nUpgrade: HTTP/2.0, x/1\r\n"
           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    assert_true(rewrite_upgrades(t.in.head, t.in.bytes));
     t.in.upgrade = true;
     written();
     says("Upgrade: websocket, x/1");
     says("Connection: Upgrade");
     says("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
     given("GET / HTTP/1.1", "Host: a\r\nConnection: Upgrade, TE\r\nUpgrade: H2C\r\nTE: trailers\r\n");
+    assert_false(rewrite_upgrades(t.in.head, t.in.bytes));
     t.in.upgrade = true;
     written();
     says_no("Upgrade");
     says("Connection: TE");
+    given("GET / HTTP/1.1", "Host: a\r\nUpgrade: websocket\r\n");
+    assert_false(rewrite_upgrades(t.in.head, t.in.bytes));
+    given("GET / HTTP/1.0", "Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n");
+    assert_false(rewrite_upgrades(t.in.head, t.in.bytes));
 }
 
 static void max_forwards_is_counted_down(void **state)
