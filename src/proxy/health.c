@@ -270,15 +270,6 @@ static void on_next(uv_timer_t *timer)
 
 /* --- which servers --- */
 
-static struct check *find(const struct list *checks, const struct upstream *u)
-{
-    for (struct list *n = checks->next; n != checks; n = n->next) {
-        struct check *check = LIST_ENTRY(n, struct check, node);
-        if (check->upstream == u) return check;
-    }
-    return NULL;
-}
-
 static void on_timer_closed(uv_handle_t *handle)
 {
     free(handle->data);
@@ -291,16 +282,17 @@ static void check_end(struct check *check)
     uv_close((uv_handle_t *)&check->timer, on_timer_closed);
 }
 
-/* Checks for all servers of these groups that have none, at the end of `out`. */
-static int make_checks(const struct health *h, struct group *const *groups, size_t count, struct list *out)
+/* Checks for all servers of these groups that have none, at the end of `out`, and in by_id. */
+static int make_checks(struct group *const *groups, size_t count, struct list *out, struct check **by_id)
 {
     for (size_t i = 0; i < count; i++) {
         for (size_t m = 0; groups[i]->config->check_path && m < groups[i]->count; m++) {
             struct upstream *u = groups[i]->members[m].upstream;
-            if (find(&h->checks, u) || find(out, u)) continue;
+            if (by_id[u->id]) continue;
             struct check *check = calloc(1, sizeof *check);
             if (!check) return ERR_MEMORY;
             check->upstream = u;
+            by_id[u->id] = check;
             list_append(out, &check->node);
         }
     }
@@ -335,12 +327,11 @@ static void start_checks(struct health *h, struct list *checks)
 }
 
 /* The group that says how: the last one that has the server, as with doubled names in a configuration. */
-static void assign(struct list *checks, struct group *const *groups, size_t count)
+static void assign(struct group *const *groups, size_t count, struct check *const *by_id)
 {
     for (size_t i = 0; i < count; i++) {
         for (size_t m = 0; groups[i]->config->check_path && m < groups[i]->count; m++) {
-            struct check *check = find(checks, groups[i]->members[m].upstream);
-            if (!check) continue;
+            struct check *check = by_id[groups[i]->members[m].upstream->id];
             check->group = groups[i];
             check->wanted = true;
         }
@@ -350,22 +341,28 @@ static void assign(struct list *checks, struct group *const *groups, size_t coun
 int health_set(struct health *h, struct group *const *groups, size_t count)
 {
     struct list fresh;
+    struct check **by_id = calloc((size_t)h->registry->id_count + 1, sizeof(struct check *));
+    if (!by_id) return ERR_MEMORY;
+    for (struct list *n = h->checks.next; n != &h->checks; n = n->next) {
+        struct check *check = LIST_ENTRY(n, struct check, node);
+        check->wanted = false;
+        by_id[check->upstream->id] = check;
+    }
     list_init(&fresh);
-    int rc = make_checks(h, groups, count, &fresh);
+    int rc = make_checks(groups, count, &fresh, by_id);
     if (rc == OK) rc = resolver_set(h->resolver, groups, count);
     if (rc < 0) {
         drop_checks(&fresh);
+        free(by_id);
         return rc;
     }
-    for (struct list *n = h->checks.next; n != &h->checks; n = n->next)
-        LIST_ENTRY(n, struct check, node)->wanted = false;
-    assign(&h->checks, groups, count);
+    assign(groups, count, by_id);
+    free(by_id);
     for (struct list *n = h->checks.next, *next; n != &h->checks; n = next) {
         struct check *check = LIST_ENTRY(n, struct check, node);
         next = n->next;
         if (!check->wanted) check_end(check);
     }
-    assign(&fresh, groups, count);
     start_checks(h, &fresh);
     return OK;
 }

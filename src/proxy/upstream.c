@@ -121,49 +121,62 @@ static struct upstream *upstream_new(const char *group_name, const struct config
     return u;
 }
 
+/* The same for all that may be the same server. */
+static uint64_t key_of(const char *group_name, const struct config_server *config, uint64_t tls)
+{
+    uint64_t place = sip_hash((struct sip_secret){config->port, config->tls}, slice_text(config->host));
+    return sip_hash((struct sip_secret){place, tls}, slice_text(group_name));
+}
+
 /* Gives it the first id that is free; the list is in their order. */
 static void enter(struct registry *registry, struct upstream *u)
 {
-    struct upstream **at = &registry->first;
-    while (*at && (*at)->id == u->id) {
+    struct upstream **chain = &registry->chains[u->key % REGISTRY_CHAINS];
+    struct upstream *before = registry->dense, *after = before ? before->next : registry->first;
+    u->id = before ? before->id + 1 : 0;
+    for (; after && after->id == u->id; after = after->next) {
+        before = after;
         u->id++;
-        at = &(*at)->next;
     }
-    u->next = *at;
-    *at = u;
+    u->previous = before;
+    u->next = after;
+    *(before ? &before->next : &registry->first) = u;
+    if (after) after->previous = u;
+    registry->dense = u;
+    u->chain = *chain;
+    *chain = u;
     if (u->id >= registry->id_count) registry->id_count = u->id + 1;
 }
 
 static void release(struct registry *registry, struct upstream *u)
 {
     if (--u->owners > 0) return;
-    struct upstream **at = &registry->first;
+    struct upstream **at = &registry->chains[u->key % REGISTRY_CHAINS];
     while (*at != u)
-        at = &(*at)->next;
-    *at = u->next;
+        at = &(*at)->chain;
+    *at = u->chain;
+    *(u->previous ? &u->previous->next : &registry->first) = u->next;
+    if (u->next) u->next->previous = u->previous;
+    if (registry->dense && u->id <= registry->dense->id) registry->dense = u->previous;
     upstream_free(u);
 }
 
-static struct upstream *find(const struct registry *registry, const char *group_name,
+static struct upstream *find(const struct registry *registry, uint64_t key, const char *group_name,
                              const struct config_server *config, uint64_t tls)
 {
-    for (struct upstream *u = registry->first; u; u = u->next)
-        if (u->port == config->port && u->tls == config->tls && u->tls_hash == tls &&
+    for (struct upstream *u = registry->chains[key % REGISTRY_CHAINS]; u; u = u->chain)
+        if (u->key == key && u->port == config->port && u->tls == config->tls && u->tls_hash == tls &&
             strcmp(u->host, config->host) == 0 && strcmp(u->group_name, group_name) == 0)
             return u;
     return NULL;
 }
 
-/* The server that this is about, with an owner more. */
+/* The server that this is about, with an owner more. tls: what its TLS is known by. */
 static int take(struct registry *registry, const struct config_group *group,
-                const struct config_server *config, struct upstream **out)
+                const struct config_server *config, uint64_t tls, struct upstream **out)
 {
-    uint64_t tls = 0;
-    if (config->tls && tls_hash(group, &tls) < 0) {
-        snprintf(registry->why, sizeof registry->why, "%s: %s", group->ca_file, strerror(errno));
-        return ERR_INVALID;
-    }
-    struct upstream *u = find(registry, group->name, config, tls);
+    uint64_t key = key_of(group->name, config, tls);
+    struct upstream *u = find(registry, key, group->name, config, tls);
     if (!u) {
         u = upstream_new(group->name, config);
         if (!u) return ERR_MEMORY;
@@ -173,11 +186,24 @@ static int take(struct registry *registry, const struct config_group *group,
             return rc;
         }
         u->tls_hash = tls;
+        u->key = key;
         enter(registry, u);
     }
     u->owners++;
     *out = u;
     return OK;
+}
+
+/* What the TLS of all its servers is known by; without TLS nothing is read. */
+static int group_tls(struct registry *registry, const struct config_group *group, uint64_t *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < group->server_count; i++)
+        any |= group->servers[i].tls;
+    *out = 0;
+    if (!any || tls_hash(group, out) == OK) return OK;
+    snprintf(registry->why, sizeof registry->why, "%s: %s", group->ca_file, strerror(errno));
+    return ERR_INVALID;
 }
 
 /* --- groups --- */
@@ -205,11 +231,12 @@ int group_new(struct registry *registry, const struct config_group *config, stru
     if (!group) return ERR_MEMORY;
     group->config = config;
     group->rotations = calloc(registry->worker_count, sizeof *group->rotations);
-    int rc = group->rotations ? OK : ERR_MEMORY;
+    uint64_t tls = 0;
+    int rc = group->rotations ? group_tls(registry, config, &tls) : ERR_MEMORY;
     for (size_t i = 0; rc == OK && i < config->server_count; i++) {
         const struct config_server *server = &config->servers[i];
         struct upstream *u;
-        rc = take(registry, config, server, &u);
+        rc = take(registry, config, server, server->tls ? tls : 0, &u);
         if (rc < 0) break;
         group->members[group->count++] = (struct member){u, server};
         group->has_backup |= server->backup;

@@ -42,6 +42,7 @@ enum {
     UPSTREAM_TRIAL_MS = 60 * 1000,     /* a trial that says nothing for so long is over */
     UPSTREAM_EARLY_MS = 1000,          /* from a failure to a trial, for want of another server */
     UPSTREAM_STICKY_BYTES = 16,
+    REGISTRY_CHAINS = 4096,
 };
 
 enum upstream_state {
@@ -51,7 +52,9 @@ enum upstream_state {
 };
 
 struct upstream {
-    struct upstream *next;               /* in the registry */
+    struct upstream *next, *previous;    /* in the registry, by id */
+    struct upstream *chain;              /* the next one with the same place there */
+    uint64_t key;                        /* of the place */
     unsigned owners;                     /* groups, old ones too; of the thread that reloads */
     bool named;                          /* of registry_use */
     uint32_t id;                         /* below registry->id_count; given again when it is freed */
@@ -108,7 +111,9 @@ struct group {
 
 /* All servers there are, the thread's that reloads. */
 struct registry {
-    struct upstream *first; /* by id */
+    struct upstream *first;                   /* by id */
+    struct upstream *dense;                   /* all ids up to that of this one are given; NULL: 0 is not */
+    struct upstream *chains[REGISTRY_CHAINS]; /* by the place, for group_new */
     unsigned worker_count;
     uint32_t id_count; /* ids have been below this; never falls */
     char why[300];     /* of group_new */

@@ -117,6 +117,57 @@ static void ids_are_given_again_and_stay_small(void **state)
     scene_end(&s);
 }
 
+/* 19,200 servers; looking at all of them for each one took longer than anybody waits. */
+static void a_configuration_may_have_thousands_of_servers(void **state)
+{
+    (void)state;
+    enum { GROUPS = 300, SERVERS = CONFIG_SERVERS_MAX };
+    static struct config_server servers[SERVERS];
+    static struct config_group configs[GROUPS];
+    static char names[GROUPS][8];
+    static struct group *groups[GROUPS], *again[GROUPS];
+    static bool seen[GROUPS * SERVERS];
+    struct scene s;
+    const char *why;
+    scene_init(&s, 1);
+    for (int m = 0; m < SERVERS; m++)
+        servers[m] = (struct config_server){.host = "10.0.0.1", .port = (uint16_t)(1 + m), .weight = 1};
+    for (int i = 0; i < GROUPS; i++) {
+        snprintf(names[i], sizeof names[i], "g%d", i);
+        configs[i] = s.config;
+        configs[i].name = names[i];
+        configs[i].servers = servers;
+        configs[i].server_count = SERVERS;
+        assert_int_equal(group_new(&s.registry, &configs[i], &groups[i], &why), OK);
+    }
+    for (int i = 0; i < GROUPS; i++) {
+        assert_int_equal(group_new(&s.registry, &configs[i], &again[i], &why), OK);
+        for (int m = 0; m < SERVERS; m++)
+            assert_ptr_equal(again[i]->members[m].upstream, groups[i]->members[m].upstream);
+        group_free(&s.registry, again[i]);
+    }
+    for (int i = 0; i < GROUPS; i += 2) /* holes in the ids */
+        group_free(&s.registry, groups[i]);
+    for (int i = 0; i < GROUPS; i += 2)
+        assert_int_equal(group_new(&s.registry, &configs[i], &groups[i], &why), OK);
+    assert_int_equal(s.registry.id_count, GROUPS * SERVERS);
+    memset(seen, 0, sizeof seen);
+    uint32_t next = 0;
+    for (const struct upstream *u = s.registry.first; u; u = u->next)
+        assert_int_equal(u->id, next++);
+    assert_int_equal(next, GROUPS * SERVERS);
+    for (int i = 0; i < GROUPS; i++) {
+        for (int m = 0; m < SERVERS; m++) {
+            uint32_t id = groups[i]->members[m].upstream->id;
+            assert_false(seen[id]);
+            seen[id] = true;
+        }
+    }
+    for (int i = 0; i < GROUPS; i++)
+        group_free(&s.registry, groups[i * 7 % GROUPS]);
+    scene_end(&s);
+}
+
 static void a_reload_that_takes_checks_or_breaker_away_brings_servers_back(void **state)
 {
     (void)state;
@@ -241,6 +292,7 @@ int main(void)
         cmocka_unit_test(a_server_that_is_named_again_before_it_was_freed_is_not_retired),
         cmocka_unit_test(groups_with_other_names_have_servers_of_their_own),
         cmocka_unit_test(ids_are_given_again_and_stay_small),
+        cmocka_unit_test(a_configuration_may_have_thousands_of_servers),
         cmocka_unit_test(a_reload_that_takes_checks_or_breaker_away_brings_servers_back),
         cmocka_unit_test(a_file_of_authorities_that_cannot_be_used_is_named),
         cmocka_unit_test(servers_share_whom_they_trust_until_that_changes),
