@@ -314,7 +314,7 @@ test("the page can be read at any width, light and dark, and by a screen reader"
 
 test("the page is true a second later: requests, a server that dies and returns, a reload, the proxy itself", async (t) => {
   const [one, two] = [await startServer(t), await startServer(t)];
-  const host = (servers) => `host "${HOST}" { ${servers.map(({ port }) => `proxy_pass http://127.0.0.1:${port};`).join(" ")} health_check path=/ interval=100ms fall=1 rise=1; }\n`;
+  const host = (servers) => `host "${HOST}" { ${servers.map(({ port }) => `proxy_pass http://127.0.0.1:${port};`).join(" ")} health_check path=/ interval=100ms fall=1 rise=1; slow_start 60s; }\n`;
   const [port, statusPort] = [await freePort(), await freePort()];
   const start = () => startProxy(t, host([one, two]), { status: false, args: ["--server-port", String(port), "--status", `127.0.0.1:${statusPort}`] });
   const proxy = await start();
@@ -336,6 +336,7 @@ test("the page is true a second later: requests, a server that dies and returns,
   await eventually(async () => assert.match(await row.locator(".state").textContent(), /down.*health check: connection refused/));
   const again = await startServer(t, two.port);
   await says(page, "#summary", /^All 2 servers are up$/);
+  assert.match(await row.locator(".state").textContent(), /slow start/);
 
   writeFileSync(proxy.config, `${host([one])}host "new.test" { proxy_pass http://127.0.0.1:${again.port}; }\n`);
   proxy.child.kill("SIGHUP");

@@ -280,7 +280,7 @@ class Group {
     if (group.check) facts.push(`checked by ${group.check}`);
     if (group.waiting) facts.push(`${many(group.waiting, "request")} waiting`);
     setText(this.facts, facts.join(", "));
-    this.element.classList.toggle("down", group.servers.every((server) => server.state === "down"));
+    this.element.classList.toggle("down", group.servers.every(({ state }) => state === "down" || state === "trial"));
     const keys = new Set();
     group.servers.forEach((server, at) => {
       const key = `${server.tls} ${server.server}`;
@@ -340,8 +340,7 @@ function icon(colour) {
 }
 
 function showHead(status) {
-  const { servers } = status.totals;
-  const down = status.groups.flatMap((group) => group.servers).filter((server) => server.state === "down").length;
+  const { servers, down } = status.totals; // down: a trial is not over either
   const summary = byId("summary");
   const words = !down
     ? servers === 1
