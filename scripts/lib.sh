@@ -70,6 +70,16 @@ install_packages() {
     rm -f "$log"
 }
 
+# nginx_unpacked: nginx for the tests when it is not installed; unpacked only, for installing it starts a service.
+nginx_unpacked() {
+    unpacked=$root/build/nginx
+    [ ! -x /usr/sbin/nginx ] && [ ! -x "$unpacked/usr/sbin/nginx" ] && have dpkg-deb || return 0
+    say "Fetching nginx, as a server behind the proxy."
+    mkdir -p "$unpacked"
+    (cd "$unpacked" && rm -f nginx_*.deb && apt-get -q download nginx && dpkg-deb -x nginx_*.deb .) >"$unpacked/log" 2>&1 ||
+        say "nginx could not be fetched; its lines are in $unpacked/log. Tests that need it will fail."
+}
+
 # npm_packages: node_modules as package-lock.json says.
 npm_packages() {
     stamp=$root/node_modules/.package-lock.json
