@@ -6,6 +6,7 @@
 
 #include "proxy/exchange.h"
 #include "proxy/pages.h"
+#include "web/access.h"
 
 /* --- life --- */
 
@@ -178,6 +179,17 @@ static bool is_idempotent(slice method)
            slice_equal(method, SLICE("DELETE"));
 }
 
+/* A page before any server is asked. The access log has the id that the page asks to report. */
+static void refuse(struct wr_request *r, int status, const char *what, slice id, unsigned retry_after_s)
+{
+    struct access_upstream *note;
+    if (r->worker->settings->access && (note = wr_request_alloc(r, sizeof *note))) {
+        *note = (struct access_upstream){.request_id = slice_text(arena_text(&r->arena, id))};
+        r->upstream = note;
+    }
+    page_respond(r, status, what, id, retry_after_s);
+}
+
 /* What is known before any server is asked. NULL: it has been answered. */
 static const struct config_location *locate(struct forward *f, struct wr_request *r,
                                             const struct config_host *host, slice id, slice *out_path)
@@ -188,7 +200,7 @@ static const struct config_location *locate(struct forward *f, struct wr_request
     char what[400];
     if (slice_equal(method, SLICE("CONNECT")) || slice_equal(method, SLICE("TRACE"))) {
         wr_response_header(r, "Allow", methods);
-        page_respond(r, 405, "This method is not taken here.", id, 0);
+        refuse(r, 405, "This method is not taken here.", id, 0);
         return NULL;
     }
     if (!host) {
@@ -196,18 +208,18 @@ static const struct config_location *locate(struct forward *f, struct wr_request
                  head->authority.len ? "No host \"%.255s\" is configured here."
                                      : "The request names no host%s.",
                  wr_request_host(r));
-        page_respond(r, 404, what, id, 0);
+        refuse(r, 404, what, id, 0);
         return NULL;
     }
     if (!normal_path(r, out_path)) {
-        page_respond(r, 400, "The address is not valid.", id, 0);
+        refuse(r, 400, "The address is not valid.", id, 0);
         return NULL;
     }
     /* "OPTIONS *" is about the server as a whole. */
     slice place = slice_equal(*out_path, SLICE("*")) ? SLICE("/") : *out_path;
     const struct config_location *location = config_find_location(host, place);
     if (!location) {
-        page_respond(r, 404, "There is nothing at this address.", id, 0);
+        refuse(r, 404, "There is nothing at this address.", id, 0);
         return NULL;
     }
     if (rewrite_ends_here(head, bytes)) { /* "OPTIONS" with Max-Forwards: 0 asks this proxy */
@@ -216,8 +228,7 @@ static const struct config_location *locate(struct forward *f, struct wr_request
         return NULL;
     }
     if (rewrite_loops(head, bytes, slice_text(f->shared->pseudonym))) {
-        page_respond(r, 508, "The request came back to where it was before: the configuration has a loop.",
-                     id, 0);
+        refuse(r, 508, "The request came back to where it was before: the configuration has a loop.", id, 0);
         return NULL;
     }
     return location;
@@ -242,14 +253,13 @@ static bool admit(struct forward *f, struct wr_request *r, const struct config_h
     unsigned wait_s;
     if (location->rate.per_s > 0 && !rate_take(f->shared->rates, &location->rate, zone_of(host, location),
                                                r->address, forward_now(f), &wait_s)) {
-        page_respond(r, 429, "Too many requests from your address. Wait a moment, then try again.", id,
-                     wait_s);
+        refuse(r, 429, "Too many requests from your address. Wait a moment, then try again.", id, wait_s);
         return false;
     }
     if (location->max_body > 0 && head->body == HTTP_BODY_LENGTH &&
         head->content_length > location->max_body) {
         r->over_limit = true;
-        page_respond(r, 413, "What you send is larger than this server takes.", id, 0);
+        refuse(r, 413, "What you send is larger than this server takes.", id, 0);
         return false;
     }
     return true;
@@ -299,7 +309,7 @@ static void begin(struct wr_request *r, void *context)
     if (!location || !admit(f, r, host, location, id)) return;
     struct exchange *x = exchange_new(f, r);
     if (!x) {
-        page_respond(r, 503, "This server is out of memory at the moment.", id, 1);
+        refuse(r, 503, "This server is out of memory at the moment.", id, 1);
         return;
     }
     x->id = id;
