@@ -38,11 +38,11 @@ void exchange_free(struct exchange *x)
 struct server_connection *exchange_release_server(struct exchange *x)
 {
     struct server_connection *conn = x->conn;
+    if (x->trial) upstream_trial_lost(x->upstream, forward_now(x->forward));
+    x->trial = false;
     if (!conn) return NULL;
     x->conn = NULL;
     conn->exchange = NULL;
-    if (x->trial) upstream_trial_lost(x->upstream, forward_now(x->forward));
-    x->trial = false;
     upstream_end(x->upstream);
     return conn;
 }
@@ -343,8 +343,8 @@ static void connect_to(struct exchange *x, bool fresh)
     if (!conn) conn = server_open(f, x->upstream);
     if (conn)
         take_server(x, conn);
-    else
-        exchange_attempt_failed(x, 502, "a connection could not be begun", true);
+    else /* there is no memory: that says nothing about the server */
+        exchange_attempt_failed(x, 502, "a connection could not be begun", false);
 }
 
 static void none_left(struct exchange *x, int reason)
