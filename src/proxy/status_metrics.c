@@ -1,29 +1,13 @@
 /* status_metrics.c - the servers in the Prometheus text format 0.0.4, behind what the app counts itself. */
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "proxy/status_state.h"
+#include "web/metrics.h"
 
 #define LOAD(what) atomic_load_explicit(&(what), memory_order_relaxed)
 
 enum { METRICS_BYTES_MAX = 128 * 1024 * 1024 };
-
-__attribute__((format(printf, 2, 3))) static void put(struct buffer *out, const char *format, ...)
-{
-    char line[256];
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (n > 0) buffer_put(out, slice_of(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1));
-}
-
-static void put_head(struct buffer *out, const char *name, const char *type, const char *help)
-{
-    put(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
 
 /* The value of a label; of what is not ASCII nothing is known, so it becomes '?'. */
 static void put_label(struct buffer *out, const char *text)
@@ -65,7 +49,7 @@ static bool is_first(const struct group *group, size_t member)
 static void put_all(struct buffer *out, const struct site *site, const char *name, const char *type,
                     const char *help, put_function function)
 {
-    put_head(out, name, type, help);
+    metrics_put_head(out, name, type, help);
     for (size_t i = 0; i < site->config->group_count; i++) {
         const struct group *group = site->groups[i];
         for (size_t m = 0; m < group->count; m++) {
@@ -80,7 +64,7 @@ static void put_all(struct buffer *out, const struct site *site, const char *nam
     {                                                                                                        \
         struct upstream *u = member->upstream;                                                               \
         put_name(out, name, group, u);                                                                       \
-        put(out, "} %" PRIu64 "\n", (uint64_t)(expression));                                                 \
+        metrics_put(out, "} %" PRIu64 "\n", (uint64_t)(expression));                                         \
     }
 VALUE(put_up, LOAD(u->state) == UPSTREAM_UP)
 VALUE(put_weight, member->config->weight)
@@ -100,7 +84,8 @@ static void put_answers(struct buffer *out, const char *name, const struct group
 {
     for (int i = 0; i < 5; i++) {
         put_name(out, name, group, member->upstream);
-        put(out, ",code=\"%dxx\"} %" PRIu64 "\n", i + 1, (uint64_t)LOAD(member->upstream->answers[i]));
+        metrics_put(out, ",code=\"%dxx\"} %" PRIu64 "\n", i + 1,
+                    (uint64_t)LOAD(member->upstream->answers[i]));
     }
 }
 
@@ -115,16 +100,16 @@ static void put_latency(struct buffer *out, const char *name, const struct group
         total += LOAD(u->latencies[i]);
         put_name(out, part, group, u);
         if (i < UPSTREAM_BUCKETS)
-            put(out, ",le=\"%g\"} %" PRIu64 "\n", (double)upstream_bucket_us[i] / 1e6, total);
+            metrics_put(out, ",le=\"%g\"} %" PRIu64 "\n", (double)upstream_bucket_us[i] / 1e6, total);
         else
-            put(out, ",le=\"+Inf\"} %" PRIu64 "\n", total);
+            metrics_put(out, ",le=\"+Inf\"} %" PRIu64 "\n", total);
     }
     snprintf(part, sizeof part, "%s_sum", name);
     put_name(out, part, group, u);
-    put(out, "} %.6f\n", (double)LOAD(u->latency_ns) / 1e9);
+    metrics_put(out, "} %.6f\n", (double)LOAD(u->latency_ns) / 1e9);
     snprintf(part, sizeof part, "%s_count", name);
     put_name(out, part, group, u);
-    put(out, "} %" PRIu64 "\n", total);
+    metrics_put(out, "} %" PRIu64 "\n", total);
 }
 
 static void put_servers(struct buffer *out, const struct site *site)
@@ -158,18 +143,18 @@ static void put_servers(struct buffer *out, const struct site *site)
 static void put_site(struct buffer *out, struct proxy *proxy, const struct site *site)
 {
     const char *name = "weaprous_proxy_waiting_requests";
-    put_head(out, name, "gauge", "Requests that wait because all servers have max_conns.");
+    metrics_put_head(out, name, "gauge", "Requests that wait because all servers have max_conns.");
     for (size_t i = 0; i < site->config->group_count; i++) {
-        put(out, "%s{group=\"", name);
+        metrics_put(out, "%s{group=\"", name);
         put_label(out, site->groups[i]->config->name);
-        put(out, "\"} %u\n", (unsigned)LOAD(site->groups[i]->waiting));
+        metrics_put(out, "\"} %u\n", (unsigned)LOAD(site->groups[i]->waiting));
     }
     name = "weaprous_proxy_configuration_number";
-    put_head(out, name, "gauge", "Configurations that have been at work, this one included.");
-    put(out, "%s %" PRIu64 "\n", name, site->number);
+    metrics_put_head(out, name, "gauge", "Configurations that have been at work, this one included.");
+    metrics_put(out, "%s %" PRIu64 "\n", name, site->number);
     name = "weaprous_proxy_configuration_loaded_seconds";
-    put_head(out, name, "gauge", "When it came to work, in seconds since 1970.");
-    put(out, "%s %" PRId64 "\n", name, status_loaded_s(proxy));
+    metrics_put_head(out, name, "gauge", "When it came to work, in seconds since 1970.");
+    metrics_put(out, "%s %" PRId64 "\n", name, status_loaded_s(proxy));
 }
 
 void status_metrics(struct wr_request *request, void *context)

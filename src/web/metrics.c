@@ -63,7 +63,7 @@ static uint64_t sum(const struct wr_app *app, size_t offset)
 }
 #define SUM(app, member) sum(app, offsetof(struct counts, member))
 
-__attribute__((format(printf, 2, 3))) static void put(struct buffer *out, const char *format, ...)
+void metrics_put(struct buffer *out, const char *format, ...)
 {
     char line[512];
     va_list arguments;
@@ -73,28 +73,29 @@ __attribute__((format(printf, 2, 3))) static void put(struct buffer *out, const 
     if (n > 0) buffer_put(out, slice_of(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1));
 }
 
-static void put_head(struct buffer *out, const char *name, const char *type, const char *help)
+void metrics_put_head(struct buffer *out, const char *name, const char *type, const char *help)
 {
-    put(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    metrics_put(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 static void put_one(struct buffer *out, const char *name, const char *type, const char *help, uint64_t value)
 {
-    put_head(out, name, type, help);
-    put(out, "%s %llu\n", name, (unsigned long long)value);
+    metrics_put_head(out, name, type, help);
+    metrics_put(out, "%s %llu\n", name, (unsigned long long)value);
 }
 
 static void put_requests(struct buffer *out, const struct wr_app *app)
 {
-    put_head(out, "weaprous_http_requests_total", "counter", "Answers by method and class of status.");
+    metrics_put_head(out, "weaprous_http_requests_total", "counter",
+                     "Answers by method and class of status.");
     for (int m = 0; m <= COUNTS_METHODS; m++) {
         for (int c = 0; c < COUNTS_CLASSES; c++) {
             size_t offset =
                 offsetof(struct counts, requests) + (size_t)(m * COUNTS_CLASSES + c) * sizeof(uint64_t);
             uint64_t n = sum(app, offset);
             if (n > 0)
-                put(out, "weaprous_http_requests_total{method=\"%s\",code=\"%dxx\"} %llu\n", methods[m],
-                    c + 1, (unsigned long long)n);
+                metrics_put(out, "weaprous_http_requests_total{method=\"%s\",code=\"%dxx\"} %llu\n",
+                            methods[m], c + 1, (unsigned long long)n);
         }
     }
 }
@@ -103,16 +104,16 @@ static void put_durations(struct buffer *out, const struct wr_app *app)
 {
     const char *name = "weaprous_http_request_duration_seconds";
     uint64_t total = 0;
-    put_head(out, name, "histogram", "From the first byte of a request to the last of its answer.");
+    metrics_put_head(out, name, "histogram", "From the first byte of a request to the last of its answer.");
     for (int i = 0; i <= COUNTS_BUCKETS; i++) {
         total += sum(app, offsetof(struct counts, durations) + (size_t)i * sizeof(uint64_t));
         if (i < COUNTS_BUCKETS)
-            put(out, "%s_bucket{le=\"%g\"} %llu\n", name, buckets[i], (unsigned long long)total);
+            metrics_put(out, "%s_bucket{le=\"%g\"} %llu\n", name, buckets[i], (unsigned long long)total);
         else
-            put(out, "%s_bucket{le=\"+Inf\"} %llu\n", name, (unsigned long long)total);
+            metrics_put(out, "%s_bucket{le=\"+Inf\"} %llu\n", name, (unsigned long long)total);
     }
-    put(out, "%s_sum %.6f\n%s_count %llu\n", name, (double)SUM(app, duration_ns) / 1e9, name,
-        (unsigned long long)total);
+    metrics_put(out, "%s_sum %.6f\n%s_count %llu\n", name, (double)SUM(app, duration_ns) / 1e9, name,
+                (unsigned long long)total);
 }
 
 static void put_server(struct buffer *out, const struct wr_app *app)
@@ -132,15 +133,16 @@ static void put_server(struct buffer *out, const struct wr_app *app)
     uint64_t opened = SUM(app, sockets), closed = SUM(app, sockets_closed);
     put_one(out, "weaprous_websockets", "gauge", "Open WebSockets.", opened > closed ? opened - closed : 0);
     put_one(out, "weaprous_websockets_total", "counter", "WebSockets opened.", opened);
-    put_head(out, "weaprous_websocket_messages_total", "counter", "WebSocket messages.");
-    put(out, "weaprous_websocket_messages_total{direction=\"received\"} %llu\n",
-        (unsigned long long)SUM(app, messages_received));
-    put(out, "weaprous_websocket_messages_total{direction=\"sent\"} %llu\n",
-        (unsigned long long)SUM(app, messages_sent));
-    put_head(out, "weaprous_tls_handshakes_total", "counter", "TLS handshakes.");
-    put(out, "weaprous_tls_handshakes_total{result=\"ok\"} %llu\n", (unsigned long long)SUM(app, handshakes));
-    put(out, "weaprous_tls_handshakes_total{result=\"failed\"} %llu\n",
-        (unsigned long long)SUM(app, handshakes_failed));
+    metrics_put_head(out, "weaprous_websocket_messages_total", "counter", "WebSocket messages.");
+    metrics_put(out, "weaprous_websocket_messages_total{direction=\"received\"} %llu\n",
+                (unsigned long long)SUM(app, messages_received));
+    metrics_put(out, "weaprous_websocket_messages_total{direction=\"sent\"} %llu\n",
+                (unsigned long long)SUM(app, messages_sent));
+    metrics_put_head(out, "weaprous_tls_handshakes_total", "counter", "TLS handshakes.");
+    metrics_put(out, "weaprous_tls_handshakes_total{result=\"ok\"} %llu\n",
+                (unsigned long long)SUM(app, handshakes));
+    metrics_put(out, "weaprous_tls_handshakes_total{result=\"failed\"} %llu\n",
+                (unsigned long long)SUM(app, handshakes_failed));
     put_one(out, "weaprous_log_lines_dropped_total", "counter", "Log lines that the disk could not follow.",
             log_dropped(app->log));
     put_one(out, "weaprous_workers", "gauge", "Event loops.", app->worker_count);
@@ -174,10 +176,10 @@ static void put_process(struct buffer *out, const struct wr_app *app)
     struct rusage used;
     struct rlimit limit;
     getrusage(RUSAGE_SELF, &used);
-    put_head(out, "process_cpu_seconds_total", "counter", "CPU time, user and system.");
-    put(out, "process_cpu_seconds_total %.6f\n",
-        (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-            (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
+    metrics_put_head(out, "process_cpu_seconds_total", "counter", "CPU time, user and system.");
+    metrics_put(out, "process_cpu_seconds_total %.6f\n",
+                (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+                    (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
     put_one(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
     put_one(out, "process_open_fds", "gauge", "Open descriptors.", open_descriptors());
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
@@ -266,11 +268,11 @@ static void put_own(struct buffer *out, const struct wr_app *app)
     const char *last = "";
     for (const struct wr_metric *m = app->own_metrics; m; m = m->next) {
         if (strcmp(last, m->name) != 0)
-            put_head(out, m->name, m->kind == WR_COUNTER ? "counter" : "gauge", m->help);
+            metrics_put_head(out, m->name, m->kind == WR_COUNTER ? "counter" : "gauge", m->help);
         last = m->name;
         bool labels = m->labels[0] != 0;
-        put(out, "%s%s%s%s %lld\n", m->name, labels ? "{" : "", m->labels, labels ? "}" : "",
-            (long long)__atomic_load_n(&m->value, __ATOMIC_RELAXED));
+        metrics_put(out, "%s%s%s%s %lld\n", m->name, labels ? "{" : "", m->labels, labels ? "}" : "",
+                    (long long)__atomic_load_n(&m->value, __ATOMIC_RELAXED));
     }
 }
 

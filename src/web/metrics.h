@@ -43,6 +43,11 @@ struct wr_app;
  * the buffer may not become so long. Any thread. */
 int metrics_text(const struct wr_app *app, struct buffer *out) BASE_CHECKED;
 
+struct buffer;
+/* A line, or a part of one, of the Prometheus text format; at most 511 characters. */
+void metrics_put(struct buffer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void metrics_put_head(struct buffer *out, const char *name, const char *type, const char *help);
+
 struct wr_metric;
 void metrics_free(struct wr_metric *first);
 

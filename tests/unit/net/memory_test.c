@@ -1,31 +1,16 @@
 /* Memory that runs out: each allocation fails in turn while bytes are lent, kept and spliced. The bytes
  * arrive as they were sent, or a stream fails; nothing is lost within what arrives, nothing stays behind. */
+#include "../starve.h"
 #include "kit.h"
-
-/* The linker puts these in place of malloc and its kind for what is linked in (not for libuv and others). */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
 
 static long countdown = -1; /* allocations until the one that fails; negative: none does */
 static bool failed;
 
-static bool fails(void)
+bool starve_now(void)
 {
     if (countdown < 0 || countdown-- > 0) return false;
     failed = true;
     return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
 }
 
 static struct world w;

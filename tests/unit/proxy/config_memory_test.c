@@ -1,35 +1,13 @@
 /* Memory that runs out while a configuration is read or dumped: it is said, nothing is left behind (the
  * sanitizer looks), and each allocation is a place where it happens. */
+#include "../starve.h"
 #include "config_kit.h"
-
-/* The linker puts these in place of malloc and its kind. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
 
 static long left = -1; /* allocations until the one that fails; negative: none does */
 
-static bool fails(void)
+bool starve_now(void)
 {
     return left >= 0 && left-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
 }
 
 /* Reads it with each allocation failing in turn; how many there are. */

@@ -3,44 +3,15 @@
 #include "proxy/health.h"
 #include "proxy/rate.h"
 #include "proxy/resolve.h"
+#include "../starve.h"
 #include "scene.h"
 #include "weaprous/weaprous.h"
 
-/* The linker puts these in place of malloc and its kind for what is linked in (not for libuv and others). */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-
 static long countdown = -1; /* allocations until the one that fails; negative: none does */
 
-static bool fails(void)
+bool starve_now(void)
 {
     return countdown >= 0 && countdown-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
 }
 
 static void a_group_is_made_as_a_whole_or_not_at_all(void **state)

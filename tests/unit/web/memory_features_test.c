@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "web/change.h"
+#include "../starve.h"
 #include "world.h"
 
 /* --- allocations, by the linker's --wrap --- */
@@ -16,49 +17,13 @@ static int left = -1; /* allocations before the one that fails; negative: none w
 static int in_row;    /* how many fail from there on */
 static bool has_failed;
 
-static bool fails(void)
+bool starve_now(void)
 {
     if (!is_server || __atomic_load_n(&left, __ATOMIC_SEQ_CST) < 0) return false;
     if (__atomic_fetch_sub(&left, 1, __ATOMIC_SEQ_CST) > 0) return false;
     __atomic_store_n(&has_failed, true, __ATOMIC_SEQ_CST);
     if (--in_row > 0) __atomic_store_n(&left, 0, __ATOMIC_SEQ_CST);
     return true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t len);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t len);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __real_realloc(memory, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
-
-char *__wrap_strndup(const char *text, size_t len)
-{
-    return fails() ? NULL : __real_strndup(text, len);
 }
 
 /* --- the server --- */

@@ -5,40 +5,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../starve.h"
 #include "world.h"
-
-/* The linker puts these in place of malloc and its kind for what is linked in (not for libuv and others). */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
 
 static _Thread_local bool exempt; /* the thread of the test */
 static atomic_long countdown; /* allocations of the server until the one that fails; negative: none does */
 static atomic_bool failed;
 
-static bool fails(void)
+bool starve_now(void)
 {
     if (exempt || atomic_load(&countdown) < 0 || atomic_fetch_sub(&countdown, 1) > 0) return false;
     if (atomic_exchange(&failed, true)) return false;
     return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
 }
 
 /* --- what the server does --- */
