@@ -330,9 +330,29 @@ void exchange_received(struct exchange *x, uint8_t *bytes, size_t len)
 
 /* --- other events --- */
 
+/* How long it may take for what it is doing; 0: as long as it wants. */
+static uint32_t limit_of(const struct exchange *x)
+{
+    const struct stream *stream = &x->conn->stream;
+    if (!x->conn->opened) return x->location->connect_ms;
+    if (stream_queued(stream) > 0) return x->location->send_ms;
+    if (x->stalled || !x->request_done) return 0; /* the client is waited for */
+    if (x->splicing && stream_queued(&x->request->conn->stream) > 0) return 0;
+    return x->request->conn->ended && x->location->read_ms > EXCHANGE_HALF_MS ? EXCHANGE_HALF_MS
+                                                                              : x->location->read_ms;
+}
+
+/* Looks again when the time is over, or sooner: what it may take changes meanwhile. */
+static void watch(struct exchange *x, uint32_t limit_ms)
+{
+    uint64_t end_ms = x->conn->since_ms + limit_ms, look_ms = forward_now(x->forward) + EXCHANGE_LOOK_MS;
+    server_arm(x->conn, limit_ms == 0 || end_ms > look_ms ? look_ms : end_ms);
+}
+
 void exchange_opened(struct exchange *x)
 {
     x->opened_ns = now_ns();
+    watch(x, x->location->send_ms < x->location->read_ms ? x->location->send_ms : x->location->read_ms);
     /* What cannot be sent again any more need not be kept. */
     if (!x->idempotent && x->replayable) {
         x->replayable = x->request_done && x->replay.len == 0;
@@ -367,18 +387,6 @@ void exchange_failed(struct exchange *x, const char *why, bool blame)
         exchange_attempt_failed(x, 502, why, blame);
 }
 
-/* How long it may take for what it is doing; 0: as long as it wants. */
-static uint32_t limit_of(const struct exchange *x)
-{
-    const struct stream *stream = &x->conn->stream;
-    if (!x->conn->opened) return x->location->connect_ms;
-    if (stream_queued(stream) > 0) return x->location->send_ms;
-    if (x->stalled || !x->request_done) return 0; /* the client is waited for */
-    if (x->splicing && stream_queued(&x->request->conn->stream) > 0) return 0;
-    return x->request->conn->ended && x->location->read_ms > EXCHANGE_HALF_MS ? EXCHANGE_HALF_MS
-                                                                              : x->location->read_ms;
-}
-
 void exchange_expired(struct exchange *x, uint64_t now_ms)
 {
     uint32_t limit_ms = limit_of(x);
@@ -388,9 +396,8 @@ void exchange_expired(struct exchange *x, uint64_t now_ms)
         return;
     }
     if (limit_ms == 0) server_moved(conn);
-    uint64_t end_ms = conn->since_ms + limit_ms, look_ms = now_ms + EXCHANGE_LOOK_MS;
-    if (limit_ms == 0 || end_ms > now_ms) {
-        server_arm(conn, limit_ms == 0 || end_ms > look_ms ? look_ms : end_ms);
+    if (limit_ms == 0 || conn->since_ms + limit_ms > now_ms) {
+        watch(x, limit_ms);
         return;
     }
     bool sending = stream_queued(&conn->stream) > 0;
