@@ -142,6 +142,7 @@ void connection_answered(struct connection *conn)
     } else {
         connection_linger(conn);
     }
+    connection_arm(conn); /* perhaps nothing comes from the client any more that would */
 }
 
 void connection_skipped(struct connection *conn)

@@ -97,9 +97,7 @@ void intake_end(struct wr_request *r, slice trailers)
         if (rc == OK) rc = stream_put(stream, HTTP_CHUNK_END);
     }
     r->flow.close |= wr_stopping(r->app) || body_is_long(r);
-    struct connection *conn = r->conn;
     answer_done(r, rc);
-    connection_arm(conn);
 }
 
 /* --- tunnels --- */
