@@ -194,6 +194,7 @@ static void refuse(struct wr_request *r, int status, const char *what, slice id,
 static const struct config_location *locate(struct forward *f, struct wr_request *r,
                                             const struct config_host *host, slice id, slice *out_path)
 {
+    enum { HOST_SHOWN_MAX = 255 };
     const struct http_head *head = &r->parser.head;
     static const char methods[] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
     slice method = request_method(r), bytes = slice_of(r->head, r->head_len);
@@ -204,10 +205,13 @@ static const struct config_location *locate(struct forward *f, struct wr_request
         return NULL;
     }
     if (!host) {
-        snprintf(what, sizeof what,
-                 head->authority.len ? "No host \"%.255s\" is configured here."
-                                     : "The request names no host%s.",
-                 wr_request_host(r));
+        /* Not what X-Forwarded-Host says: that names none of them. */
+        slice named = request_span(r, head->authority);
+        if (named.len == 0)
+            snprintf(what, sizeof what, "The request names no host.");
+        else
+            snprintf(what, sizeof what, "No host \"%.*s\" is configured here.",
+                     (int)(named.len < HOST_SHOWN_MAX ? named.len : HOST_SHOWN_MAX), (const char *)named.ptr);
         refuse(r, 404, what, id, 0);
         return NULL;
     }

@@ -339,7 +339,7 @@ test("what a client says of itself is believed only from trusted proxies; Via na
   assert.ok(!stranger.forwarded.includes("198.51.100.1"), stranger.forwarded);
   assert.match(stranger.via, /^1\.1 weaprous-[0-9a-f]{8}$/);
 
-  // A trusted one speaks for the client: that is who is logged, and whose host is looked for.
+  // A trusted one speaks for the client: that is who is logged. The host block is that of Host all the same.
   const trusted = await ask(server.port, "/", { from: "127.0.0.9", headers: { ...claims, "X-Forwarded-Host": "site.test" } });
   const { headers } = JSON.parse(trusted.text);
   assert.equal(headers["x-forwarded-for"], "203.0.113.7, 127.0.0.9");
@@ -348,6 +348,9 @@ test("what a client says of itself is believed only from trusted proxies; Via na
   const [first, second] = await linesOf(join(folder, "log"), 2);
   assert.match(first, /^127\.0\.0\.1 /);
   assert.match(second, /^203\.0\.113\.7 /);
+  const elsewhere = await ask(server.port, "/", { from: "127.0.0.9", host: "none.test", headers: { "X-Forwarded-Host": "site.test" } });
+  assert.equal(elsewhere.status, 404);
+  assert.match(elsewhere.text, /No host .{1,6}none\.test/);
 });
 
 // --- the end ---
