@@ -158,7 +158,7 @@ test("trailers go through both ways", async (t) => {
   });
   const client = await Client.connect(proxy.port);
   const answer = await client.ask(
-    request("POST", "/", HOST, ["Transfer-Encoding: chunked", "TE: trailers", "Trailer: X-Check"], "5\r\nhello\r\n0\r\nX-Check: 43\r\nHost: evil.test\r\n\r\n"),
+    request("POST", "/", HOST, ["Transfer-Encoding: chunked", "TE: trailers", "Trailer: X-Check"], "5\r\nhello\r\n0\r\nX-Check: 43\r\nHost: evil.test\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\n\r\n"),
   );
   assert.deepEqual([answer.status, answer.text], [200, "hello"]);
   assert.deepEqual(answer.trailers, [["x-sum", "42"]], "those that say how a message is framed do not pass");
@@ -401,9 +401,10 @@ test("slow readers on either side hold back who sends, and nobody else", async (
     t,
     async (wire, message) => {
       if (message.path === "/fine") return fine(wire, message);
-      if (message.path === "/down") {
-        await wire.write("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
-        const piece = Buffer.alloc(256 * 1024, 97);
+      if (message.path !== "/up") {
+        const chunked = message.path === "/chunks";
+        await wire.write(`HTTP/1.1 200 OK\r\n${chunked ? "Transfer-Encoding: chunked" : "Content-Length: 1000000000"}\r\n\r\n`);
+        const piece = Buffer.alloc(256 * 1024, chunked ? `3f9\r\n${"x".repeat(0x3f9)}\r\n` : "x");
         wire.sent = 0;
         while (await wire.write(piece)) wire.sent += piece.length;
         return;
@@ -416,7 +417,7 @@ test("slow readers on either side hold back who sends, and nobody else", async (
   const before = memoryOf(proxy.pid);
 
   const downs = await Promise.all(Array.from({ length: CLIENTS }, () => Client.connect(proxy.port)));
-  for (const client of downs) await client.write(request("GET", "/down", HOST)); // and reads nothing
+  for (const [i, client] of downs.entries()) await client.write(request("GET", i % 2 ? "/down" : "/chunks", HOST)); // and reads nothing
   const ups = await Promise.all(Array.from({ length: CLIENTS }, () => Client.connect(proxy.port)));
   const piece = Buffer.alloc(256 * 1024, 97);
   const sending = ups.map(async (client) => {
