@@ -262,6 +262,7 @@ static void stays(struct serving *serving, const char *why)
     snprintf(text, sizeof text, "the configuration stays as it was: %s", why);
     bool always = true;
     server_log(&always, WR_LOG_ERROR, text);
+    proxy_refused(serving->proxy);
     proxy_reopen(serving->proxy);
 }
 

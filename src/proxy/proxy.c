@@ -226,3 +226,11 @@ uint16_t proxy_status_port(const struct proxy *proxy)
 {
     return status_port(proxy->status);
 }
+
+void proxy_refused(struct proxy *proxy)
+{
+    uv_mutex_lock(&proxy->lock);
+    proxy->refused_s = time(NULL);
+    proxy->refused++;
+    uv_mutex_unlock(&proxy->lock);
+}

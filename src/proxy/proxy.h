@@ -48,6 +48,8 @@ int proxy_reload(struct proxy *proxy, struct config *config, struct proxy_change
 /* Opens the log again under its name, and reads the certificates again; those that are not good stay as they
  * were, and the log is told. */
 void proxy_reopen(struct proxy *proxy);
+/* A newer configuration could not be used: the status says so until one can. */
+void proxy_refused(struct proxy *proxy);
 struct wr_app *proxy_app(const struct proxy *proxy);
 /* Borrowed until the next reload. */
 const struct config *proxy_config(const struct proxy *proxy);

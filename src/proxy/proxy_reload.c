@@ -202,6 +202,7 @@ static void swap(struct proxy *proxy, struct site *site, struct post **posts)
     struct site *old = proxy->site;
     proxy->site = site;
     proxy->loaded_s = time(NULL);
+    proxy->refused_s = 0;
     uv_mutex_unlock(&proxy->lock);
     proxy->numbers = site->number;
     for (unsigned i = 0; i < wr_workers(proxy->app); i++)

@@ -35,6 +35,8 @@ struct proxy {
     uv_mutex_t lock;
     struct site *site;     /* at work, held; guarded by it */
     int64_t loaded_s;      /* since when, in seconds since 1970; guarded */
+    int64_t refused_s;     /* when a newer configuration was refused last; 0: none since then; guarded */
+    uint64_t refused;      /* how many ever were; guarded */
     struct site *released; /* nobody holds them; guarded */
     bool collecting;       /* the first worker will look at them; guarded */
 };

@@ -77,12 +77,12 @@ const char *status_word(const struct group *group, const struct upstream *upstre
     return since && now_ms - since < group->config->slow_start_ms ? "slow-start" : "up";
 }
 
-int64_t status_loaded_s(struct proxy *proxy)
+struct status_reloads status_reloads(struct proxy *proxy)
 {
     uv_mutex_lock(&proxy->lock);
-    int64_t loaded_s = proxy->loaded_s;
+    struct status_reloads reloads = {proxy->loaded_s, proxy->refused_s, proxy->refused};
     uv_mutex_unlock(&proxy->lock);
-    return loaded_s;
+    return reloads;
 }
 
 /* --- life --- */

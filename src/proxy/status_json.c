@@ -276,7 +276,12 @@ void status_json(struct wr_request *request, void *context)
     put_clients(json, proxy->app);
     wr_json_object(json, "configuration");
     put(json, "number", site->number);
-    wr_json_integer(json, "loaded_s", status_loaded_s(proxy));
+    struct status_reloads reloads = status_reloads(proxy);
+    wr_json_integer(json, "loaded_s", reloads.loaded_s);
+    if (reloads.refused_s)
+        wr_json_integer(json, "refused_s", reloads.refused_s);
+    else
+        wr_json_null(json, "refused_s");
     wr_json_end(json);
     put(json, "samples", status->sampler.count);
     if (range.wanted) put(json, "history_from", range.from);

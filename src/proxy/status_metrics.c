@@ -154,7 +154,11 @@ static void put_site(struct buffer *out, struct proxy *proxy, const struct site 
     metrics_put(out, "%s %" PRIu64 "\n", name, site->number);
     name = "weaprous_proxy_configuration_loaded_seconds";
     metrics_put_head(out, name, "gauge", "When it came to work, in seconds since 1970.");
-    metrics_put(out, "%s %" PRId64 "\n", name, status_loaded_s(proxy));
+    struct status_reloads reloads = status_reloads(proxy);
+    metrics_put(out, "%s %" PRId64 "\n", name, reloads.loaded_s);
+    name = "weaprous_proxy_configurations_refused_total";
+    metrics_put_head(out, name, "counter", "Newer configurations that could not be used.");
+    metrics_put(out, "%s %" PRIu64 "\n", name, reloads.refused);
 }
 
 void status_metrics(struct wr_request *request, void *context)

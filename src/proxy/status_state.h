@@ -23,8 +23,13 @@ extern const size_t status_assets_count;
 
 /* The state of a server in a word: "up", "slow-start", "trial", "down". */
 const char *status_word(const struct group *group, const struct upstream *upstream, uint64_t now_ms);
-/* When the site at work came to work, in seconds since 1970. */
-int64_t status_loaded_s(struct proxy *proxy);
+/* When the site at work came to work, when a newer one was refused since then (0: never), in seconds since
+ * 1970, and how many ever were. */
+struct status_reloads {
+    int64_t loaded_s, refused_s;
+    uint64_t refused;
+};
+struct status_reloads status_reloads(struct proxy *proxy);
 
 /* /status.json: everything; with ?since=N also the samples from the number N on. */
 void status_json(struct wr_request *request, void *status);

@@ -123,7 +123,17 @@ test("it answers while configurations come and go", async (t) => {
   running = false;
   await looking;
   assert.ok(answers > 25);
+  const { number, refused_s } = (await statusOf(proxy)).configuration;
+  assert.deepEqual([number, refused_s], [26, null]);
+  writeFileSync(proxy.config, "host {");
+  proxy.child.kill("SIGHUP");
+  await eventually(async () => assert.ok(Math.abs((await statusOf(proxy)).configuration.refused_s * 1000 - Date.now()) < 60_000));
   assert.equal((await statusOf(proxy)).configuration.number, 26);
+  assert.match((await ask(proxy.statusPort, "/metrics", { host: "localhost" })).text, /^weaprous_proxy_configurations_refused_total 1$/m);
+  writeFileSync(proxy.config, textOf(0));
+  proxy.child.kill("SIGHUP");
+  await eventually(async () => assert.equal((await statusOf(proxy)).configuration.number, 27));
+  assert.equal((await statusOf(proxy)).configuration.refused_s, null);
   assert.deepEqual(await proxy.end("SIGTERM"), { code: 0, signal: null });
 });
 

@@ -353,8 +353,10 @@ function showHead(status) {
   summary.className = `pill ${down ? "bad" : "good"}`;
   document.title = `${down ? `(${down} down) ` : ""}weaprous proxy`;
   icon(down ? "#c0392b" : "#2e8b57");
+  const { number, loaded_s, refused_s } = status.configuration;
+  const at = (seconds) => clock.format(new Date(seconds * 1000));
   const facts = [
-    ["Configuration", `${status.configuration.number}, since ${clock.format(new Date(status.configuration.loaded_s * 1000))}`],
+    ["Configuration", `${number}, since ${at(loaded_s)}${refused_s ? `; a newer one was refused at ${at(refused_s)}, the log says why` : ""}`],
     ["Running for", duration(status.uptime_s)],
     ["Workers", count(status.workers)],
     ["Version", status.version],
