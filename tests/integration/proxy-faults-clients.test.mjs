@@ -507,6 +507,19 @@ test("each timeout has its own page, and the silence of one server is not the ot
   await nothingUnderWay(proxy);
 });
 
+test("a short timeout is not made longer by the others", async (t) => {
+  const upstream = await startUpstream(t, async (wire) => void (await wire.ending()));
+  const host = (name, timeouts) => `host "${name}" {\n  proxy_pass http://127.0.0.1:${upstream.port};\n  timeout connect=60s send=60s ${timeouts};\n}\n`;
+  const proxy = await startProxy(t, host("short.test", "read=300ms") + host("long.test", "read=2s"));
+  const order = [];
+  const ask = async (name) => {
+    assert.equal((await askOnce(proxy, request("GET", "/", name))).status, 504);
+    order.push(name);
+  };
+  await Promise.all([ask("long.test"), ask("short.test").then(() => ask("short.test"))]);
+  assert.deepEqual(order, ["short.test", "short.test", "long.test"]);
+});
+
 test("a client that takes nothing is given up after `timeout send`", async (t) => {
   const { proxy, upstream } = await pair(
     t,
