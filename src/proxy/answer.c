@@ -253,6 +253,12 @@ static bool take_head(struct exchange *x, slice bytes, slice *rest)
         exchange_attempt_failed(x, 502, "it changed the protocol without being asked", true);
         return false;
     }
+    if (x->parser.head.tunnel && wr_stopping(wr_worker_app(x->forward->worker))) {
+        /* Those that there are have been told; nobody would tell this one, and all would wait for it. */
+        snprintf(x->why, sizeof x->why, "the proxy is stopping");
+        exchange_fail(x, 503, 1);
+        return false;
+    }
     if (!take_final(x, bytes)) return false;
     if (!x->parser.head.tunnel) return true;
     relay_begin(x, *rest);

@@ -50,6 +50,23 @@ test("attacks", { concurrency: 4 }, async (t) => {
       for (const client of clients) client.close();
     }),
 
+    t.test("an upgrade that the server agrees to while the proxy stops does not hold it up", async (t) => {
+      let let_;
+      const upstream = await startUpstream(t, async (wire) => {
+        await new Promise((resolve) => (let_ = resolve));
+        wire.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n");
+      });
+      const proxy = await startProxy(t, hostBlock(upstream, "", ""));
+      const client = await Client.connect(proxy.port);
+      await client.write(request("GET", "/", HOST, ["Connection: Upgrade", "Upgrade: other"]));
+      await eventually(() => assert.ok(let_));
+      const ended = proxy.end("SIGTERM");
+      await eventually(() => assert.rejects(Client.connect(proxy.port)), 10_000);
+      let_();
+      assert.equal((await within(client.answer(), "the answer"))?.status, 503);
+      assert.deepEqual(await ended, { code: 0, signal: null });
+    }),
+
     t.test("a connection that is kept after a page of the proxy is closed when it is idle", async (t) => {
       const upstream = await startUpstream(t, () => {});
       const proxy = await startProxy(t, hostBlock(upstream, "", "timeout read=300ms; retries off;") + "client_timeout idle=1s;");
