@@ -377,6 +377,7 @@ void exchange_try(struct exchange *x)
         none_left(x, member);
         return;
     }
+    if (x->attempts > 0) atomic_fetch_add_explicit(&x->upstream->retried, 1, memory_order_relaxed);
     x->member = member;
     x->upstream = x->group->members[member].upstream;
     x->trial = pick.trial;
@@ -418,7 +419,6 @@ void exchange_attempt_failed(struct exchange *x, int status, const char *why, bo
         connect_to(x, x->stale == EXCHANGE_STALE_MAX);
         return;
     }
-    atomic_fetch_add_explicit(&x->upstream->retried, 1, memory_order_relaxed);
     if (x->attempts <= x->location->retries)
         exchange_try(x);
     else

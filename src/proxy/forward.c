@@ -269,12 +269,23 @@ static bool admit(struct forward *f, struct wr_request *r, const struct config_h
     return true;
 }
 
+/* The client does not wait for its answer, or what it sends has broken off. In the access log that is 499, as
+ * others have it, unless a part of the answer was sent. */
+static void left(struct wr_request *r)
+{
+    enum { CLIENT_LEFT = 499 };
+    struct exchange *x = wr_request_user(r);
+    wr_request_set_user(r, NULL);
+    if (!x) return;
+    if (!r->status) r->status = CLIENT_LEFT;
+    exchange_note(x);
+    exchange_cancel(x);
+}
+
 static void on_gone(struct wr_request *r, void *context)
 {
-    struct exchange *x = wr_request_user(r);
     (void)context;
-    wr_request_set_user(r, NULL);
-    if (x) exchange_cancel(x);
+    left(r);
     wr_respond_abort(r);
 }
 
@@ -352,10 +363,8 @@ static void on_end(struct wr_request *r, void *context)
 
 static void on_failed(struct wr_request *r, void *context)
 {
-    struct exchange *x = wr_request_user(r);
     (void)context;
-    wr_request_set_user(r, NULL);
-    if (x) exchange_cancel(x);
+    left(r);
 }
 
 const struct wr_body_handlers forward_intake = {

@@ -81,6 +81,7 @@ test("/status.json has hosts, servers, counts and samples that are true", async 
   assert.equal(down.state, "down");
   assert.match(down.why, /connection refused/);
   assert.ok(down.trial_in_s > 0 && down.trial_in_s <= 60 && down.failures >= 1, JSON.stringify(down));
+  assert.equal(down.retried, 0, "there is no other server");
   assert.deepEqual([status.totals.servers, status.totals.down], [3, 1]);
   assert.equal(status.clients.answers["5xx"], 1);
   assert.equal(status.clients.answers["4xx"], 3); // one of them for a host that is not here

@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { connect as tlsConnect } from "node:tls";
@@ -320,6 +321,35 @@ test("the access log has a line for each answer, with the server, its times, and
   assert.deepEqual([line.method, line.status, line.upstream, line.tries], ["POST", 200, `127.0.0.1:${echo.port}`, 1]);
   assert.ok(line.upstream_first_ms >= line.upstream_connect_ms && line.upstream_ms >= line.upstream_first_ms, JSON.stringify(line));
   assert.match(line.request_id, /^[0-9a-f]{32}$/);
+});
+
+test("the access log has the requests whose clients did not wait for the end", async (t) => {
+  const folder = folderOf(t);
+  const slow = createServer((request, response) => {
+    if (request.url === "/half") response.write("half");
+    request.on("error", () => {}).resume();
+    slow.emit("asked");
+  });
+  slow.listen(0, "127.0.0.1");
+  await once(slow, "listening");
+  t.after(() => {
+    slow.close();
+    slow.closeAllConnections();
+  });
+  const server = await startProxy(t, `access_log ${folder}/log;\nhost "site.test" { proxy_pass http://127.0.0.1:${slow.address().port}; }`);
+  const leave = async (path, began) => {
+    const socket = connect(server.port, "127.0.0.1");
+    socket.write(`POST ${path} HTTP/1.1\r\nHost: site.test\r\nContent-Length: 9\r\n\r\nbody`);
+    await within(Promise.all([once(slow, "asked"), began && once(socket, "data")]), path);
+    socket.resetAndDestroy();
+  };
+  await leave("/none", false);
+  await linesOf(join(folder, "log"), 1);
+  await leave("/half", true);
+  const [none, half] = await linesOf(join(folder, "log"), 2);
+  const parts = `"127\\.0\\.0\\.1:${slow.address().port}" "[\\d.]+/[-\\d.]+/[-\\d.]+" "1" "[0-9a-f]{32}"$`;
+  assert.match(none, new RegExp(`"POST /none HTTP/1\\.1" 499 0 .*${parts}`));
+  assert.match(half, new RegExp(`"POST /half HTTP/1\\.1" 200 4 .*${parts}`));
 });
 
 // --- who the client is ---
