@@ -1,5 +1,6 @@
 /* pool.c - connections to servers: made, kept, ended. */
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +134,7 @@ static bool is_sound(const struct server_connection *conn)
     uv_os_fd_t fd;
     char byte;
     if (conn->stream.tls || uv_fileno((const uv_handle_t *)&conn->stream.tcp, &fd) < 0) return true;
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 struct server_connection *server_take(struct forward *f, struct upstream *upstream, bool sure)
