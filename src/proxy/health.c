@@ -14,7 +14,8 @@
 enum {
     HEAD_BYTES_MAX = 16 * 1024,
     BODY_BYTES_MAX = 64 * 1024, /* are read; then the connection is closed nevertheless */
-    FIRST_SPREAD_MS = 1000,     /* the first checks of all servers begin within this, or an interval */
+    FIRST_SPREAD_MS = 1000,     /* the first checks of all servers begin within this, or an interval; of many
+                                   servers one each millisecond: descriptors are needed for clients, too */
     JITTER_PART = 16,           /* an interval is longer or shorter by at most this part of it */
 };
 
@@ -313,6 +314,7 @@ static void start_checks(struct health *h, struct list *checks)
     uint64_t index = 0, count = 0;
     for (struct list *n = checks->next; n != checks; n = n->next)
         count++;
+    const uint64_t longest = count > FIRST_SPREAD_MS ? count : FIRST_SPREAD_MS;
     while (!list_empty(checks)) {
         struct check *check = LIST_ENTRY(checks->next, struct check, node);
         list_remove(&check->node);
@@ -321,7 +323,7 @@ static void start_checks(struct health *h, struct list *checks)
         uv_timer_init(&h->loop->uv, &check->timer);
         check->timer.data = check;
         uint64_t spread = check->group->config->check_interval_ms;
-        if (spread > FIRST_SPREAD_MS) spread = FIRST_SPREAD_MS;
+        if (spread > longest) spread = longest;
         uv_timer_start(&check->timer, on_next, spread * index++ / count, 0);
     }
 }
