@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/file.h"
 #include "cli/server.h"
+#include "http/ip.h"
 
 #define FILE_DEFAULT "config/proxy.conf"
 
@@ -20,6 +21,7 @@ enum {
     HOSTS_SHOWN_MAX = 12,
     NAMES_WIDTH = 30,
     NAMES_BYTES = 320,
+    HOST_BYTES = IP_TEXT_BYTES_MAX + sizeof "[]",
     DUMP_BYTES_MAX = 16 * 1024 * 1024,
 };
 
@@ -104,15 +106,21 @@ static void print_problems(const struct config_options *how, slice text,
     if (count > told) complain("%s: and %zu more", how->name, count - told);
 }
 
+/* What $HOST means: an IPv6 address has brackets, as it needs them before a port. */
+static const char *host_meant(const struct proxy_command *options, char room[HOST_BYTES])
+{
+    const char *host = options->host ? options->host : options->server_ip ? options->server_ip : "127.0.0.1";
+    uint8_t address[IP_BYTES];
+    if (!strchr(host, ':') || ip_parse(slice_text(host), address) < 0) return host;
+    snprintf(room, HOST_BYTES, "[%s]", host);
+    return room;
+}
+
 /* Any error, and what the reader had to say, has been printed. */
 static int read_config(const struct proxy_command *options, struct config **out, size_t *out_problems)
 {
-    const struct config_options how = {
-        .name = options->file,
-        .host = options->host        ? options->host
-                : options->server_ip ? options->server_ip
-                                     : "127.0.0.1",
-    };
+    char host[HOST_BYTES];
+    const struct config_options how = {.name = options->file, .host = host_meant(options, host)};
     struct config_problem problems[CONFIG_PROBLEMS_MAX];
     struct buffer file;
     size_t count = 0;

@@ -43,6 +43,11 @@ static const char *read_name(struct config_reader *r, const struct config_word *
     if (end < bare.len && bare.ptr[end] == ':' && !read_port(r, value, from + end, &port)) return NULL;
     if (port == 0) end = bare.len;
     const char *name = config_host_name(r, value, slice_sub(bare, 0, end), true);
+    if (name && !from && (strcmp(name, "0.0.0.0") == 0 || strcmp(name, "[::]") == 0))
+        config_warning(r, value.place,
+                       "%s means all addresses, but people open one: write that, or give it with --host when "
+                       "this is $HOST",
+                       name);
     if (!name || (!from && !port)) return name;
     size_t bytes = strlen(name) + sizeof "*.:65535";
     char *whole = config_take(r, r->kept, bytes, 1);

@@ -141,6 +141,13 @@ test("--dump prints what was understood, and of that again the same; $HOST is --
   assert.equal((await proxy(folder, dumped.out, ["--dump"])).out, dumped.out);
   assert.match((await proxy(folder, text, ["--dump", "--server-ip", "127.0.0.2"])).out, /host "127\.0\.0\.2:8080"/);
   assert.match((await proxy(folder, text, ["--dump"])).out, /host "127\.0\.0\.1:8080"/);
+  for (const address of ["::1", "[::1]"]) {
+    const six = await proxy(folder, text, ["--dump", "--host", address]);
+    assert.match(six.out, /host "\[::1\]:8080" \{\n {4}proxy_pass http:\/\/\[::1\]:9000;/, six.err);
+  }
+  const all = await proxy(folder, text, ["--check", "--server-ip", "0.0.0.0"]);
+  assert.equal(all.code, 0);
+  assert.match(all.err, /proxy\.conf:1:6: warning: 0\.0\.0\.0 means all addresses, .*--host/);
 });
 
 test("a port that is taken ends the start, and is named", async (t) => {

@@ -327,6 +327,9 @@ static void hosts_and_paths(void **state)
 {
     (void)state;
 #define IN(names) "host " names " { proxy_pass http://x; }"
+#define ALL_ADDRESSES(text)                                                                                  \
+    "1:6: warning: " text " means all addresses, but people open one: write that, or give it with --host "   \
+    "when this is $HOST\n"
 #define NO_NAME(at, text) "1:" at ": error: \"" text "\" is not the name of a host or an address\n"
     static const struct case_ cases[] = {
         {false, IN("\"\""), "1:6: error: host: expected the name of a host between the quotes\n"},
@@ -350,6 +353,8 @@ static void hosts_and_paths(void **state)
         {false, IN("$host"),
          "1:6: error: variables are known in proxy_set_header only, besides $HOST: write $$ for a "
          "single $\n"},
+        {false, IN("0.0.0.0:8080"), ALL_ADDRESSES("0.0.0.0")},
+        {false, IN("[0::0]"), ALL_ADDRESSES("[::]")},
         {false, IN("a A"), "1:8: warning: \"a\" is named twice\n"},
         {true, "path a { }", "2:6: error: path: expected a path that begins with \"/\"\n"},
         {true, "path \"\" { }", "2:6: error: path: expected a path that begins with \"/\"\n"},
