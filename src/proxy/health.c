@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "http/chunked.h"
 #include "http/response_head.h"
 #include "net/stream.h"
 #include "proxy/resolve.h"
@@ -34,6 +35,7 @@ struct attempt {
     bool opened, judged;
     size_t len; /* of bytes; once it is judged, of what has been dropped */
     struct http_response_parser parser;
+    struct http_chunked chunked; /* its body, which is read only to end in good order */
     uint8_t bytes[HEAD_BYTES_MAX];
 };
 
@@ -133,10 +135,26 @@ static void judge(struct attempt *a)
     a->len = 0;
 }
 
+/* The rest of the answer says nothing more; a server that keeps the connection open must not be waited for.
+ */
+static void drop_body(struct attempt *a, slice input)
+{
+    const struct http_response_head *head = &a->parser.head;
+    slice piece;
+    int rc = ERR_AGAIN;
+    a->len += input.len;
+    bool over = head->body == HTTP_BODY_NONE || a->len > BODY_BYTES_MAX ||
+                (head->body == HTTP_BODY_LENGTH && a->len >= head->content_length);
+    while (!over && head->body == HTTP_BODY_CHUNKED &&
+           (rc = http_chunked_next(&a->chunked, &input, &piece)) == OK)
+        ;
+    if (over || rc != ERR_AGAIN) finish(a);
+}
+
 static void read_head(struct attempt *a)
 {
+    size_t head;
     for (;;) {
-        size_t head;
         int rc = http_response_parser_read(&a->parser, slice_of(a->bytes, a->len), &head);
         if (rc == ERR_AGAIN) {
             if (a->len == sizeof a->bytes) fail_and_finish(a, "the head of its answer is too large");
@@ -153,7 +171,10 @@ static void read_head(struct attempt *a)
         memmove(a->bytes, a->bytes + head, a->len);
         init_parser(a);
     }
+    slice rest = slice_sub(slice_of(a->bytes, a->len), head, a->len);
+    http_chunked_init(&a->chunked, UINT64_MAX);
     judge(a);
+    drop_body(a, rest);
 }
 
 static struct attempt *attempt_of(struct stream *stream)
@@ -170,17 +191,13 @@ static void on_received(struct stream *stream, uint8_t *bytes, size_t len)
 {
     struct attempt *a = attempt_of(stream);
     if (!a->check) return;
-    if (a->judged) {
-        a->len += len;
-        if (a->len > BODY_BYTES_MAX) finish(a);
-        return;
+    size_t room = a->judged ? 0 : sizeof a->bytes - a->len, taken = len < room ? len : room;
+    if (!a->judged) {
+        memcpy(a->bytes + a->len, bytes, taken);
+        a->len += taken;
+        read_head(a);
     }
-    size_t room =
-        sizeof a->bytes - a->len; /* what does not fit belongs to the body, or the head is too large */
-    if (len > room) len = room;
-    memcpy(a->bytes + a->len, bytes, len);
-    a->len += len;
-    read_head(a);
+    if (a->check && a->judged && taken < len) drop_body(a, slice_of(bytes + taken, len - taken));
 }
 
 static void on_ended(struct stream *stream)

@@ -138,6 +138,7 @@ static struct raw {
     pthread_t thread;
     const char *answer;
     size_t len;
+    bool keeps; /* it leaves the connection open until the other side closes */
     atomic_uint asked;
 } raw;
 
@@ -153,6 +154,8 @@ static void *answer_raw(void *argument)
                (got = recv(fd, request + len, sizeof request - len, 0)) > 0)
             len += (size_t)got;
         (void)!send(fd, raw.answer, raw.len, MSG_NOSIGNAL);
+        while (raw.keeps && recv(fd, request, sizeof request, 0) > 0)
+            ;
         close(fd);
         atomic_fetch_add(&raw.asked, 1);
     }
@@ -215,6 +218,28 @@ static void the_answer_must_be_one(void **state)
     }
 }
 
+/* "Connection: close" was asked for; who does not mind is not waited for. */
+static void a_whole_answer_is_the_end(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: u\r\n\r\n",
+    };
+    raw.keeps = true;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        raw_begin(answers[i], strlen(answers[i]));
+        checker_init(raw.port);
+        checker_run();
+        until(&raw.asked, 4); /* by the time limit of a check it would be a minute */
+        assert_int_equal(c.changes, 0);
+        checker_end();
+        raw_end();
+    }
+    raw.keeps = false;
+}
+
 static void told_starts(const char *start)
 {
     until(&c.changes, 1);
@@ -262,6 +287,7 @@ int main(void)
         cmocka_unit_test(a_reload_goes_on_with_the_checks_and_ends_those_of_others),
         cmocka_unit_test(trouble_of_ones_own_takes_no_server_out),
         cmocka_unit_test(the_answer_must_be_one),
+        cmocka_unit_test(a_whole_answer_is_the_end),
         cmocka_unit_test(what_is_no_http_is_said_to_be_none),
     };
     return cmocka_run_group_tests_name("health", tests, NULL, NULL);
