@@ -270,7 +270,13 @@ bool stream_opening(const struct stream *s)
 
 const char *stream_failure(const struct stream *s, int uv_error)
 {
-    return s->tls && s->tls->reason ? s->tls->reason : uv_strerror(uv_error);
+    if (s->tls && s->tls->reason) return s->tls->reason;
+    switch (uv_error) { /* what libuv says of these does not tell that it is about a name */
+    case UV_EAI_AGAIN: return "the name cannot be looked up at the moment";
+    case UV_EAI_NODATA:
+    case UV_EAI_NONAME: return "there is no such name";
+    default: return uv_strerror(uv_error);
+    }
 }
 
 slice stream_protocol(const struct stream *s)

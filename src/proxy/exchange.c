@@ -110,10 +110,11 @@ static void tell_failure(struct exchange *x, int status)
     f->told_second = second;
     if (f->told++ >= LINES_MAX) return;
     slice target = request_target(x->request);
-    wr_log(wr_worker_app(f->worker), WR_LOG_WARNING, "%s \"%s\" %.*s: %d, %s: %s",
+    bool asked = x->attempts > 0;
+    wr_log(wr_worker_app(f->worker), WR_LOG_WARNING, "%s \"%s\" %.*s: %d, %s%s%s",
            wr_request_method(x->request), wr_request_host(x->request),
            (int)(target.len < TARGET_MAX ? target.len : TARGET_MAX), (const char *)target.ptr, status,
-           x->upstream->authority, x->why);
+           asked ? x->upstream->authority : "", asked ? ": " : "", x->why);
 }
 
 void exchange_fail(struct exchange *x, int status, unsigned retry_after_s)
@@ -126,7 +127,7 @@ void exchange_fail(struct exchange *x, int status, unsigned retry_after_s)
     slice id_text = x->id;
     if (id_text.len > REWRITE_ID_BYTES_MAX) id_text.len = REWRITE_ID_BYTES_MAX;
     memcpy(id, id_text.ptr, id_text.len);
-    if (x->attempts > 0) tell_failure(x, status);
+    if (x->attempts > 0 || status == 503) tell_failure(x, status);
     bool begun = x->begun;
     snprintf(what, sizeof what, sentence(status), wr_request_host(r));
     exchange_note(x);

@@ -390,6 +390,28 @@ test("what a client says of itself is believed only from trusted proxies; Via na
   assert.match(elsewhere.text, /No host .{1,6}none\.test/);
 });
 
+test("the log says why no server answered: a name that is not there, a queue that is full", async (t) => {
+  const held = [];
+  const slow = createServer((request, response) => held.push(response) && slow.emit("asked"));
+  slow.listen(0, "127.0.0.1");
+  await once(slow, "listening");
+  t.after(() => {
+    slow.close();
+    slow.closeAllConnections();
+  });
+  const server = await startProxy(t, `host "name.test" { proxy_pass http://no-such-name.invalid; }
+    host "busy.test" { proxy_pass http://127.0.0.1:${slow.address().port} max_conns=1; queue off; }`);
+  assert.equal((await ask(server.port, "/lost", { host: "name.test" })).status, 502);
+  // What it is depends on whether there is a name server.
+  await eventually(() => assert.match(server.err, /GET "name\.test" \/lost: 502, no-such-name\.invalid:80: (there is no such name|the name cannot be looked up at the moment)/));
+  const first = ask(server.port, "/first", { host: "busy.test" });
+  await within(once(slow, "asked"), "the first request");
+  assert.equal((await ask(server.port, "/second", { host: "busy.test" })).status, 503);
+  await eventually(() => assert.match(server.err, /GET "busy\.test" \/second: 503, all servers are busy, and so is the queue/));
+  held[0].end("whole");
+  assert.equal((await first).text, "whole");
+});
+
 // --- the end ---
 
 test("SIGTERM lets a request under way be answered, and takes no more", async (t) => {
