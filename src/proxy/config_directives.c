@@ -213,6 +213,12 @@ const char *config_directive_hint(slice name)
         {"limit_req", "write rate_limit N/s burst=N;"},
         {"return", "write listen ADDRESS:PORT redirect=https; to send clients to https"},
         {"include", "a configuration is one file"},
+        {"worker_processes", "that is --workers on the command line"},
+        {"events", "max_connections is all that there is of this, and it may be missing"},
+        {"worker_connections", "write max_connections"},
+        {"global", "here a block is host \"name\" { ... }"},
+        {"defaults", "what stands at the top goes for all hosts; a statement ends with a semicolon"},
+        {"reverse_proxy", "write proxy_pass http://..."},
     };
     for (size_t i = 0; i < COUNT(others); i++) {
         if (slice_equal(slice_text(others[i].name), name)) return others[i].hint;

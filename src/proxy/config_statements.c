@@ -96,6 +96,7 @@ static void unknown(struct parser *p, const struct config_word *name)
     const char *hint = hint_for(text);
     const char *likely =
         config_likely(text, &config_directives[0].name, config_directive_count, sizeof config_directives[0]);
+    if (!likely && !hint && slice_find(text, '.') < text.len) hint = "a host is host \"name\" { ... }";
     if (hint)
         config_error(p->reader, name->place, "unknown directive \"%s\": %s", config_shown(text).text, hint);
     else if (likely)

@@ -140,6 +140,10 @@ static void directives(void **state)
         {true, "xyzzy { retries a; path / { } }", "2:1: error: unknown directive \"xyzzy\"\n"},
         {true, "location / { }",
          "2:1: error: unknown directive \"location\": write path \"/prefix\" { ... }\n"},
+        {false, "files.example { proxy_pass http://a; }",
+         "1:1: error: unknown directive \"files.example\": a host is host \"name\" { ... }\n"},
+        {true, "reverse_proxy a:1;",
+         "2:1: error: unknown directive \"reverse_proxy\": write proxy_pass http://...\n"},
         {true, "\"retries\" 1;", "2:1: error: unknown directive \"retries\": write it without quotes\n"},
         {false, "server {\n listen 80;\n",
          "1:1: error: the block that begins here is not closed: expected \"}\"\n"
