@@ -254,7 +254,11 @@ static void print_welcome(const struct serving *serving)
 static void end(void *context)
 {
     struct serving *serving = context;
+    unsigned open = wr_connections(proxy_app(serving->proxy));
     proxy_stop(serving->proxy);
+    if (open > 0)
+        fprintf(stderr, "Waiting for requests under way, %d s at most; Ctrl-C again ends it at once.\n",
+                PROXY_DRAIN_MS / 1000);
 }
 
 /* A line that is seen with and without --verbose. */

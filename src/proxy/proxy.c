@@ -14,8 +14,6 @@
 enum {
     TARGET_BYTES_MAX = 64 * 1024,
     HEADERS_MAX = 256,
-    DRAIN_MS =
-        30000, /* how long requests under way may take when it stops; a second signal ends it at once */
 };
 
 void proxy_log(const struct proxy *proxy, enum wr_log_level level, const char *format, ...)
@@ -89,7 +87,7 @@ static int make_app(struct proxy *proxy)
     config.target_bytes_max = TARGET_BYTES_MAX; /* max_header goes for all of the head */
     config.header_count_max = HEADERS_MAX;
     config.connections_per_address_max = 0; /* another proxy, or a school, is one address */
-    config.drain_timeout_ms = DRAIN_MS;
+    config.drain_timeout_ms = PROXY_DRAIN_MS;
     config.answer_timeout_ms = 0; /* the servers have timeouts of their own */
     config.log = proxy->options.log;
     config.log_context = proxy->options.log_context;

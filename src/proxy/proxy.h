@@ -7,7 +7,10 @@
 #include "proxy/config.h"
 #include "weaprous/weaprous.h"
 
-enum { PROXY_WHY_BYTES = 300 };
+enum {
+    PROXY_WHY_BYTES = 300,
+    PROXY_DRAIN_MS = 30000, /* how long requests under way may take when it stops */
+};
 
 struct proxy;
 

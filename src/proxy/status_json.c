@@ -118,7 +118,7 @@ static void put_state(struct wr_json *json, const struct group *group, struct up
         put(json, "since_s", (now_ms - changed_ms) / 1000);
     else
         wr_json_null(json, "since_s"); /* from the beginning */
-    put_text(json, "why", why[0] ? why : NULL);
+    put_text(json, "why", why[0] && (down || strcmp(word, "trial") == 0) ? why : NULL);
     if (down && until_ms > now_ms)
         put(json, "trial_in_s", (until_ms - now_ms + 999) / 1000);
     else

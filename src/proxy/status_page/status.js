@@ -250,7 +250,7 @@ class Row {
   words(server, down) {
     const since = server.since_s === null ? "" : `for ${duration(server.since_s)}`;
     if (!down) return server.state === "trial" && server.why ? `was down: ${server.why}` : since;
-    const trial = server.trial_in_s === null ? "" : `; a trial in ${duration(server.trial_in_s)}`;
+    const trial = server.trial_in_s === null ? "" : `; tried again in ${duration(server.trial_in_s)} at the latest`;
     return `${since}${since && server.why ? ": " : ""}${server.why ?? ""}${trial}`;
   }
 }
