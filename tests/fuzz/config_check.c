@@ -307,10 +307,15 @@ static struct config *read_dumped(slice dumped)
     struct config *config = NULL;
     size_t count;
     int rc = config_read(dumped, &options, &config, problems, &count);
-    if (rc < 0 || count > 0)
-        fprintf(stderr, "%.*s\n%u: %s\n", (int)dumped.len, (const char *)dumped.ptr, problems[0].line,
-                problems[0].text);
-    EXPECT(rc == OK && count == 0);
+    for (size_t i = 0; i < count && i < CONFIG_PROBLEMS_MAX; i++) {
+        /* The one warning that is about what the file means, not about how it says it. */
+        bool meant = problems[i].warning && strstr(problems[i].text, "means all addresses");
+        if (!meant)
+            fprintf(stderr, "%.*s\n%u: %s\n", (int)dumped.len, (const char *)dumped.ptr, problems[i].line,
+                    problems[i].text);
+        EXPECT(meant);
+    }
+    EXPECT(rc == OK);
     return config;
 }
 
