@@ -33,13 +33,20 @@ export async function eventually(attempt, ms = 15_000) {
   }
 }
 
-/** A port that nobody listens on at the moment. */
+let lastPort = (process.pid * 61) % 20_000;
+
+/** A port that nobody listens on: below those that the system gives to whoever asks for any, and each only once. */
 export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (let i = 0; i < 1000; i++) {
+    lastPort = (lastPort + 1) % 20_000;
+    const port = 10_000 + lastPort;
+    const isFree = await new Promise((resolve) => {
+      const server = createServer().once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
+  throw new Error("no port is free");
 }
 
 /** Resolves when somebody accepts connections on the port. */
