@@ -82,26 +82,42 @@ export async function freePort() {
   }
 }
 
+/** The threads of a process; none when it has ended meanwhile, as helpers of servers do. */
+function tasks(pid) {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((task) => `/proc/${pid}/task/${task}`);
+  } catch {
+    return [];
+  }
+}
+
+/** What a file of /proc says; nothing when its process or thread has ended meanwhile. */
+function said(file) {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 /** The process and all that descend from it. */
 export function family(pid) {
   const members = [pid];
   for (const member of members)
-    for (const task of readdirSync(`/proc/${member}/task`))
-      members.push(...readFileSync(`/proc/${member}/task/${task}/children`, "utf8").split(" ").filter(Boolean).map(Number));
+    for (const task of tasks(member)) members.push(...said(`${task}/children`).split(" ").filter(Boolean).map(Number));
   return members;
 }
 
 /** Microseconds of processor time, user and system, of the whole family so far. */
 export function cpu(pid) {
   let ns = 0;
-  for (const member of family(pid))
-    for (const task of readdirSync(`/proc/${member}/task`)) ns += Number(readFileSync(`/proc/${member}/task/${task}/schedstat`, "utf8").split(" ")[0]);
+  for (const member of family(pid)) for (const task of tasks(member)) ns += Number(said(`${task}/schedstat`).split(" ")[0]);
   return ns / 1000;
 }
 
 function memory(pid, field) {
   let kilobytes = 0;
-  for (const member of family(pid)) kilobytes += Number(new RegExp(`^${field}: +(\\d+)`, "m").exec(readFileSync(`/proc/${member}/smaps_rollup`, "utf8"))[1]);
+  for (const member of family(pid)) kilobytes += Number(new RegExp(`^${field}: +(\\d+)`, "m").exec(said(`/proc/${member}/smaps_rollup`))?.[1] ?? 0);
   return kilobytes * 1024;
 }
 /** Puts a family before all ordinary processes, or back: then latencies are its own, and not those of whoever else runs here. */
