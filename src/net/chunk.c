@@ -117,16 +117,22 @@ int chunk_put(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes)
     return OK;
 }
 
-int chunk_put_static(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes)
+/* A piece whose bytes are another's. */
+static int put_borrowed(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes, enum chunk_kind kind)
 {
-    if (bytes.len < CHUNK_BORROW_MIN) return chunk_put(pool, queue, bytes);
     struct chunk *c = chunk_new(pool, 0);
     if (!c) return ERR_MEMORY;
     c->ptr = bytes.ptr;
     c->len = bytes.len;
-    c->kind = CHUNK_STATIC;
+    c->kind = kind;
     append(queue, c);
     return OK;
+}
+
+int chunk_put_static(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes)
+{
+    if (bytes.len < CHUNK_BORROW_MIN) return chunk_put(pool, queue, bytes);
+    return put_borrowed(pool, queue, bytes, CHUNK_STATIC);
 }
 
 int chunk_put_part(struct chunk_pool *pool, struct chunk_queue *queue, struct shared_bytes *owner, slice part)
@@ -186,14 +192,7 @@ int chunk_put_pipe(struct chunk_pool *pool, struct chunk_queue *queue, struct pi
 
 int chunk_lend(struct chunk_pool *pool, struct chunk_queue *queue, slice bytes)
 {
-    if (bytes.len == 0) return OK;
-    struct chunk *c = chunk_new(pool, 0);
-    if (!c) return ERR_MEMORY;
-    c->ptr = bytes.ptr;
-    c->len = bytes.len;
-    c->kind = CHUNK_LENT;
-    append(queue, c);
-    return OK;
+    return bytes.len > 0 ? put_borrowed(pool, queue, bytes, CHUNK_LENT) : OK;
 }
 
 /* Puts a copy in the place of a piece that was lent, or nothing when there is no memory. */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -266,6 +267,13 @@ void stream_not_connected(struct stream *s, int uv_error)
 bool stream_opening(const struct stream *s)
 {
     return s->connecting || (s->tls && !s->tls->opened);
+}
+
+bool stream_was_reset(const struct stream *stream)
+{
+    struct pollfd look = {.events = POLLRDHUP};
+    if (uv_fileno((const uv_handle_t *)&stream->tcp, &look.fd) < 0) return false;
+    return poll(&look, 1, 0) > 0 && look.revents & (POLLERR | POLLHUP);
 }
 
 const char *stream_failure(const struct stream *s, int uv_error)

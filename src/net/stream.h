@@ -95,6 +95,8 @@ int stream_connect(struct stream *stream, struct net_loop *loop, const struct st
                    const struct stream_events *events) BASE_CHECKED;
 /* True until the connection and its TLS handshake are done. */
 bool stream_opening(const struct stream *stream);
+/* Whether the other side has reset a connection that is not read at the moment: no event tells of it. */
+bool stream_was_reset(const struct stream *stream);
 /* Why it failed, in words, for the error that `failed` gave. Borrows from the stream, or constant. */
 const char *stream_failure(const struct stream *stream, int uv_error);
 /* What both sides chose by ALPN; empty: nothing, or no TLS. Borrowed. */

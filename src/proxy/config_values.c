@@ -356,3 +356,13 @@ const char *config_host_name(struct config_reader *r, struct config_value value,
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
     return kept;
 }
+
+const char *policy_name(enum policy policy)
+{
+    static const char *const names[] = {[POLICY_ROUND_ROBIN] = "round-robin",
+                                        [POLICY_LEAST_CONN] = "least-conn",
+                                        [POLICY_RANDOM_TWO] = "random-two",
+                                        [POLICY_IP_HASH] = "ip-hash",
+                                        [POLICY_STICKY] = "sticky"};
+    return names[policy];
+}

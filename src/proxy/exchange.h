@@ -141,9 +141,6 @@ void pools_sweep(struct forward *forward, bool all);
 /* What the server sent before it closed or reset the connection may still be there. */
 void server_read_rest(struct server_connection *conn);
 
-/* Whether the other side has reset a connection that is not read at the moment: nobody tells of it. */
-bool stream_was_reset(const struct stream *stream);
-
 /* --- exchange.c --- */
 
 /* Chooses a server and sends, or waits, or fails. */

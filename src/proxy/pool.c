@@ -1,7 +1,6 @@
 /* pool.c - connections to servers: made, kept, ended. */
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -250,13 +249,6 @@ void server_read_rest(struct server_connection *conn)
         if (got <= 0) return;
         exchange_received(conn->exchange, bytes, (size_t)got);
     }
-}
-
-bool stream_was_reset(const struct stream *stream)
-{
-    struct pollfd look = {.events = POLLRDHUP};
-    if (uv_fileno((const uv_handle_t *)&stream->tcp, &look.fd) < 0) return false;
-    return poll(&look, 1, 0) > 0 && look.revents & (POLLERR | POLLHUP);
 }
 
 /* --- time --- */
