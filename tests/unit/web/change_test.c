@@ -782,17 +782,6 @@ static void a_proxy_is_trusted_and_not_trusted_on_open_connections_too(void **st
 
 /* --- the access log --- */
 
-static const char *file_text(const char *name)
-{
-    static char text[4 * 1024 * 1024];
-    FILE *file = fopen(name, "r");
-    if (!file) return "";
-    size_t n = fread(text, 1, sizeof text - 1, file);
-    text[n] = 0;
-    fclose(file);
-    return text;
-}
-
 /* Lines, all of which must be of this format. */
 static int lines_in(const char *name, bool json)
 {

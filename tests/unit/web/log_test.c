@@ -40,18 +40,6 @@ static void begin(struct world *w, unsigned workers)
     close(fd);
 }
 
-/* The whole file, in static memory. */
-static const char *file_text(const char *name)
-{
-    static char text[4 * 1024 * 1024];
-    FILE *file = fopen(name, "r");
-    if (!file) return "";
-    size_t n = fread(text, 1, sizeof text - 1, file);
-    text[n] = 0;
-    fclose(file);
-    return text;
-}
-
 static int lines_of(const char *text)
 {
     int n = 0;

@@ -152,3 +152,14 @@ void wait_for(const int *count, int value)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     assert_int_equal(__atomic_load_n(count, __ATOMIC_ACQUIRE), value);
 }
+
+const char *file_text(const char *name)
+{
+    static char text[4 * 1024 * 1024];
+    FILE *file = fopen(name, "r");
+    if (!file) return "";
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    text[n] = 0;
+    fclose(file);
+    return text;
+}

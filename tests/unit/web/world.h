@@ -47,4 +47,7 @@ void assert_has_not(const char *text, const char *part);
 /* Waits until *count, which another thread changes, is `value`. */
 void wait_for(const int *count, int value);
 
+/* The whole file, in static memory; empty when there is none. */
+const char *file_text(const char *name);
+
 #endif

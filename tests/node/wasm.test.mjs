@@ -1,4 +1,4 @@
-// The wasm core as the browser runs it.
+// src/wasm: the core as WebAssembly, as the browser runs it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { brotliCompressSync } from "node:zlib";
