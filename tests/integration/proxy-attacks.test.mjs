@@ -19,6 +19,7 @@ test("attacks", { concurrency: 4 }, async (t) => {
         return (await within(client.answer(), "the answer", 60_000))?.status;
       };
       assert.deepEqual(await Promise.all(clients.map(ask)), [504, 504, 504]);
+      for (const client of clients) client.close();
       assert.equal(upstream.requests.length, 3, "none was asked again");
       assert.equal(await figure(proxy, "weaprous_proxy_upstream_failures_total"), 0);
       assert.equal(await figure(proxy, "weaprous_proxy_upstream_up"), 1);
@@ -61,9 +62,10 @@ test("attacks", { concurrency: 4 }, async (t) => {
       await client.write(request("GET", "/", HOST, ["Connection: Upgrade", "Upgrade: other"]));
       await eventually(() => assert.ok(let_));
       const ended = proxy.end("SIGTERM");
-      await eventually(() => assert.rejects(Client.connect(proxy.port)), 10_000);
+      await eventually(() => assert.rejects(Client.connect(proxy.port).then((client) => client.close())), 10_000);
       let_();
       assert.equal((await within(client.answer(), "the answer"))?.status, 503);
+      client.close();
       assert.deepEqual(await ended, { code: 0, signal: null });
     }),
 
@@ -74,6 +76,7 @@ test("attacks", { concurrency: 4 }, async (t) => {
       const answer = await client.ask(request("GET", "/", HOST));
       assert.deepEqual([answer?.status, answer?.keeps], [504, true]);
       assert.equal(await within(client.ending(), "the end of an idle connection", 20_000), "end");
+      client.close();
       assert.equal((await metricsOf(proxy)).get("weaprous_http_connections"), 0);
     }),
   ]);
