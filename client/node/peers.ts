@@ -59,7 +59,6 @@ export function createPeers(options: {
     const presence = presenceOf(peer);
     return {
       device, account, label, path, presence,
-      // An attempt goes on for a while after the other side has left; nobody waits for that.
       connecting: peer.connecting && path === "none" && presence !== "offline",
       ...(rttMs !== undefined && path !== "none" ? { rttMs } : {}),
       ...(seenAt !== undefined ? { seenAt } : {}),
@@ -114,11 +113,12 @@ export function createPeers(options: {
       const named = new Set(devices.map(({ device }) => device));
       for (const { device, account, label, status, seen_ms: seen } of devices) {
         const online = status === "online";
-        update(device, { account, label, online, seenAt: online ? now() : (seen ?? now()) });
+        const gone = online ? {} : { connecting: false }; // an attempt may go on for a while; nobody waits for that
+        update(device, { account, label, online, ...gone, seenAt: online ? now() : (seen ?? now()) });
       }
       if (!full) return;
       for (const [device, peer] of known) {
-        if (!named.has(device)) peer.online = false;
+        if (!named.has(device)) Object.assign(peer, { online: false, connecting: false });
         tell(device, peer);
       }
     },

@@ -76,7 +76,9 @@ static void one_request(unsigned worker, uint64_t *seed)
     if (member >= 0) {
         struct upstream *u = group->members[member].upstream;
         int server = number_of(u);
-        if (pick.trial && atomic_fetch_add(&w.trials[server], 1) != 0) atomic_fetch_add(&w.broken, 1);
+        /* Checks may end a trial while its request is still under way, so that the next one begins beside it. */
+        if (pick.trial && atomic_fetch_add(&w.trials[server], 1) != 0 && !w.config.check_path)
+            atomic_fetch_add(&w.broken, 1);
         upstream_begin(u);
         if (atomic_load(&u->active) > WORKERS) atomic_fetch_add(&w.broken, 1); /* below 0, too */
         if (pick.trial) atomic_fetch_sub(&w.trials[server], 1);                /* what follows ends it */
