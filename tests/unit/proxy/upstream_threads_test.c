@@ -1,5 +1,6 @@
 /* Workers pick, fail and succeed, another one checks, while the configuration is put in the place of itself
- * again and again: what is counted stays right, no two trials at once, each change told once. */
+ * again and again: what is counted stays right, each change is told once. (Trials may overlap: a request from
+ * before, or a check, may end one while its own request is still under way.) */
 #include <pthread.h>
 #include <sched.h>
 
@@ -22,7 +23,7 @@ static struct world {
     struct held *now, *released; /* guarded by it */
     atomic_uint working;
     atomic_uint_fast64_t clock_ms;
-    atomic_int trials[SERVERS], level[SERVERS];
+    atomic_int level[SERVERS];
     atomic_uint told_up, told_down, broken;
 } w;
 
@@ -75,13 +76,8 @@ static void one_request(unsigned worker, uint64_t *seed)
     int member = group_pick(group, worker, &pick);
     if (member >= 0) {
         struct upstream *u = group->members[member].upstream;
-        int server = number_of(u);
-        /* Checks may end a trial while its request is still under way, so that the next one begins beside it. */
-        if (pick.trial && atomic_fetch_add(&w.trials[server], 1) != 0 && !w.config.check_path)
-            atomic_fetch_add(&w.broken, 1);
         upstream_begin(u);
         if (atomic_load(&u->active) > WORKERS) atomic_fetch_add(&w.broken, 1); /* below 0, too */
-        if (pick.trial) atomic_fetch_sub(&w.trials[server], 1);                /* what follows ends it */
         unsigned luck = (unsigned)next_random(seed) % 100;
         if (luck < 40)
             upstream_failed(&w.registry, group, u, now, "connection refused");
