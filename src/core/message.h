@@ -14,6 +14,21 @@ enum message_kind {
     MESSAGE_HAVE = 4,
     MESSAGE_WANT = 5,
     MESSAGE_ENTRY = 6,
+    MESSAGE_HOLD = 7,   /* what is held beside the vector: the newest, before a gap is filled */
+    MESSAGE_DIGEST = 8, /* of a large have-vector, by buckets */
+    MESSAGE_RECENT = 9, /* the newest entries of a channel are wanted */
+    MESSAGE_RECENT_END = 10,
+    MESSAGE_RECEIPT = 11,   /* a signed acknowledgement on its way to an author who is not linked */
+    MESSAGE_INTRODUCE = 12, /* the spec of a sealed channel that the other side may take part in */
+    MESSAGE_PRUNE = 13,     /* push nothing of others over this link: it came another way before */
+    MESSAGE_GRAFT = 14,     /* push again */
+    MESSAGE_SHUFFLE = 15,   /* some devices of a channel, to be remembered */
+    MESSAGE_SIGNAL = 16,    /* bytes for a device, handed on */
+    MESSAGE_FILE_ASK = 20,  /* what do you have of this file? */
+    MESSAGE_FILE_HAVE = 21,
+    MESSAGE_FILE_WANT = 22,
+    MESSAGE_FILE_DATA = 23,
+    MESSAGE_FILE_STOP = 24,
 };
 
 enum { HAVE_FIRST = 1, HAVE_LAST = 2 };

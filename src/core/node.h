@@ -40,8 +40,13 @@ enum {
     NODE_RECORD_BYTES_MAX = 18 * 1024,
     NODE_CERTIFICATE_BYTES_MAX = 512,
     NODE_NAME_BYTES_MAX = 128, /* account and channel names, UTF-8 */
-    NODE_LINKS_MAX = 4096,
-    NODE_CHANNELS_MAX = 256,
+    NODE_LINKS_MAX = 16384,
+    NODE_CHANNELS_MAX = 4096,
+    NODE_SESSION_BYTES = 16,
+    NODE_NONCE_BYTES = 16,
+    NODE_LINE_BYTES_MAX = 280,   /* the line of text in a request for a session */
+    NODE_LEAF_BYTES = 64 * 1024, /* of files */
+    NODE_SIGNAL_BYTES_MAX = 8 * 1024,
     NODE_DEVICES_MAX = 20000, /* devices known at one time */
     NODE_AUTHORS_MAX = 20000, /* authors in one channel */
 };
@@ -61,12 +66,33 @@ enum path {
 };
 
 /* Kinds of entries. Unknown kinds are kept, handed on and delivered; a shell ignores what it does not know.
- */
+ * In sealed channels (private, direct) the body of kinds from TEXT on is encrypted, but for those marked
+ * "clear", which the node itself writes and reads. */
 enum entry_kind {
-    ENTRY_JOIN = 1, /* first entry of every feed; body: [certificate] */
-    ENTRY_LEAVE = 2,
-    ENTRY_TEXT = 3,    /* body: [text in UTF-8] */
-    ENTRY_PROFILE = 4, /* a renewed certificate; body: [certificate] */
+    ENTRY_JOIN = 1,     /* clear; first entry of every feed; body: [certificate] */
+    ENTRY_LEAVE = 2,    /* clear */
+    ENTRY_TEXT = 3,     /* body: [text in UTF-8, ...] */
+    ENTRY_PROFILE = 4,  /* clear; a renewed certificate; body: [certificate] */
+    ENTRY_KEY = 5,      /* clear; an epoch's key for devices, each in a sealed box */
+    ENTRY_MEMBER = 6,   /* clear; accounts added to or removed from a private channel */
+    ENTRY_SESSION = 7,  /* clear but for the line: a direct conversation is asked for, accepted, ended ... */
+    ENTRY_FILE = 8,     /* body: an offer of files, for shells: docs/protocol/files.md */
+    ENTRY_REACTION = 9, /* body: for shells */
+};
+
+/* What a channel is. Its id follows from this (channel_spec_id), so nobody can pass one off as another. */
+enum channel_type {
+    CHANNEL_PUBLIC = 0,  /* named; everybody whom the authority certifies may take part; not sealed */
+    CHANNEL_PRIVATE = 1, /* accounts that its founder adds; sealed */
+    CHANNEL_DIRECT = 2,  /* all devices of two accounts (or of one); sealed */
+};
+struct channel_spec {
+    enum channel_type type;
+    const uint8_t *authority; /* the tracker whose certificates say who is who */
+    slice name;               /* PUBLIC */
+    const uint8_t *founder;   /* PRIVATE: device id */
+    const uint8_t *nonce;     /* PRIVATE: NODE_NONCE_BYTES, random */
+    slice account, other;     /* DIRECT, in any order */
 };
 
 struct node_config {
@@ -75,6 +101,17 @@ struct node_config {
     enum node_role role;
     /* How long a direct link may take before a relay is asked for. 0 means the default, 5 s. */
     usec direct_patience_us;
+    /* Links to persons' devices that one channel may use, and of this node in all; 0: defaults of a native
+     * peer, 32 and 64. Browsers: 12 and 24. A replica takes all comers up to NODE_LINKS_MAX. */
+    uint32_t channel_links_max, links_max;
+    /* How old an epoch of a sealed channel may grow; 0: 7 days. */
+    usec epoch_age_us;
+    /* How long a request for a session waits for an answer (0: 60 s), how long one to somebody who is away
+     * (0: 7 days), and after how much silence of the other account a session ends (0: 120 s). */
+    usec session_answer_us, session_away_us, session_silence_us;
+    /* Gets every input of the node as one trace record (core/trace.h), or NULL. It must not call back. */
+    void (*trace)(void *context, slice record);
+    void *trace_context;
 };
 
 /* ERR_MEMORY or ERR_INVALID (a table entry is missing). The tables and what they point to must outlive the
@@ -136,7 +173,32 @@ enum command_kind {
     COMMAND_PEER = 5, /* device, online: somebody says that this device can be reached, or not any more */
     COMMAND_CONNECT_FAILED = 6, /* device, path: an ACTION_CONNECT came to nothing */
     COMMAND_NETWORK = 7,        /* the network changed: try direct links again now */
+
+    COMMAND_OPEN = 8,     /* spec, quiet, on_demand: like JOIN, for any type of channel; `channel` not needed.
+                             quiet: the JOIN entry is written with the first SEND only. on_demand: old history
+                             comes by COMMAND_HISTORY only */
+    COMMAND_MEMBER = 9,   /* channel (private; this account founded it), bytes (account), online: added; else
+                             removed: it gets no further epoch */
+    COMMAND_DEVICE = 10,  /* bytes: certificate of somebody's device, as the tracker names it: keys of sealed
+                             channels are handed to it before it has joined. Not remembered over a restart */
+    COMMAND_HISTORY = 11, /* channel, count (entries), before_ms (place; 0: the newest): older entries are
+                             wanted now; ACTION_HISTORY answers */
+    COMMAND_RELATION = 12,   /* bytes (account), relation. Not remembered over a restart */
+    COMMAND_REQUEST = 13,    /* channel (direct), bytes (a line, may be empty), online (the other account is,
+                                for all that is known): asks for a session. ACTION_SESSION tells how it goes */
+    COMMAND_ANSWER = 14,     /* channel, session, online: accept, else decline */
+    COMMAND_END = 15,        /* channel, session: cancels one's request, or ends the session */
+    COMMAND_LOGOUT = 16,     /* ends all sessions, in words, for both sides */
+    COMMAND_SIGNAL = 17,     /* device, bytes: brings them to that device over the links that there are, as
+                                ACTION_SIGNAL; how two devices find a way to each other without a tracker */
+    COMMAND_FILE_HOLD = 18,  /* channel, root, size: this device has the whole file and serves it there */
+    COMMAND_FILE_FETCH = 19, /* channel, root, size, bytes (bitmap of the leaves that are here already, or
+                                empty): fetches from everybody who has it, and serves what has come */
+    COMMAND_FILE_PAUSE = 20, /* root, online: pause; else go on (also after ERR_DISK_FULL) */
+    COMMAND_FILE_DROP = 21,  /* root: cancels, serves it no longer, forgets it */
 };
+
+enum relation { RELATION_NONE = 0, RELATION_FRIEND = 1 /* no question asked */, RELATION_BLOCKED = 2 };
 
 struct command {
     enum command_kind kind;
@@ -146,6 +208,14 @@ struct command {
     uint32_t entry_kind;
     enum path path;
     bool online;
+    const struct channel_spec *spec;
+    bool quiet, on_demand;
+    uint32_t count;
+    uint64_t before_ms;
+    enum relation relation;
+    const uint8_t *session; /* NODE_SESSION_BYTES */
+    const uint8_t *root;    /* ID_BYTES: tree root of a file */
+    uint64_t size;          /* of a file, bytes */
 };
 
 /* Returns a positive token (SEND: the same number comes back in the DELIVER of the entry), or 0 where the
@@ -169,21 +239,62 @@ struct entry_view {
     const uint8_t *from; /* device that handed it over; this device for own entries */
     enum path path;      /* over what; PATH_NONE for own entries */
     uint64_t arrived_ms; /* when it was received here, ms since 1970 */
+    bool locked;         /* sealed, and the key is not here (yet): the body is empty */
 };
 
 enum action_kind {
-    ACTION_STORE = 1,   /* token, record, entry (all of it) or, for a channel record, only entry.channel:
-                           make durable under (channel, author, seq), then node_done */
-    ACTION_READ = 2,    /* token, entry.channel/.author/.seq: give the record back with node_done */
-    ACTION_DELIVER = 3, /* entry, token (own: of the SEND; else 0): it is durable and in its place */
-    ACTION_DELIVERED =
-        4,              /* channel, device, account, seq, role: that device holds all own entries up to seq */
-    ACTION_CONNECT = 5, /* device, path (DIRECT or RELAY): please open a pipe, as initiator; answer with
-                           node_link_up or COMMAND_CONNECT_FAILED */
-    ACTION_CLOSE = 6,   /* link, result, text: close the pipe; the node has forgotten the link */
-    ACTION_PEER = 7,    /* device, account, role, path (NONE: no link now), rtt_us (0: not measured) */
-    ACTION_WRITABLE = 8, /* link: node_transmit has something */
-    ACTION_WARNING = 9,  /* device (may be NULL), result, text: something that a person should know */
+    ACTION_STORE = 1,     /* token, record, entry (all of it) or, for a channel record, only entry.channel:
+                             make durable under (channel, author, seq), then node_done */
+    ACTION_READ = 2,      /* token, entry.channel/.author/.seq: give the record back with node_done */
+    ACTION_DELIVER = 3,   /* entry, token (own: of the SEND; else 0): it is durable and in its place. The body
+                             is opened; the record of STORE is as it was sent (node_view opens it again) */
+    ACTION_DELIVERED = 4, /* channel, device, account, from, seq, role, path: that device holds all own
+                             entries from..seq (from is 1 unless it took the newest first). path NONE: it is
+                             not linked, it has signed a receipt that others brought */
+    ACTION_CONNECT = 5,   /* device, path (DIRECT or RELAY): please open a pipe, as initiator; answer with
+                             node_link_up or COMMAND_CONNECT_FAILED */
+    ACTION_CLOSE = 6,     /* link, result, text: close the pipe; the node has forgotten the link */
+    ACTION_PEER = 7,      /* device, account, role, path (NONE: no link now), rtt_us (0: not measured) */
+    ACTION_WRITABLE = 8,  /* link: node_transmit has something */
+    ACTION_WARNING = 9,   /* device (may be NULL), result, text: something that a person should know */
+    ACTION_GAP = 10,     /* channel, device (author), account, from, seq: entries from..seq of this author are
+                            missing before what is shown; from > seq: no more */
+    ACTION_HISTORY = 11, /* channel, token (of the COMMAND), seq: entries that came; result: OK,
+                            ERR_NOT_FOUND (there is nothing older) or ERR_TIMEOUT (nobody answered) */
+    ACTION_CHANNEL = 12, /* spec, channel: somebody has brought this sealed channel of ours; it is carried
+                            from now on and will be stored */
+    ACTION_UNLOCKED = 13,   /* channel: keys came; what was delivered locked can be viewed anew (node_view) */
+    ACTION_SESSION = 14,    /* channel, account (the other side), device (whose act it was, or NULL), session,
+                               state, reason, text (the line), until_ms */
+    ACTION_SIGNAL = 15,     /* device (from whom), bytes in `record` */
+    ACTION_FILE_READ = 16,  /* token, root, leaf: give the leaf's bytes and its proof (core/tree.h) with
+                               node_done */
+    ACTION_FILE_WRITE = 17, /* token, root, leaf, record (the leaf's bytes), proof: write both, node_done.
+                               ERR_DISK_FULL pauses the transfer, in words */
+    ACTION_FILE = 18,       /* root, file_state, leaves, leaves_total, sources, result, text: how it stands */
+};
+
+enum session_state {
+    SESSION_ASKED = 1,  /* by this account; an answer is awaited until until_ms */
+    SESSION_ASKING = 2, /* by the other one: a person is to answer */
+    SESSION_OPEN = 3,
+    SESSION_ENDED = 4,
+};
+enum session_reason {
+    REASON_NONE = 0,
+    REASON_DECLINED = 1,
+    REASON_NO_ANSWER = 2,
+    REASON_CANCELLED = 3,
+    REASON_ENDED = 4, /* by one side's wish */
+    REASON_LOGOUT = 5,
+    REASON_SILENCE = 6, /* no device of the other side was heard of for too long */
+};
+enum file_state {
+    FILE_WAITING = 1, /* nobody who has more of it is linked */
+    FILE_RUNNING = 2,
+    FILE_PAUSED = 3,
+    FILE_DONE = 4,
+    FILE_SERVING = 5, /* held from the start */
 };
 
 struct action {
@@ -201,10 +312,38 @@ struct action {
     uint64_t rtt_us;
     int result;
     slice text; /* UTF-8, a sentence in English */
+    uint64_t from;
+    const struct channel_spec *spec;
+    const uint8_t *session; /* NODE_SESSION_BYTES */
+    enum session_state state;
+    enum session_reason reason;
+    uint64_t until_ms;
+    const uint8_t *root; /* ID_BYTES */
+    uint64_t leaf, leaves, leaves_total;
+    slice proof;
+    enum file_state file_state;
+    uint32_t sources;
 };
 
 /* The next action, or false when there is none. */
 bool node_next(struct node *node, struct action *out_action);
+
+/* A record (of STORE or READ) as it is to be shown: the body of a sealed entry opened if the key is here.
+ * Changes nothing. ERR_CORRUPT, ERR_NOT_FOUND (a channel that is not here). The view is good until the next
+ * call. */
+int node_view(struct node *node, slice record, struct entry_view *out) BASE_CHECKED;
+
+/* Who of a channel holds how much of one's own: the delivery ledger. */
+struct ledger_row {
+    const uint8_t *device;
+    slice account;
+    enum node_role role;
+    enum path path;     /* its link now; NONE: none */
+    uint64_t from, seq; /* holds own entries from..seq; 0, 0: none that we know of */
+};
+/* The row-th of the channel (0, 1, ...), false after the last; *out_own: own entries that there are. */
+bool node_ledger(struct node *node, const uint8_t *channel, uint32_t row, struct ledger_row *out,
+                 uint64_t *out_own);
 
 /* --- certificates and channel ids, for trackers and shells --- */
 
@@ -222,6 +361,9 @@ int certificate_write(const struct crypto *crypto, const struct certificate *fie
  * ERR_SIGNATURE. */
 int certificate_parse(const struct crypto *crypto, slice bytes, struct certificate *out) BASE_CHECKED;
 
+/* ERR_INVALID: a field is missing or too long. */
+int channel_spec_id(const struct crypto *crypto, const struct channel_spec *spec,
+                    uint8_t out[ID_BYTES]) BASE_CHECKED;
 /* The id of a public channel hosted by a tracker: BLAKE2b-256("weaprous.channel.1" | authority | name). */
 void channel_id(const struct crypto *crypto, const uint8_t authority[ID_BYTES], slice name,
                 uint8_t out[ID_BYTES]);

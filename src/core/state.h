@@ -1,6 +1,4 @@
-/* state.h - what a node remembers, shared by node.c, channel.c, feed.c, sync.c, want.c, serve.c and
- * mesh.c; nobody else
- * includes it.
+/* state.h - what a node remembers, shared by the files of src/core; nobody else includes it.
  *
  * Everything lives in tables of pointers or values that are addressed by index, because indices survive
  * growth and cost half of a pointer in the browser. Work that waits for the shell stands in queues through
