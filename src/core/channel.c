@@ -49,7 +49,7 @@ int channel_add(struct node *n, const uint8_t *id, const uint8_t *authority, sli
         channel_free(n, c);
         return rc;
     }
-    *out_index = n->channels_len;
+    *out_index = c->index = n->channels_len;
     n->channels[n->channels_len++] = c;
     return OK;
 }
@@ -113,6 +113,7 @@ void author_drop_phantom(struct node *n, struct channel *c, uint32_t author)
     }
     channel_set_behind(n, c, author, false);
     map_remove(&c->by_device, a->device);
+    timer_disarm(n, TIMER_AUTHOR, c->index, author);
     author_clear(n, a);
     a->older = c->authors_free;
     c->authors_free = author;

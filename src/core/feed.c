@@ -325,5 +325,5 @@ void feed_retry(struct node *n, struct op *op)
     op->pause = op->pause == 0 ? STORE_RETRY_US : op->pause >= 30 * SECONDS ? 60 * SECONDS : op->pause * 2;
     op->retry_at = n->now + op->pause;
     op->state = OP_RETRY;
-    node_timer(n, op->retry_at);
+    timer_arm(n, TIMER_OP, (uint32_t)(op - n->ops), 0, op->retry_at);
 }

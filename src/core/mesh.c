@@ -31,6 +31,7 @@ void pipe_enqueue(struct node *n, struct pipe *p, enum pipe_queue which)
     if (p->queued[which]) return;
     p->queued[which] = true;
     p->next[which] = NONE;
+    p->before[which] = q->tail;
     if (q->tail == NONE)
         q->head = p->slot;
     else
@@ -42,14 +43,15 @@ void pipe_dequeue(struct node *n, struct pipe *p, enum pipe_queue which)
 {
     struct queue *q = &n->pipe_queues[which];
     if (!p->queued[which]) return;
-    uint32_t before = NONE;
-    for (uint32_t at = q->head; at != p->slot; at = n->pipes[at]->next[which])
-        before = at;
+    uint32_t before = p->before[which], next = p->next[which];
     if (before == NONE)
-        q->head = p->next[which];
+        q->head = next;
     else
-        n->pipes[before]->next[which] = p->next[which];
-    if (q->tail == p->slot) q->tail = before;
+        n->pipes[before]->next[which] = next;
+    if (next == NONE)
+        q->tail = before;
+    else
+        n->pipes[next]->before[which] = before;
     p->queued[which] = false;
 }
 
@@ -93,7 +95,7 @@ void pipe_close(struct node *n, struct pipe *p, int result, const char *text)
         return;
     }
     p->closing_at = n->now + CLOSING_US;
-    node_timer(n, p->closing_at);
+    timer_arm(n, TIMER_PIPE, p->slot, 0, p->closing_at);
     pipe_wake(n, p);
 }
 
@@ -104,6 +106,7 @@ void pipe_free(struct node *n, uint32_t slot)
     mesh_closed(n, p);
     for (int i = 0; i < PIPE_QUEUES; i++)
         pipe_dequeue(n, p, (enum pipe_queue)i);
+    timer_disarm(n, TIMER_PIPE, slot, 0);
     memcpy(key, &p->number, sizeof p->number);
     map_remove(&n->pipe_by_number, key);
     buffer_reset(&p->control);
@@ -111,6 +114,7 @@ void pipe_free(struct node *n, uint32_t slot)
     alloc_free(n->allocator, p, sizeof *p);
     n->pipes[slot] = NULL;
     n->pipes_used--;
+    if (slot < n->pipes_low) n->pipes_low = slot;
 }
 
 /* --- peers --- */
@@ -144,9 +148,10 @@ static int get_peer(struct node *n, const uint8_t *device, struct peer **out)
     *out = find_peer(n, device);
     if (*out) return OK;
     if (n->peers_used >= NODE_DEVICES_MAX) return ERR_FULL;
-    uint32_t slot = 0;
+    uint32_t slot = n->peers_low;
     while (slot < n->peers_cap && n->peers[slot])
         slot++;
+    n->peers_low = slot;
     int rc = grow(n->allocator, (void **)&n->peers, &n->peers_cap, slot + 1, sizeof *n->peers);
     if (rc < 0) return rc;
     struct peer *p = alloc_new(n->allocator, sizeof *p);
@@ -158,6 +163,7 @@ static int get_peer(struct node *n, const uint8_t *device, struct peer **out)
     }
     memcpy(p->device, device, ID_BYTES);
     p->slot = slot;
+    p->first_link = NONE;
     n->peers[slot] = p;
     n->peers_used++;
     *out = p;
@@ -169,19 +175,21 @@ void peer_release(struct node *n, uint32_t slot)
     struct peer *p = n->peers[slot];
     if (!p || p->online || p->links > 0 || p->queued) return;
     map_remove(&n->peer_by_device, p->device);
+    timer_disarm(n, TIMER_PEER, slot, 0);
     alloc_free(n->allocator, p, sizeof *p);
     n->peers[slot] = NULL;
     n->peers_used--;
+    if (slot < n->peers_low) n->peers_low = slot;
 }
 
 /* --- dialling --- */
 
-static void dial_wait(struct node *n, struct dial *d, usec at)
+static void dial_wait(struct node *n, const struct peer *p, struct dial *d, usec at)
 {
     d->state = DIAL_WAITING;
     d->at = at;
     d->due = false;
-    node_timer(n, at);
+    timer_arm(n, TIMER_PEER, p->slot, 0, at);
 }
 
 static usec jitter(struct node *n, usec pause)
@@ -189,10 +197,10 @@ static usec jitter(struct node *n, usec pause)
     return pause + random_below(&n->random, pause / 4 + 1);
 }
 
-static void dial_failed(struct node *n, struct dial *d, usec first_pause)
+static void dial_failed(struct node *n, const struct peer *p, struct dial *d, usec first_pause)
 {
     d->pause = d->pause == 0 ? first_pause : d->pause >= PAUSE_MAX_US / 2 ? PAUSE_MAX_US : d->pause * 2;
-    dial_wait(n, d, n->now + jitter(n, d->pause));
+    dial_wait(n, p, d, n->now + jitter(n, d->pause));
 }
 
 static usec patience(const struct node *n)
@@ -205,8 +213,8 @@ static void want(struct node *n, struct peer *p)
 {
     usec start = memcmp(n->device, p->device, ID_BYTES) < 0 ? n->now : n->now + PASSIVE_US;
     p->wanted_since = n->now;
-    dial_wait(n, &p->direct, start);
-    dial_wait(n, &p->relay, start + patience(n));
+    dial_wait(n, p, &p->direct, start);
+    dial_wait(n, p, &p->relay, start + patience(n));
 }
 
 static void dial_stop(struct dial *d)
@@ -217,17 +225,17 @@ static void dial_stop(struct dial *d)
 static void dial_due(struct node *n, struct peer *p, struct dial *d, usec patience_us, usec first_pause)
 {
     if (d->state == DIAL_IDLE || d->at > n->now) {
-        if (d->state != DIAL_IDLE) node_timer(n, d->at);
+        if (d->state != DIAL_IDLE) timer_arm(n, TIMER_PEER, p->slot, 0, d->at);
         return;
     }
     if (d->state == DIAL_TRYING) {
-        dial_failed(n, d, first_pause);
+        dial_failed(n, p, d, first_pause);
         return;
     }
     d->state = DIAL_TRYING;
     d->at = n->now + patience_us;
     d->due = true;
-    node_timer(n, d->at);
+    timer_arm(n, TIMER_PEER, p->slot, 0, d->at);
     enqueue_peer(n, p);
 }
 
@@ -268,9 +276,9 @@ void mesh_failed(struct node *n, const uint8_t *device, enum path path)
 {
     struct peer *p = find_peer(n, device);
     if (!p || !p->online) return;
-    if (path == PATH_RELAY && p->relay.state == DIAL_TRYING) dial_failed(n, &p->relay, RELAY_PAUSE_US);
+    if (path == PATH_RELAY && p->relay.state == DIAL_TRYING) dial_failed(n, p, &p->relay, RELAY_PAUSE_US);
     if (path == PATH_RELAY || p->direct.state != DIAL_TRYING) return;
-    dial_failed(n, &p->direct, DIRECT_PAUSE_US);
+    dial_failed(n, p, &p->direct, DIRECT_PAUSE_US);
     /* Not to be waited for: a relay now. */
     if (p->path == PATH_NONE && p->relay.state == DIAL_WAITING && p->relay.pause == 0) p->relay.at = n->now;
     dial_tick(n, p);
@@ -282,9 +290,9 @@ void mesh_network(struct node *n)
         struct peer *p = n->peers[i];
         if (!p || !p->online) continue;
         p->direct.pause = p->relay.pause = 0;
-        if (p->path < PATH_DIRECT && p->direct.state != DIAL_TRYING) dial_wait(n, &p->direct, n->now);
+        if (p->path < PATH_DIRECT && p->direct.state != DIAL_TRYING) dial_wait(n, p, &p->direct, n->now);
         if (p->path == PATH_NONE && p->relay.state != DIAL_TRYING)
-            dial_wait(n, &p->relay, n->now + patience(n));
+            dial_wait(n, p, &p->relay, n->now + patience(n));
         dial_tick(n, p);
     }
 }
@@ -294,10 +302,8 @@ void mesh_network(struct node *n)
 static void update_path(struct node *n, struct peer *p)
 {
     enum path best = PATH_NONE;
-    for (uint32_t i = 0; i < n->pipes_cap; i++) {
-        struct pipe *q = n->pipes[i];
-        if (q && !q->closing && q->open_done && q->peer == p->slot && q->path > best) best = q->path;
-    }
+    for (uint32_t i = p->first_link; i != NONE; i = n->pipes[i]->sibling)
+        if (!n->pipes[i]->closing && n->pipes[i]->path > best) best = n->pipes[i]->path;
     if (best == p->path) return;
     enum path before = p->path;
     p->path = best;
@@ -313,9 +319,10 @@ static void update_path(struct node *n, struct peer *p)
  * newer one closes, because it is the last to know that it works. */
 static void supersede(struct node *n, struct pipe *p)
 {
-    for (uint32_t i = 0; i < n->pipes_cap; i++) {
+    for (uint32_t i = n->peers[p->peer]->first_link, next; i != NONE; i = next) {
         struct pipe *q = n->pipes[i];
-        if (!q || q == p || q->closing || !q->open_done || q->peer != p->peer) continue;
+        next = q->sibling;
+        if (q == p || q->closing) continue;
         struct pipe *newer = p->open_order > q->open_order ? p : q;
         struct pipe *better = p->path != q->path ? (p->path > q->path ? p : q) : newer;
         struct pipe *worse = better == p ? q : p;
@@ -332,7 +339,7 @@ static void send_ping(struct node *n, struct pipe *p)
     message_write_stamp(&w, MESSAGE_PING, n->now);
     p->ping_stamp = n->now;
     p->ping_at = n->now + PING_US;
-    node_timer(n, p->ping_at);
+    timer_arm(n, TIMER_PIPE, p->slot, 0, p->ping_at);
     (void)pipe_control(n, p, writer_slice(&w));
 }
 
@@ -375,16 +382,16 @@ int mesh_opened(struct node *n, struct pipe *p)
     p->heard_at = n->now;
     p->open_order = p->heard_order = ++n->opened;
     p->peer = peer->slot;
+    p->sibling = peer->first_link;
+    peer->first_link = p->slot;
     peer->links++;
     peer->role = p->link.role;
     take_certificate(n, p, peer);
     peer_announce(n, peer);
     update_path(n, peer);
     send_ping(n, p);
-    for (uint32_t i = 0; i < n->pipes_cap; i++) {
-        struct pipe *q = n->pipes[i];
-        if (q && q != p && !q->closing && q->open_done && q->peer == p->peer) send_ping(n, q);
-    }
+    for (uint32_t i = p->sibling; i != NONE; i = n->pipes[i]->sibling)
+        if (!n->pipes[i]->closing) send_ping(n, n->pipes[i]);
     supersede(n, p);
     return p->closing ? OK : sync_carry_all(n, p);
 }
@@ -394,6 +401,10 @@ void mesh_closed(struct node *n, struct pipe *p)
     sync_pipe_gone(n, p);
     if (!p->open_done || p->peer == NONE) return;
     struct peer *peer = n->peers[p->peer];
+    uint32_t *link = &peer->first_link;
+    while (*link != p->slot)
+        link = &n->pipes[*link]->sibling;
+    *link = p->sibling;
     p->peer = NONE;
     peer->links--;
     update_path(n, peer);
@@ -407,14 +418,14 @@ void mesh_heard(struct node *n, struct pipe *p)
     if (p->open_done && !p->closing && n->peers[p->peer]->links > 1) supersede(n, p);
 }
 
-static void tick_pipe(struct node *n, uint32_t slot)
+void mesh_tick_pipe(struct node *n, uint32_t slot)
 {
     struct pipe *p = n->pipes[slot];
     if (p->closing) {
         if (p->closing_at <= n->now)
             pipe_enqueue(n, p, QUEUE_CLOSE);
         else
-            node_timer(n, p->closing_at);
+            timer_arm(n, TIMER_PIPE, slot, 0, p->closing_at);
         return;
     }
     usec dead_at = p->open_done ? p->heard_at + DEAD_US : p->opened_at + HANDSHAKE_US;
@@ -422,23 +433,19 @@ static void tick_pipe(struct node *n, uint32_t slot)
         pipe_close(n, p, ERR_TIMEOUT, p->open_done ? "silent for 40 seconds" : "the handshake took too long");
         return;
     }
-    node_timer(n, dead_at);
+    timer_arm(n, TIMER_PIPE, slot, 0, dead_at);
     if (!p->open_done) return;
     bool replica = n->config.role == ROLE_REPLICA;
     usec due = replica ? p->sent_at + PING_US : p->ping_at;
-    if (n->now >= due && n->now >= p->ping_at)
+    if (due < p->ping_at) due = p->ping_at;
+    if (n->now >= due)
         send_ping(n, p);
     else
-        node_timer(n, due > p->ping_at ? due : p->ping_at);
+        timer_arm(n, TIMER_PIPE, slot, 0, due);
     if (serve_has_output(n, p)) pipe_wake(n, p);
 }
 
-void mesh_tick(struct node *n)
+void mesh_tick_peer(struct node *n, uint32_t slot)
 {
-    for (uint32_t i = 0; i < n->pipes_cap; i++) {
-        if (n->pipes[i]) tick_pipe(n, i);
-    }
-    for (uint32_t i = 0; i < n->peers_cap; i++) {
-        if (n->peers[i]) dial_tick(n, n->peers[i]);
-    }
+    dial_tick(n, n->peers[slot]);
 }

@@ -16,11 +16,6 @@ void node_clock(struct node *n, usec now)
     if (now > n->now) n->now = now;
 }
 
-void node_timer(struct node *n, usec at)
-{
-    if (at < n->deadline) n->deadline = at;
-}
-
 void node_warn(struct node *n, int result, const uint8_t *device, const char *text)
 {
     struct warning *w = &n->warnings[(n->warnings_head + n->warnings_len) % WARNINGS_MAX];
@@ -54,6 +49,7 @@ struct op *op_new(struct node *n, uint32_t reserve)
 void op_free(struct node *n, struct op *op)
 {
     blob_release(n->allocator, op->blob);
+    timer_disarm(n, TIMER_OP, (uint32_t)(op - n->ops), 0);
     *op = (struct op){.state = OP_FREE, .next = n->ops_free};
     n->ops_free = (uint32_t)(op - n->ops);
     n->ops_used--;
@@ -96,7 +92,7 @@ int node_create(const struct node_config *config, const struct allocator *alloca
     n->crypto = crypto;
     n->config = *config;
     n->now = now;
-    n->deadline = NEVER;
+    n->timers_lost_at = NEVER;
     n->ops_free = NONE;
     n->op_queue = n->peer_queue = (struct queue){NONE, NONE};
     for (int i = 0; i < PIPE_QUEUES; i++)
@@ -128,6 +124,7 @@ void node_destroy(struct node *n)
     for (uint32_t i = 0; i < n->channels_len; i++)
         channel_free(n, n->channels[i]);
     blob_release(a, n->shown_blob);
+    alloc_free(a, n->timers, n->timers_cap * sizeof *n->timers);
     alloc_free(a, n->pipes, n->pipes_cap * sizeof *n->pipes);
     alloc_free(a, n->peers, n->peers_cap * sizeof *n->peers);
     alloc_free(a, n->ops, n->ops_cap * sizeof *n->ops);
@@ -166,10 +163,10 @@ int node_restore(struct node *n, slice record, usec now)
 
 static int free_slot(struct node *n, uint32_t *out_slot)
 {
-    uint32_t slot = 0;
+    uint32_t slot = n->pipes_low;
     while (slot < n->pipes_cap && n->pipes[slot])
         slot++;
-    *out_slot = slot;
+    *out_slot = n->pipes_low = slot;
     return grow(n->allocator, (void **)&n->pipes, &n->pipes_cap, slot + 1, sizeof *n->pipes);
 }
 
@@ -208,7 +205,7 @@ int node_link_up(struct node *n, uint32_t link, const struct node_link *info, us
     buffer_init(&p->control, n->allocator, CONTROL_BYTES_MAX);
     n->pipes[slot] = p;
     n->pipes_used++;
-    node_timer(n, n->now + HANDSHAKE_US);
+    timer_arm(n, TIMER_PIPE, slot, 0, n->now + HANDSHAKE_US);
     pipe_wake(n, p);
     return OK;
 }
@@ -358,36 +355,66 @@ void node_done(struct node *n, uint64_t token, int result, slice bytes, usec now
         serve_read_done(n, op, result, bytes);
 }
 
-static void tick_ops(struct node *n)
+static void tick_op(struct node *n, uint32_t index)
 {
-    for (uint32_t i = 0; i < n->ops_cap; i++) {
-        struct op *op = &n->ops[i];
-        if (op->state != OP_RETRY) continue;
-        if (op->retry_at > n->now) {
-            node_timer(n, op->retry_at);
-            continue;
-        }
-        op->token = ++n->tokens * OPS_MAX + i;
-        op_enqueue(n, op, OP_STORE);
+    struct op *op = &n->ops[index];
+    if (op->state != OP_RETRY) return;
+    if (op->retry_at > n->now) {
+        timer_arm(n, TIMER_OP, index, 0, op->retry_at);
+        return;
     }
+    op->token = ++n->tokens * OPS_MAX + index;
+    op_enqueue(n, op, OP_STORE);
+}
+
+static void tick(struct node *n, const struct timer *due)
+{
+    switch (due->kind) {
+    case TIMER_PIPE: mesh_tick_pipe(n, due->a); break;
+    case TIMER_PEER: mesh_tick_peer(n, due->a); break;
+    case TIMER_OP: tick_op(n, due->a); break;
+    case TIMER_AUTHOR: want_tick(n, due->a, due->b); break;
+    case TIMER_SHARE: want_end_doubts(n, n->pipes[due->a], due->b); break;
+    case TIMER_HAVE: sync_tick(n, due->a); break;
+    default: break;
+    }
+}
+
+/* There was no memory for some timer: looks at everything. */
+static void tick_all(struct node *n)
+{
+    n->timers_lost_at = NEVER;
+    for (uint32_t i = 0; i < n->ops_cap; i++)
+        tick_op(n, i);
+    for (uint32_t c = 0; c < n->channels_len; c++) {
+        for (enum timer_kind kind = TIMER_CHANNEL; kind < TIMER_KINDS; kind++)
+            tick(n, &(struct timer){n->now, kind, c, 0});
+        for (uint32_t i = 0; i < n->channels[c]->authors_len; i++)
+            if (n->channels[c]->authors[i].used) want_tick(n, c, i);
+    }
+    for (uint32_t i = 0; i < n->pipes_cap; i++) {
+        struct pipe *p = n->pipes[i];
+        if (!p) continue;
+        for (uint32_t c = 0; c < p->shares_len; c++)
+            if (p->shares[c]) want_end_doubts(n, p, c);
+        mesh_tick_pipe(n, i);
+    }
+    for (uint32_t i = 0; i < n->peers_cap; i++)
+        if (n->peers[i]) mesh_tick_peer(n, i);
 }
 
 void node_tick(struct node *n, usec now)
 {
+    struct timer due;
     node_clock(n, now);
     n->started = true;
-    if (n->now < n->deadline) return;
-    /* What one part does may be due in another at once: a link that dies makes its entries wanted elsewhere.
-     */
-    for (int round = 0; round < TICK_ROUNDS_MAX && n->deadline <= n->now; round++) {
-        n->deadline = NEVER;
-        tick_ops(n);
-        sync_tick(n);
-        mesh_tick(n);
-    }
+    if (n->timers_lost_at <= n->now) tick_all(n);
+    /* What one does may be due in another at once: a link that dies makes its entries wanted elsewhere. */
+    while (timer_next(n, &due))
+        tick(n, &due);
 }
 
 usec node_deadline(const struct node *n)
 {
-    return n->deadline;
+    return timer_deadline(n);
 }

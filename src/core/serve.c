@@ -123,7 +123,10 @@ static bool serve_one(struct node *n, struct pipe *p)
             slot->blob = blob_keep(blob);
         } else {
             struct op *op = op_new(n, OPS_RESERVE);
-            if (!op) return false;
+            if (!op) { /* the shell has its hands full: again soon */
+                timer_arm(n, TIMER_PIPE, p->slot, 0, n->now + HAVE_PAUSE_US);
+                return false;
+            }
             op->channel = channel;
             op->author = r->author;
             op->seq = r->from;

@@ -30,7 +30,6 @@ enum {
     GLITCHES_MAX = 100,
     PHANTOMS_MAX = 4096, /* authors that one link claims and of whom nothing is held */
     WARNINGS_MAX = 16,
-    TICK_ROUNDS_MAX = 4, /* of one tick */
     MESH_DIALS_MAX = 64, /* devices that this one keeps links to by itself */
 };
 
@@ -54,6 +53,30 @@ struct queue {
     uint32_t head, tail; /* NONE when empty */
 };
 
+/* What may be due. From TIMER_CHANNEL on: one for each channel. */
+enum timer_kind {
+    TIMER_PIPE,   /* a: slot */
+    TIMER_PEER,   /* a: slot */
+    TIMER_OP,     /* a: index: a STORE is tried again */
+    TIMER_AUTHOR, /* a: channel, b: author: what is wanted of him */
+    TIMER_SHARE,  /* a: slot of the pipe, b: channel: doubts end */
+    TIMER_CHANNEL,
+    TIMER_HAVE = TIMER_CHANNEL, /* a: channel, as all below: have-vectors, leaving */
+    TIMER_SEAL,
+    TIMER_SESSION,
+    TIMER_VIEW,
+    TIMER_GOSSIP,
+    TIMER_LEDGER,
+    TIMER_FILES,
+    TIMER_KINDS,
+};
+enum { CHANNEL_TIMERS = TIMER_KINDS - TIMER_CHANNEL };
+struct timer {
+    usec at;
+    enum timer_kind kind;
+    uint32_t a, b;
+};
+
 /* One feed: an author's log in a channel. Entries 1..have are durable, have+1..tip are being stored. */
 struct author {
     uint8_t device[ID_BYTES];
@@ -75,10 +98,12 @@ struct author {
     uint8_t want_failures;
     usec want_at; /* when it times out; without a WANT: not before */
     usec want_since;
+    uint32_t timer;
 };
 
 struct channel {
     uint8_t id[ID_BYTES], authority[ID_BYTES];
+    uint32_t index; /* in node.channels */
     uint8_t *name;
     size_t name_len;
     bool carried; /* false when it was left and somebody else holds all that was written here */
@@ -97,6 +122,7 @@ struct channel {
     uint32_t members_len, members_cap;
     usec have_at;   /* when changed HAVEs are due, NEVER when nothing changed */
     usec have_last; /* when they were last due */
+    uint32_t timers[CHANNEL_TIMERS];
 };
 
 struct request {
@@ -122,6 +148,7 @@ struct share {
     bool delivered_due;
     struct request *requests;
     uint32_t requests_head, requests_len;
+    uint32_t timer;
 };
 
 struct serve {
@@ -154,9 +181,10 @@ struct pipe {
     uint32_t serve_channel; /* whose turn it is */
     int close_result;
     char close_text[MESSAGE_TEXT_BYTES_MAX + 1];
-    uint32_t slot;
+    uint32_t slot, timer;
+    uint32_t sibling; /* the next open link of the same peer */
     bool queued[PIPE_QUEUES];
-    uint32_t next[PIPE_QUEUES];
+    uint32_t next[PIPE_QUEUES], before[PIPE_QUEUES];
 };
 
 enum dial_state { DIAL_IDLE, DIAL_WAITING, DIAL_TRYING };
@@ -173,13 +201,14 @@ struct peer {
     size_t account_len;
     enum node_role role;
     bool online;
-    uint32_t links; /* open ones */
-    enum path path; /* the best of them */
+    uint32_t links;      /* open ones */
+    uint32_t first_link; /* slot of the pipe that opened last, the others by `sibling` */
+    enum path path;      /* the best of them */
     uint64_t rtt_us;
     usec wanted_since;
     struct dial direct, relay;
     bool announce, queued;
-    uint32_t slot, next;
+    uint32_t slot, next, timer;
 };
 
 enum op_state { OP_FREE, OP_STORE, OP_STORING, OP_STORED, OP_RETRY, OP_DELIVER, OP_READ, OP_READING };
@@ -191,6 +220,7 @@ struct op {
     struct blob *blob;             /* entries */
     uint32_t pipe, pipe_serial;    /* READ: for whom */
     usec retry_at, pause;
+    uint32_t timer;
     uint32_t next;           /* in the queue of actions or the free list */
     uint32_t next_of_author; /* the author's stores, by rising seq */
 };
@@ -213,21 +243,24 @@ struct node {
     struct node_config config;
     uint8_t device[ID_BYTES], noise_secret[KEY_BYTES], map_secret[16];
     struct random random;
-    usec now, deadline;
-    uint64_t clock_ms; /* hybrid logical clock */
-    bool started;      /* an input other than restore came */
+    usec now;
+    struct timer *timers; /* heap, timer.c */
+    uint32_t timers_len, timers_cap;
+    usec timers_lost_at; /* when everything is looked at, because there was no memory for a timer */
+    uint64_t clock_ms;   /* hybrid logical clock */
+    bool started;        /* an input other than restore came */
     uint8_t certificate[NODE_CERTIFICATE_BYTES_MAX];
     size_t certificate_len;
 
     struct channel **channels;
     uint32_t channels_len, channels_cap;
     struct map channel_by_id;
-    struct pipe **pipes; /* NULL: free slot */
-    uint32_t pipes_cap, pipes_used, serial;
-    uint64_t opened; /* links that were ever open */
+    struct pipe **pipes;                               /* NULL: free slot */
+    uint32_t pipes_cap, pipes_used, pipes_low, serial; /* low: no free slot below */
+    uint64_t opened;                                   /* links that were ever open */
     struct map pipe_by_number;
     struct peer **peers;
-    uint32_t peers_cap, peers_used;
+    uint32_t peers_cap, peers_used, peers_low;
     struct map peer_by_device;
     struct op *ops;
     uint32_t ops_cap, ops_used, ops_free;
@@ -248,8 +281,6 @@ struct node {
 
 /* node.c */
 void node_clock(struct node *n, usec now);
-/* The deadline is at most this. */
-void node_timer(struct node *n, usec at);
 void node_warn(struct node *n, int result, const uint8_t *device, const char *text);
 /* A free operation or NULL (table full or no memory); reserve: how many must stay free. */
 struct op *op_new(struct node *n, uint32_t reserve);
@@ -257,6 +288,14 @@ void op_free(struct node *n, struct op *op);
 void op_enqueue(struct node *n, struct op *op, enum op_state state);
 /* Grows an array of `size`-byte items to at least `want` of them, zeroed; new cap in *cap. */
 int grow(const struct allocator *a, void **array, uint32_t *cap, uint32_t want, size_t size) BASE_CHECKED;
+
+/* timer.c: the object's tick function is called at this time or earlier, and looks for itself what is due. */
+void timer_arm(struct node *n, enum timer_kind kind, uint32_t a, uint32_t b, usec at);
+/* Before the object goes. */
+void timer_disarm(struct node *n, enum timer_kind kind, uint32_t a, uint32_t b);
+/* The next one that is due, disarmed; false when there is none. */
+bool timer_next(struct node *n, struct timer *out);
+usec timer_deadline(const struct node *n);
 
 /* channel.c */
 struct channel *channel_find(const struct node *n, const uint8_t *id, uint32_t *out_index);
@@ -295,7 +334,8 @@ bool sync_make_room(struct node *n, struct channel *c);
 /* After LEAVE: lets go of the channel once another device has everything. */
 void sync_leave(struct node *n, uint32_t channel);
 void sync_pipe_gone(struct node *n, struct pipe *p);
-void sync_tick(struct node *n);
+/* Changed have-vectors are due; who leaves may go. */
+void sync_tick(struct node *n, uint32_t channel);
 struct share *share_of(const struct pipe *p, uint32_t channel);
 
 /* want.c */
@@ -307,7 +347,9 @@ void want_more(struct node *n, uint32_t channel, uint32_t author);
 void want_cancel(struct node *n, uint32_t channel, struct author *a);
 /* An entry of this author came over the link and was looked at. */
 void want_got(struct node *n, const struct pipe *p, uint32_t channel, uint32_t author);
-void want_tick(struct node *n, uint32_t channel);
+void want_tick(struct node *n, uint32_t channel, uint32_t author);
+/* Some of what was set aside is believed again when its time is over. */
+void want_end_doubts(struct node *n, struct pipe *p, uint32_t channel);
 
 /* serve.c */
 /* Queues entries to be served; what is on its way already is not queued again. ERR_MEMORY, ERR_FULL. */
@@ -333,7 +375,8 @@ void mesh_heard(struct node *n, struct pipe *p);
 int mesh_hint(struct node *n, const uint8_t *device, bool online) BASE_CHECKED;
 void mesh_failed(struct node *n, const uint8_t *device, enum path path);
 void mesh_network(struct node *n);
-void mesh_tick(struct node *n);
+void mesh_tick_pipe(struct node *n, uint32_t slot);
+void mesh_tick_peer(struct node *n, uint32_t slot);
 /* Frees a peer that nobody needs any more. */
 void peer_announce(struct node *n, struct peer *p);
 void peer_release(struct node *n, uint32_t slot);

@@ -29,6 +29,7 @@ static void share_free(struct node *n, struct pipe *p, uint32_t channel)
     alloc_free(n->allocator, s->have, s->have_cap * sizeof *s->have);
     alloc_free(n->allocator, s->doubt, s->have_cap * sizeof *s->doubt);
     alloc_free(n->allocator, s->requests, REQUESTS_MAX * sizeof *s->requests);
+    timer_disarm(n, TIMER_SHARE, p->slot, channel);
     alloc_free(n->allocator, s, sizeof *s);
     p->shares[channel] = NULL;
 }
@@ -61,6 +62,7 @@ static int activate(struct node *n, struct pipe *p, uint32_t channel)
     s->whole_started = false;
     s->cursor = 0;
     s->version_sent = c->version;
+    if (s->doubt_until > 0) timer_arm(n, TIMER_SHARE, p->slot, channel, s->doubt_until);
     pipe_wake(n, p);
     return OK;
 }
@@ -79,7 +81,7 @@ static void deactivate(struct node *n, struct pipe *p, uint32_t channel)
         if (a->want_link == slot) {
             want_cancel(n, channel, a);
             a->want_at = n->now;
-            node_timer(n, n->now);
+            timer_arm(n, TIMER_AUTHOR, channel, i, n->now);
         }
         if (i < s->have_cap) s->have[i] = 0;
         if (a->tip == 0) author_drop_phantom(n, c, i);
@@ -209,8 +211,7 @@ static void forget_claims(struct node *n, struct channel *c, struct share *s)
 
 bool sync_make_room(struct node *n, struct channel *c)
 {
-    uint32_t channel;
-    if (channel_find(n, c->id, &channel) != c) return false;
+    uint32_t channel = c->index;
     for (uint32_t i = 0; i < c->authors_len; i++) {
         struct author *a = &c->authors[i];
         if (!a->used || a->tip > 0 || a->ops_head != NONE || a->want_link != NONE || i == c->self) continue;
@@ -280,7 +281,7 @@ static int on_have(struct node *n, struct pipe *p, struct message *m)
         if (author == c->self && more && seq > 0) own_acknowledged(n, p, s, &c->authors[author], seq);
         if (want_claim(s, author) > c->authors[author].tip) want_more(n, channel, author);
     }
-    if (c->leaving) node_timer(n, n->now); /* perhaps that was all */
+    if (c->leaving) timer_arm(n, TIMER_HAVE, channel, 0, n->now); /* perhaps that was all */
     if ((m->flags & HAVE_LAST) && c->self != NONE && c->authors[c->self].have == 0 && s->push == 0)
         s->push = 1;
     return OK;
@@ -356,7 +357,7 @@ void sync_grew(struct node *n, uint32_t channel, uint32_t author)
         if (c->have_at <= n->now)
             have_changed(n, c); /* quiet until now: at once */
         else
-            node_timer(n, c->have_at);
+            timer_arm(n, TIMER_HAVE, channel, 0, c->have_at);
     }
     if (author != c->self) return;
     for (uint32_t i = 0; i < c->members_len; i++) {
@@ -372,18 +373,15 @@ void sync_lost(struct node *n, uint32_t channel, uint32_t author)
     want_cancel(n, channel, a);
     channel_set_behind(n, c, author, true);
     a->want_at = n->now + STORE_RETRY_US;
-    node_timer(n, a->want_at);
+    timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
 }
 
-void sync_tick(struct node *n)
+void sync_tick(struct node *n, uint32_t channel)
 {
-    for (uint32_t i = 0; i < n->channels_len; i++) {
-        struct channel *c = n->channels[i];
-        if (c->leaving && c->carried) sync_leave(n, i);
-        if (c->have_at <= n->now)
-            have_changed(n, c);
-        else
-            node_timer(n, c->have_at);
-        want_tick(n, i);
-    }
+    struct channel *c = n->channels[channel];
+    if (c->leaving && c->carried) sync_leave(n, channel);
+    if (c->have_at <= n->now)
+        have_changed(n, c);
+    else
+        timer_arm(n, TIMER_HAVE, channel, 0, c->have_at);
 }

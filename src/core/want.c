@@ -57,13 +57,13 @@ static bool pursue(struct node *n, uint32_t channel, uint32_t author)
         return false;
     }
     if (n->now < a->want_at) {
-        node_timer(n, a->want_at);
+        timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
         return true;
     }
     uint32_t member = choose_member(n, channel, author, &seq);
     if (member == NONE) { /* every one has its hands full */
         a->want_at = n->now + WANT_GRACE_US;
-        node_timer(n, a->want_at);
+        timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
         return true;
     }
     uint32_t count = seq - a->tip < MESSAGE_WANT_COUNT_MAX ? seq - a->tip : MESSAGE_WANT_COUNT_MAX;
@@ -72,7 +72,7 @@ static bool pursue(struct node *n, uint32_t channel, uint32_t author)
     struct writer w = writer_of(plain, sizeof plain);
     message_write_want(&w, c->id, a->device, a->tip + 1, count);
     a->want_at = n->now + WANT_PATIENCE_US;
-    node_timer(n, a->want_at);
+    timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
     if (!pipe_control(n, p, writer_slice(&w))) return true;
     a->want_link = member;
     a->want_since = n->now;
@@ -105,23 +105,23 @@ void want_more(struct node *n, uint32_t channel, uint32_t author)
     (void)pursue(n, channel, author);
 }
 
-static void doubts_end_at(struct node *n, struct share *s)
+static void doubts_end_at(struct node *n, const struct pipe *p, uint32_t channel, struct share *s)
 {
     s->doubt_pause = s->doubt_pause == 0 ? DOUBT_US : s->doubt_pause * 2;
     if (s->doubt_pause > DOUBT_MAX_US) s->doubt_pause = DOUBT_MAX_US;
     s->doubt_until = n->now + s->doubt_pause;
-    node_timer(n, s->doubt_until);
+    timer_arm(n, TIMER_SHARE, p->slot, channel, s->doubt_until);
 }
 
 /* The claim is set aside: who cannot make it good must not stop us from asking others. But it may only have
  * been slow, so a few are tried again later, with growing pauses, and all of them soon once one turns out to
  * be true. */
-static void doubt(struct node *n, struct share *s, uint32_t author)
+static void doubt(struct node *n, const struct pipe *p, uint32_t channel, struct share *s, uint32_t author)
 {
     if (!s->doubt) s->doubt = alloc_array(n->allocator, s->have_cap, sizeof *s->doubt);
     if (!s->doubt || author >= s->have_cap) return;
     s->doubt[author] = s->have[author];
-    if (s->doubt_until == 0) doubts_end_at(n, s);
+    if (s->doubt_until == 0) doubts_end_at(n, p, channel, s);
 }
 
 /* Nothing came of what was asked for. A link that is busy with other entries gets more time. */
@@ -132,12 +132,12 @@ static void want_timed_out(struct node *n, uint32_t channel, uint32_t author)
     struct share *s = p ? share_of(p, channel) : NULL;
     if (s && p->entry_at + WANT_PATIENCE_US > n->now && a->want_since + WANT_PATIENCE_MAX_US > n->now) {
         a->want_at = p->entry_at + WANT_PATIENCE_US;
-        node_timer(n, a->want_at);
+        timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
         return;
     }
     want_cancel(n, channel, a);
     if (s && ++a->want_failures >= 2) {
-        doubt(n, s, author);
+        doubt(n, p, channel, s, author);
         a->want_failures = 0;
     }
     a->want_at = n->now;
@@ -151,7 +151,7 @@ void want_got(struct node *n, const struct pipe *p, uint32_t channel, uint32_t a
     if (s->doubt_until > n->now + DOUBT_SOON_US) { /* slow, but true */
         s->doubt_pause = 0;
         s->doubt_until = n->now + DOUBT_SOON_US;
-        node_timer(n, s->doubt_until);
+        timer_arm(n, TIMER_SHARE, p->slot, channel, s->doubt_until);
     }
     if (a->want_link != NONE && n->pipes[a->want_link] == p) {
         a->want_at = n->now + WANT_PATIENCE_US;
@@ -164,14 +164,14 @@ void want_got(struct node *n, const struct pipe *p, uint32_t channel, uint32_t a
     if (a->behind_at != NONE) (void)pursue(n, channel, author);
 }
 
-/* Some of what was set aside is believed again when its time is over. */
-static void end_doubts(struct node *n, uint32_t channel, struct share *s)
+void want_end_doubts(struct node *n, struct pipe *p, uint32_t channel)
 {
     struct channel *c = n->channels[channel];
+    struct share *s = p->shares[channel];
     uint32_t tried = 0;
-    if (s->doubt_until == 0) return;
+    if (s->doubt_until == 0 || !s->active) return;
     if (s->doubt_until > n->now) {
-        node_timer(n, s->doubt_until);
+        timer_arm(n, TIMER_SHARE, p->slot, channel, s->doubt_until);
         return;
     }
     s->doubt_until = 0;
@@ -185,23 +185,18 @@ static void end_doubts(struct node *n, uint32_t channel, struct share *s)
         s->doubt_next = i + 1;
         tried++;
     }
-    if (tried == DOUBT_PROBES) doubts_end_at(n, s); /* there may be more */
+    if (tried == DOUBT_PROBES) doubts_end_at(n, p, channel, s); /* there may be more */
 }
 
-void want_tick(struct node *n, uint32_t channel)
+void want_tick(struct node *n, uint32_t channel, uint32_t author)
 {
     struct channel *c = n->channels[channel];
-    for (uint32_t k = 0; k < c->members_len; k++)
-        end_doubts(n, channel, share_of(n->pipes[c->members[k]], channel));
-    for (uint32_t k = c->behind_len; k-- > 0;) {
-        if (k >= c->behind_len) continue; /* the list shrank meanwhile */
-        uint32_t author = c->behind[k];
-        struct author *a = &c->authors[author];
-        if (a->want_at > n->now)
-            node_timer(n, a->want_at);
-        else if (a->want_link != NONE)
-            want_timed_out(n, channel, author);
-        else if (!pursue(n, channel, author))
-            author_drop_phantom(n, c, author);
-    }
+    struct author *a = &c->authors[author];
+    if (a->behind_at == NONE) return;
+    if (a->want_at > n->now)
+        timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
+    else if (a->want_link != NONE)
+        want_timed_out(n, channel, author);
+    else if (!pursue(n, channel, author))
+        author_drop_phantom(n, c, author);
 }

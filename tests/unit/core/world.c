@@ -241,6 +241,7 @@ static bool act(struct world *w, int place)
             p->warnings++;
             snprintf(p->last_text, sizeof p->last_text, "%.*s", (int)a.text.len, (const char *)a.text.ptr);
             break;
+        default: break;
         }
     }
     return moved;
