@@ -106,8 +106,8 @@ export interface Commands {
 
 export interface Events {
   message: Message;
-  /** Own messages of the channel up to seq are now at least this far. */
-  delivered: { channel: Id; seq: number; mark: "handed" | "delivered"; holder: Holder };
+  /** Own messages from..seq of the channel are now at least this far. */
+  delivered: { channel: Id; from: number; seq: number; mark: "handed" | "delivered"; holder: Holder };
   peer: Peer;
   connection: Connection;
   channel: Channel;

@@ -1,53 +1,22 @@
 // The wasm core as typed functions: src/wasm over src/core/node.h, one node for each instance. No decision is
 // taken here; ids are lower-case hexadecimal on this side, times are milliseconds since 1970.
-import { fromHex, fromUtf8, toHex, toUtf8, type Bytes } from "./bytes";
+import { fromUtf8, toHex, toUtf8, type Bytes } from "./bytes";
+import { actionOf, type Action, type ActionRow, type Entry } from "./actions";
 import { cborDecode, cborEncode, type Cbor } from "./cbor";
+import { commandArray, idToBytes, PATHS, type ChannelSpec, type Command, type LinkPath } from "./commands";
 import { cryptoImports, type Sodium } from "./sodium";
 import { nodeError } from "./errors";
-import type { Id, NodeError, Path } from "./api";
+import type { Id, NodeError } from "./api";
 
-export const PATHS = ["none", "tracker", "relay", "direct", "lan"] as const;
-export type LinkPath = (typeof PATHS)[number];
-export const ENTRY = { join: 1, leave: 2, text: 3, profile: 4 } as const;
+export type { Action, ChannelSpec, Command, Entry, LinkPath };
+export const ENTRY = {
+  join: 1, leave: 2, text: 3, profile: 4, key: 5, member: 6, session: 7, file: 8, reaction: 9,
+} as const;
 export const TRANSMIT_ROOM = 20 * 1024;
 export const TRANSMIT_MAX = 64 * 1024;
 export const BODY_BYTES_MAX = 16 * 1024;
-
-/** One entry of a feed: struct entry_view. */
-export interface Entry {
-  channel: Id;
-  author: Id;
-  seq: number;
-  id: Id;
-  kind: number;
-  time: number;
-  place: number;
-  body: Bytes;
-  account: string;
-  from: Id;
-  path: Path;
-  arrived: number;
-}
-
-export type Action =
-  | { kind: "store"; token: number; record: Bytes; channel: Id; entry?: Entry }
-  | { kind: "read"; token: number; channel: Id; author: Id; seq: number }
-  | { kind: "deliver"; token: number; entry: Entry }
-  | { kind: "delivered"; channel: Id; device: Id; account: string; seq: number; replica: boolean }
-  | { kind: "connect"; device: Id; path: LinkPath }
-  | { kind: "close"; link: number; code: string; text: string }
-  | { kind: "peer"; device: Id; account: string; replica: boolean; path: LinkPath; rttMs?: number }
-  | { kind: "writable"; link: number }
-  | { kind: "warning"; device?: Id; code: string; text: string };
-
-export type Command =
-  | { kind: "certificate"; bytes: Uint8Array }
-  | { kind: "join"; channel: Id; authority: Id; name: string }
-  | { kind: "leave"; channel: Id }
-  | { kind: "send"; channel: Id; entryKind: number; body: Bytes }
-  | { kind: "peer"; device: Id; online: boolean }
-  | { kind: "connect-failed"; device: Id; path: LinkPath }
-  | { kind: "network" };
+/** A browser makes fewer connections well than a native peer does. */
+const BROWSER_LINKS = { channel: 12, all: 24 };
 
 export interface Certificate {
   account: string;
@@ -68,6 +37,12 @@ export interface CoreConfig {
   identitySeed: Uint8Array;
   randomSeed: Uint8Array;
   directPatienceMs?: number;
+  channelLinksMax?: number;
+  linksMax?: number;
+  epochAgeMs?: number;
+  sessionAnswerMs?: number;
+  sessionAwayMs?: number;
+  sessionSilenceMs?: number;
 }
 
 export interface Core {
@@ -128,79 +103,8 @@ interface Exports {
   w_sign(length: number): number;
 }
 
-const COMMAND = { certificate: 1, join: 2, leave: 3, send: 4, peer: 5, "connect-failed": 6, network: 7 } as const;
 const ERROR_CODES_MAX = 64;
 const NONE = new Uint8Array(0);
-
-function idToBytes(id: Id): Bytes {
-  const bytes = fromHex(id);
-  if (!bytes || bytes.length !== 32) throw nodeError("INVALID", `${id} is not an id`);
-  return bytes;
-}
-
-/** [kind, channel, device, bytes, entry kind, path, online], see w_command. */
-function commandArray(command: Command): Cbor[] {
-  const row = (channel: Bytes, device: Bytes, bytes: Uint8Array, entryKind = 0, path = 0, online = 0): Cbor[] => [
-    COMMAND[command.kind], channel, device, bytes as Bytes, entryKind, path, online,
-  ];
-  switch (command.kind) {
-    case "certificate": return row(NONE, NONE, command.bytes);
-    case "join": return row(idToBytes(command.channel), idToBytes(command.authority), toUtf8(command.name));
-    case "leave": return row(idToBytes(command.channel), NONE, NONE);
-    case "send": return row(idToBytes(command.channel), NONE, command.body, command.entryKind);
-    case "peer": return row(NONE, idToBytes(command.device), NONE, 0, 0, command.online ? 1 : 0);
-    case "connect-failed": return row(NONE, idToBytes(command.device), NONE, 0, PATHS.indexOf(command.path));
-    case "network": return row(NONE, NONE, NONE);
-  }
-}
-
-type EntryRow = [Bytes, Bytes, number, Bytes, number, number, number, Bytes, Bytes, Bytes, number, number];
-
-function entryOf(row: EntryRow): Entry {
-  const path = PATHS[row[10]] ?? "none";
-  return {
-    channel: toHex(row[0]), author: toHex(row[1]), seq: row[2], id: toHex(row[3]), kind: row[4],
-    time: row[5], place: row[6], body: row[7], account: fromUtf8(row[8]), from: toHex(row[9]),
-    path: path === "none" ? "own" : path, arrived: row[11],
-  };
-}
-
-type ActionRow = [
-  kind: number, link: number, token: number, record: Bytes, channel: Bytes, device: Bytes, account: Bytes,
-  seq: number, role: number, path: number, rttUs: number, result: number, text: Bytes, entry: EntryRow,
-];
-
-function actionOf(row: ActionRow, errorName: (code: number) => string): Action {
-  const [kind, link, token, record, channel, device, account, seq, role, path, rttUs, result, text, entry] = row;
-  const replica = role === 1;
-  const linkPath = PATHS[path] ?? "none";
-  const said = () => ({ code: errorName(-result), text: fromUtf8(text) });
-  switch (kind) {
-    case 1: {
-      const view = entryOf(entry);
-      return { kind: "store", token, record, channel: view.channel, ...(view.author ? { entry: view } : {}) };
-    }
-    case 2: {
-      const { channel: of, author, seq: number } = entryOf(entry);
-      return { kind: "read", token, channel: of, author, seq: number };
-    }
-    case 3: return { kind: "deliver", token, entry: entryOf(entry) };
-    case 4: {
-      return {
-        kind: "delivered", channel: toHex(channel), device: toHex(device), account: fromUtf8(account), seq, replica,
-      };
-    }
-    case 5: return { kind: "connect", device: toHex(device), path: linkPath };
-    case 6: return { kind: "close", link, ...said() };
-    case 7: {
-      const rtt = rttUs > 0 ? { rttMs: rttUs / 1000 } : {};
-      return { kind: "peer", device: toHex(device), account: fromUtf8(account), replica, path: linkPath, ...rtt };
-    }
-    case 8: return { kind: "writable", link };
-    case 9: return { kind: "warning", ...(device.length > 0 ? { device: toHex(device) } : {}), ...said() };
-    default: throw nodeError("INVALID", `the core gave an action of unknown kind ${kind}`);
-  }
-}
 
 /** The border: buffers in and out, and errors in words. */
 function bindBuffers(exports: Exports) {
@@ -316,8 +220,12 @@ export function instantiateCore(module: WebAssembly.Module, sodium: Sodium): Cor
     sign: (seed, domain, message) =>
       checked(exports.w_sign(border.give(cborEncode([seed as Bytes, toUtf8(domain), message as Bytes])))),
     create(config, now) {
-      const { identitySeed, randomSeed, directPatienceMs = 0 } = config;
-      const row: Cbor[] = [identitySeed as Bytes, randomSeed as Bytes, 0, directPatienceMs];
+      const { channelLinksMax = BROWSER_LINKS.channel, linksMax = BROWSER_LINKS.all } = config;
+      const row: Cbor[] = [
+        config.identitySeed as Bytes, config.randomSeed as Bytes, 0, channelLinksMax, linksMax,
+        config.directPatienceMs ?? 0, config.epochAgeMs ?? 0, config.sessionAnswerMs ?? 0, config.sessionAwayMs ?? 0,
+        config.sessionSilenceMs ?? 0,
+      ];
       const result = exports.w_create(border.give(cborEncode(row)), now);
       if (result < 0) throw border.error(result);
       return createNode(exports, border, codes);

@@ -6,10 +6,9 @@ import type { Clock } from "./clock";
 import { BODY_BYTES_MAX, ENTRY, type CoreTools, type Entry } from "./core";
 import { nodeError } from "./errors";
 import { createChannels } from "./channels";
-import type { MarkRow } from "./idb";
 import { acquireLease, isLeaseLost, type Lease } from "./lease";
 import { createLinks, type Links, type RtcTab } from "./links";
-import { createMarks } from "./marks";
+import { createMarks, type Held } from "./marks";
 import { messageOf, rowOf, textBody } from "./messages";
 import { createPeers } from "./peers";
 import type { Switches } from "./protocol";
@@ -117,12 +116,12 @@ async function openParts(options: DeviceOptions, store: Store) {
     sending.delete(token);
   }
 
-  function delivered(row: MarkRow): void {
-    const mark = marks.take(row);
-    if (!mark) return;
-    markBatch.put(`${row.channel}/${row.device}`, row);
-    const { channel, seq, device, account: of, replica } = row;
-    emit("delivered", { channel, seq, mark, holder: { device, account: of, replica } });
+  function delivered(held: Held): void {
+    const news = marks.take(held);
+    if (!news) return;
+    const { channel, device, account: of, replica, from, seq } = held;
+    markBatch.put(`${channel}/${device}`, news.row);
+    emit("delivered", { channel, from, seq, mark: news.mark, holder: { device, account: of, replica } });
   }
 
   function act(action: NodeAction): void {
@@ -130,8 +129,8 @@ async function openParts(options: DeviceOptions, store: Store) {
       case "deliver":
         return deliver(action.entry, action.token);
       case "delivered": {
-        const { kind: _, ...row } = action;
-        return delivered({ ...row, account: row.account || nameOf(row.device) });
+        const { kind: _, path: __, ...held } = action;
+        return delivered({ ...held, account: held.account || nameOf(held.device) });
       }
       case "connect":
         return links.connect(action.device, action.path);

@@ -32,13 +32,15 @@ export interface ChannelRow {
   readPlace: number;
 }
 
-/** That device holds all own entries of the channel up to seq. */
+/** That device holds the own entries 1..seq of the channel, and those of the island. */
 export interface MarkRow {
   channel: Id;
   device: Id;
   account: string;
   replica: boolean;
   seq: number;
+  /** First and last of a part that came before older ones did. */
+  island?: [number, number];
 }
 
 export interface PeerRow {

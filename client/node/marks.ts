@@ -3,15 +3,39 @@
 import type { Holder, Id, Message } from "./api";
 import type { MarkRow } from "./idb";
 
+/** That device holds the own entries from..seq of the channel: what the core says. */
+export interface Held extends Omit<MarkRow, "island"> {
+  from: number;
+}
+
 export type Mark = NonNullable<Message["mark"]>;
 
 export interface Marks {
   restore(rows: MarkRow[]): void;
-  /** Takes what a device holds; gives the best mark that this brings for entries up to row.seq, or undefined when
-   *  it brings nothing new. */
-  take(row: MarkRow): "handed" | "delivered" | undefined;
+  /** Takes what a device holds; gives what is known of that device now and the mark that this brings for
+   *  from..seq, or undefined when it brings nothing new. */
+  take(held: Held): { row: MarkRow; mark: "handed" | "delivered" } | undefined;
   of(channel: Id, seq: number): Mark;
   holders(channel: Id, seq: number): Holder[];
+}
+
+const holds = ({ seq: upTo, island }: MarkRow, seq: number): boolean =>
+  seq <= upTo || (island !== undefined && seq >= island[0] && seq <= island[1]);
+
+/** What a device has acknowledged it holds for ever, so parts are only added. */
+function joined(old: MarkRow | undefined, { from, ...held }: Held): MarkRow {
+  let { seq, island } = old ?? { seq: 0 };
+  if (from > seq + 1) {
+    const touches = island !== undefined && from <= island[1] + 1 && held.seq >= island[0] - 1;
+    island = island && touches ? [Math.min(from, island[0]), Math.max(held.seq, island[1])] : [from, held.seq];
+  } else {
+    seq = Math.max(seq, held.seq);
+  }
+  if (island && island[0] <= seq + 1) {
+    seq = Math.max(seq, island[1]);
+    island = undefined;
+  }
+  return { ...held, seq, ...(island ? { island } : {}) };
 }
 
 /** `account`: whose devices do not count as delivery. */
@@ -34,17 +58,19 @@ export function createMarks(account: string): Marks {
     restore(rows) {
       for (const row of rows) rowsOf(row.channel).set(row.device, row);
     },
-    take(row) {
-      const rows = rowsOf(row.channel);
-      const old = rows.get(row.device);
-      if (old && old.seq >= row.seq && old.account === row.account) return undefined;
-      rows.set(row.device, row);
-      return reach(row);
+    take(held) {
+      const rows = rowsOf(held.channel);
+      const old = rows.get(held.device);
+      const from = Math.max(1, held.from);
+      if (old?.account === held.account && holds(old, from) && holds(old, held.seq)) return undefined;
+      const row = joined(old, { ...held, from });
+      rows.set(held.device, row);
+      return { row, mark: reach(row) };
     },
     of(channel, seq) {
       let best: Mark = "queued";
       for (const row of channels.get(channel)?.values() ?? []) {
-        if (row.seq < seq) continue;
+        if (!holds(row, seq)) continue;
         best = reach(row);
         if (best === "delivered") break;
       }
@@ -52,8 +78,8 @@ export function createMarks(account: string): Marks {
     },
     holders(channel, seq) {
       const found: Holder[] = [];
-      for (const { device, account: of, replica, seq: upTo } of channels.get(channel)?.values() ?? []) {
-        if (upTo >= seq) found.push({ device, account: of, replica });
+      for (const row of channels.get(channel)?.values() ?? []) {
+        if (holds(row, seq)) found.push({ device: row.device, account: row.account, replica: row.replica });
       }
       return found;
     },

@@ -2,7 +2,7 @@
 // cannot be known is called unknown: without the tracker, a device that is not linked may be anywhere.
 import type { PeerRow } from "./idb";
 import type { PresenceDevice } from "./tracker";
-import type { LinkPath } from "./core";
+import type { LinkPath } from "./commands";
 import type { Id, Peer } from "./api";
 
 interface Known {

@@ -40,7 +40,7 @@ export interface ShellStore {
 }
 
 /** Actions that are not the shell's own business. */
-export type NodeAction = Extract<Action, { kind: "deliver" | "delivered" | "connect" | "peer" | "warning" }>;
+export type NodeAction = Exclude<Action, { kind: "store" | "read" | "writable" | "close" }>;
 
 export interface ShellHooks {
   action(action: NodeAction): void;

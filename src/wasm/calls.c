@@ -1,7 +1,5 @@
-/* The inputs of the node: life, links, commands, time. */
+/* The inputs of the node: life, links, time; commands are in commands.c. */
 #include "wasm.h"
-
-#include "base/cbor.h"
 
 #include <string.h>
 
@@ -19,29 +17,31 @@ struct node *wasm_node(void)
     return wasm.node;
 }
 
-/* An id, or NULL for the empty string; another length fails the reader. */
-static const uint8_t *optional_id(struct cbor_reader *r)
+/* Milliseconds, up to a year. */
+static usec duration(struct cbor_reader *r)
 {
-    slice id = cbor_bytes(r, ID_BYTES);
-    if (id.len == 0) return NULL;
-    if (id.len != ID_BYTES) r->failed = true;
-    return id.ptr;
+    return cbor_uint(r, (uint64_t)366 * 86400 * 1000) * MILLISECONDS;
 }
 
 WASM_EXPORT(w_create) int w_create(uint32_t len, double now_ms);
-/* Input [identity seed, random seed, role, direct patience in ms]. */
+/* Input [identity seed, random seed, role, links of a channel, links in all, direct patience, age of an
+ * epoch, session: answer, away, silence]; the last five in ms. 0: the default of struct node_config. */
 int w_create(uint32_t len, double now_ms)
 {
     if (wasm.node) return ERR_WRONG_STATE;
     struct cbor_reader r = cbor_reader_of(wasm_input(len));
-    cbor_array(&r, 4);
+    cbor_array(&r, 10);
     const uint8_t *identity_seed = cbor_fixed(&r, KEY_BYTES);
     const uint8_t *random_seed = cbor_fixed(&r, KEY_BYTES);
-    uint64_t role = cbor_uint(&r, ROLE_REPLICA);
-    uint64_t patience_ms = cbor_uint(&r, UINT32_MAX);
+    struct node_config config = {.role = (enum node_role)cbor_uint(&r, ROLE_REPLICA)};
+    config.channel_links_max = (uint32_t)cbor_uint(&r, NODE_LINKS_MAX);
+    config.links_max = (uint32_t)cbor_uint(&r, NODE_LINKS_MAX);
+    config.direct_patience_us = duration(&r);
+    config.epoch_age_us = duration(&r);
+    config.session_answer_us = duration(&r);
+    config.session_away_us = duration(&r);
+    config.session_silence_us = duration(&r);
     if (!cbor_done(&r)) return ERR_INVALID;
-    struct node_config config = {.role = (enum node_role)role,
-                                 .direct_patience_us = patience_ms * MILLISECONDS};
     memcpy(config.identity_seed, identity_seed, KEY_BYTES);
     memcpy(config.random_seed, random_seed, KEY_BYTES);
     int result = node_create(&config, &allocator_libc, &crypto_imported, wasm_usec(now_ms), &wasm.node);
@@ -81,7 +81,7 @@ int w_link_up(uint32_t link, uint32_t len, double now_ms)
     struct node_link info = {0};
     info.path = (enum path)cbor_uint(&r, PATH_LAN);
     info.initiator = cbor_uint(&r, 1) == 1;
-    info.expected = optional_id(&r);
+    info.expected = wasm_id(&r, ID_BYTES);
     info.binding = cbor_bytes(&r, len);
     if (!cbor_done(&r)) return ERR_INVALID;
     return node_link_up(wasm_node(), link, &info, wasm_usec(now_ms));
@@ -116,25 +116,6 @@ uint32_t w_transmit(uint32_t link, uint32_t room, double now_ms)
     if (room < NODE_TRANSMIT_ROOM) return 0;
     if (room > WASM_BUFFER_BYTES) room = WASM_BUFFER_BYTES;
     return (uint32_t)node_transmit(wasm_node(), link, wasm.output, room, wasm_usec(now_ms));
-}
-
-WASM_EXPORT(w_command) double w_command(uint32_t len, double now_ms);
-/* Input [kind, channel or empty, device or empty, bytes, entry kind, path, online]. A token, 0 or an error.
- */
-double w_command(uint32_t len, double now_ms)
-{
-    struct cbor_reader r = cbor_reader_of(wasm_input(len));
-    cbor_array(&r, 7);
-    struct command command = {0};
-    command.kind = (enum command_kind)cbor_uint(&r, COMMAND_NETWORK);
-    command.channel = optional_id(&r);
-    command.device = optional_id(&r);
-    command.bytes = cbor_bytes(&r, len);
-    command.entry_kind = (uint32_t)cbor_uint(&r, UINT32_MAX);
-    command.path = (enum path)cbor_uint(&r, PATH_LAN);
-    command.online = cbor_uint(&r, 1) == 1;
-    if (!cbor_done(&r)) return ERR_INVALID;
-    return (double)node_command(wasm_node(), &command, wasm_usec(now_ms));
 }
 
 WASM_EXPORT(w_done) void w_done(double token, int result, uint32_t len, double now_ms);

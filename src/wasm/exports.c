@@ -1,8 +1,6 @@
 /* The buffers, and the helpers that need no node. */
 #include "wasm.h"
 
-#include "base/cbor.h"
-
 #include <string.h>
 
 WASM_EXPORT(w_input) uint8_t *w_input(void);

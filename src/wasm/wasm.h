@@ -11,6 +11,7 @@
 #ifndef WASM_WASM_H
 #define WASM_WASM_H
 
+#include "base/cbor.h"
 #include "core/node.h"
 
 enum { WASM_BUFFER_BYTES = 80 * 1024 };
@@ -42,5 +43,9 @@ static inline usec wasm_usec(double ms)
 slice wasm_input(uint32_t len);
 /* The node; traps before w_create. */
 struct node *wasm_node(void);
+/* An id of `len` bytes, or NULL for the empty string; another length fails the reader. */
+const uint8_t *wasm_id(struct cbor_reader *r, size_t len);
+/* A channel_spec as w_command describes it; false for []. */
+bool wasm_spec(struct cbor_reader *r, struct channel_spec *out);
 
 #endif

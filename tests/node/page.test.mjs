@@ -93,11 +93,13 @@ test("what stands before the loaded part waits for its page, unless everything i
 test("marks only go forward, and only on this device's messages up to seq", () => {
   const own = (n, mark) => message(n, { mine: true, mark });
   const timeline = whole([own(1, "queued"), own(2, "delivered"), own(3, "queued"), message(1, { account: "Binh" })]);
-  timeline.mark("device of An", 2, "handed");
+  timeline.mark("device of An", 1, 2, "handed");
   assert.deepEqual(timeline.messages.filter((one) => one.mine).map((one) => one.mark), ["handed", "delivered", "queued"]);
   timeline.insert(own(2, "queued")); // an older report of the same message
   assert.equal(timeline.find("id-2-An").mark, "delivered");
   assert.equal(timeline.waiting, 1);
+  timeline.mark("device of An", 3, 3, "delivered");
+  assert.deepEqual(timeline.messages.filter((one) => one.mine).map((one) => one.mark), ["handed", "delivered", "delivered"]);
 });
 
 test("one author within five minutes is one group; another author, a gap, a day and the New line end it", () => {

@@ -61,16 +61,35 @@ test("a socket that goes quiet turns the pill without any event", async () => {
 
 test("a mark says the best that is certain, and never more than a holder has", () => {
   const marks = createMarks("an");
-  const row = (device, account, seq, replica = false) => ({ channel: "c", device, account, replica, seq });
+  const held = (device, account, seq, { replica = false, from = 1 } = {}) => ({ channel: "c", device, account, replica, from, seq });
+  const mark = (...of) => marks.take(held(...of))?.mark;
   assert.equal(marks.of("c", 1), "queued");
-  assert.equal(marks.take(row("t", "", 3, true)), "handed");
-  assert.equal(marks.take(row("own phone", "an", 4)), "handed");
-  assert.equal(marks.take(row("b", "binh", 2)), "delivered");
-  assert.equal(marks.take(row("b", "binh", 2)), undefined, "nothing new");
-  assert.equal(marks.take(row("b", "binh", 1)), undefined, "never backwards");
-  assert.deepEqual([1, 2, 3, 4, 5].map((seq) => marks.of("c", seq)), ["delivered", "delivered", "handed", "handed", "queued"]);
+  assert.equal(mark("t", "", 3, { replica: true }), "handed");
+  assert.equal(mark("own phone", "an", 4), "handed");
+  assert.equal(mark("b", "binh", 2), "delivered");
+  assert.equal(mark("b", "binh", 2), undefined, "nothing new");
+  assert.equal(mark("b", "binh", 1), undefined, "never backwards");
+  const all = (count) => Array.from({ length: count }, (_, i) => marks.of("c", i + 1));
+  assert.deepEqual(all(5), ["delivered", "delivered", "handed", "handed", "queued"]);
   assert.deepEqual(marks.holders("c", 3).map(({ device }) => device), ["t", "own phone"]);
   assert.equal(marks.of("other", 1), "queued");
+});
+
+test("who took the newest first holds those, and what came before stays marked", () => {
+  const marks = createMarks("an");
+  const take = (from, seq) => marks.take({ channel: "c", device: "b", account: "binh", replica: false, from, seq });
+  const delivered = () => [1, 2, 3, 4, 5, 6, 7, 8].filter((seq) => marks.of("c", seq) === "delivered");
+  take(1, 2);
+  assert.deepEqual(take(6, 7).row.island, [6, 7]);
+  assert.deepEqual(delivered(), [1, 2, 6, 7]);
+  take(7, 8);
+  assert.deepEqual(delivered(), [1, 2, 6, 7, 8]);
+  assert.equal(take(6, 8), undefined, "nothing new");
+  assert.equal(take(1, 5).row.seq, 8, "the gap has closed");
+  assert.deepEqual(delivered(), [1, 2, 3, 4, 5, 6, 7, 8]);
+  const again = createMarks("an");
+  again.restore([{ channel: "c", device: "b", account: "binh", replica: false, seq: 2, island: [6, 7] }]);
+  assert.deepEqual([2, 3, 6].map((seq) => again.of("c", seq)), ["delivered", "queued", "delivered"]);
 });
 
 function peerScene() {

@@ -86,7 +86,7 @@ function rememberStart(name: string): number {
 
 function listen(opened: Node): void {
   opened.on("message", takeMessage);
-  opened.on("delivered", ({ channel, seq, mark }) => timelineOf(channel).mark(device.value, seq, mark));
+  opened.on("delivered", ({ channel, from, seq, mark }) => timelineOf(channel).mark(device.value, from, seq, mark));
   opened.on("peer", (peer) => {
     logPathChange(peers.value.get(peer.device), peer);
     peers.value = new Map(peers.value).set(peer.device, peer);

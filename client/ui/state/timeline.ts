@@ -102,11 +102,12 @@ export class Timeline {
     this.changed();
   }
 
-  /** Own messages of `device` up to seq are at least this far. */
-  mark(device: string, seq: number, mark: "handed" | "delivered"): void {
+  /** Own messages from..seq of `device` are at least this far. */
+  mark(device: string, from: number, seq: number, mark: "handed" | "delivered"): void {
     let touched = false;
     this.messages.forEach((message, i) => {
-      if (!message.mark || message.author !== device || message.seq > seq) return;
+      if (!message.mark || message.author !== device) return;
+      if (message.seq < from || message.seq > seq) return;
       if (markOrder[message.mark] >= markOrder[mark]) return;
       this.messages[i] = { ...message, mark };
       touched = true;
