@@ -18,9 +18,14 @@ void cbor_put_uint(struct writer *w, uint64_t value)
     put_head(w, MAJOR_UINT, value);
 }
 
+void cbor_put_bytes_head(struct writer *w, uint64_t len)
+{
+    put_head(w, MAJOR_BYTES, len);
+}
+
 void cbor_put_bytes(struct writer *w, slice bytes)
 {
-    put_head(w, MAJOR_BYTES, bytes.len);
+    cbor_put_bytes_head(w, bytes.len);
     writer_put(w, bytes);
 }
 

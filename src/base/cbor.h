@@ -16,6 +16,8 @@
 
 void cbor_put_uint(struct writer *w, uint64_t value);
 void cbor_put_bytes(struct writer *w, slice bytes);
+/* The head of a byte string; exactly `len` bytes must follow. */
+void cbor_put_bytes_head(struct writer *w, uint64_t len);
 /* The head of an array; exactly `count` items must follow. */
 void cbor_put_array(struct writer *w, uint64_t count);
 

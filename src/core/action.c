@@ -171,7 +171,7 @@ static bool next_pipe(struct node *n, struct action *out)
     return false;
 }
 
-bool node_next(struct node *n, struct action *out)
+bool output_next(struct node *n, struct action *out)
 {
     node_clock(n, n->now);
     *out = (struct action){.kind = ACTION_WARNING};

@@ -81,7 +81,7 @@ static int command_certificate(struct node *n, slice bytes)
     return OK;
 }
 
-int64_t node_command(struct node *n, const struct command *c, usec now)
+int64_t input_command(struct node *n, const struct command *c, usec now)
 {
     uint64_t token = 0;
     int rc = ERR_INVALID;

@@ -1,4 +1,4 @@
-/* node.c - the inputs of a node but for commands: the part that shells see. */
+/* node.c - the inputs of a node but for commands: what stands behind the calls of border.c. */
 #include "core/node.h"
 
 #include <assert.h>
@@ -91,6 +91,8 @@ int node_create(const struct node_config *config, const struct allocator *alloca
     n->allocator = allocator;
     n->crypto = crypto;
     n->config = *config;
+    recorder_watch(n);
+    allocator = n->allocator;
     n->now = now;
     n->timers_lost_at = NEVER;
     n->ops_free = NONE;
@@ -104,13 +106,13 @@ int node_create(const struct node_config *config, const struct allocator *alloca
     map_init(&n->channel_by_id, allocator, NODE_CHANNELS_MAX, n->map_secret);
     map_init(&n->pipe_by_number, allocator, NODE_LINKS_MAX, n->map_secret);
     map_init(&n->peer_by_device, allocator, NODE_DEVICES_MAX, n->map_secret);
+    recorder_create(n);
     *out_node = n;
     return OK;
 }
 
-void node_destroy(struct node *n)
+void node_free(struct node *n)
 {
-    if (!n) return;
     const struct allocator *a = n->allocator;
     for (uint32_t i = 0; i < n->pipes_cap; i++) {
         if (n->pipes[i]) pipe_free(n, i);
@@ -141,7 +143,7 @@ const uint8_t *node_device(const struct node *n)
     return n->device;
 }
 
-int node_restore(struct node *n, slice record, usec now)
+int input_restore(struct node *n, slice record, usec now)
 {
     enum record_kind kind;
     slice wire;
@@ -170,7 +172,7 @@ static int free_slot(struct node *n, uint32_t *out_slot)
     return grow(n->allocator, (void **)&n->pipes, &n->pipes_cap, slot + 1, sizeof *n->pipes);
 }
 
-int node_link_up(struct node *n, uint32_t link, const struct node_link *info, usec now)
+int input_link_up(struct node *n, uint32_t link, const struct node_link *info, usec now)
 {
     uint8_t key[MAP_KEY_BYTES] = {0}, ephemeral[KEY_BYTES];
     uint32_t slot;
@@ -210,7 +212,7 @@ int node_link_up(struct node *n, uint32_t link, const struct node_link *info, us
     return OK;
 }
 
-void node_link_down(struct node *n, uint32_t link, usec now)
+void input_link_down(struct node *n, uint32_t link, usec now)
 {
     node_clock(n, now);
     struct pipe *p = pipe_find(n, link);
@@ -276,7 +278,7 @@ static int receive_one(struct node *n, struct pipe *p, slice *rest)
     return rc;
 }
 
-int node_receive(struct node *n, uint32_t link, slice bytes, usec now, size_t *out_used)
+int input_receive(struct node *n, uint32_t link, slice bytes, usec now, size_t *out_used)
 {
     node_clock(n, now);
     slice rest = bytes;
@@ -330,7 +332,7 @@ static bool transmit_one(struct node *n, struct pipe *p, struct writer *w)
     return message.len > 0 && link_seal(&p->link, message, w) == OK;
 }
 
-size_t node_transmit(struct node *n, uint32_t link, uint8_t *buffer, size_t room, usec now)
+size_t input_transmit(struct node *n, uint32_t link, uint8_t *buffer, size_t room, usec now)
 {
     node_clock(n, now);
     struct pipe *p = pipe_find(n, link);
@@ -344,7 +346,7 @@ size_t node_transmit(struct node *n, uint32_t link, uint8_t *buffer, size_t room
 
 /* --- the other inputs --- */
 
-void node_done(struct node *n, uint64_t token, int result, slice bytes, usec now)
+void input_done(struct node *n, uint64_t token, int result, slice bytes, usec now)
 {
     node_clock(n, now);
     struct op *op = op_find(n, token);
@@ -403,7 +405,7 @@ static void tick_all(struct node *n)
         if (n->peers[i]) mesh_tick_peer(n, i);
 }
 
-void node_tick(struct node *n, usec now)
+void input_tick(struct node *n, usec now)
 {
     struct timer due;
     node_clock(n, now);

@@ -109,8 +109,9 @@ struct node_config {
     /* How long a request for a session waits for an answer (0: 60 s), how long one to somebody who is away
      * (0: 7 days), and after how much silence of the other account a session ends (0: 120 s). */
     usec session_answer_us, session_away_us, session_silence_us;
-    /* Gets every input of the node as one trace record (core/trace.h), or NULL. It must not call back. */
-    void (*trace)(void *context, slice record);
+    /* Gets every call of the node as bytes, piece by piece (core/trace.h; they hold secrets), or NULL. It must
+     * not call back. */
+    void (*trace)(void *context, slice piece);
     void *trace_context;
 };
 

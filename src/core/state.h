@@ -13,6 +13,7 @@
 #include "core/message.h"
 #include "core/node.h"
 #include "core/random.h"
+#include "core/recorder.h"
 
 #define NONE UINT32_MAX
 #define NEVER UINT64_MAX
@@ -241,6 +242,7 @@ struct node {
     const struct allocator *allocator;
     const struct crypto *crypto;
     struct node_config config;
+    struct recorder recorder;
     uint8_t device[ID_BYTES], noise_secret[KEY_BYTES], map_secret[16];
     struct random random;
     usec now;
@@ -278,6 +280,18 @@ struct node {
     uint8_t shown_record[512], shown_device[ID_BYTES], shown_account[NODE_NAME_BYTES_MAX];
     char shown_text[MESSAGE_TEXT_BYTES_MAX + 1];
 };
+
+/* node.c, command.c, action.c: what border.c calls for each function of node.h. */
+int input_restore(struct node *n, slice record, usec now) BASE_CHECKED;
+int input_link_up(struct node *n, uint32_t link, const struct node_link *info, usec now) BASE_CHECKED;
+void input_link_down(struct node *n, uint32_t link, usec now);
+int input_receive(struct node *n, uint32_t link, slice bytes, usec now, size_t *out_used) BASE_CHECKED;
+size_t input_transmit(struct node *n, uint32_t link, uint8_t *buffer, size_t room, usec now);
+void input_done(struct node *n, uint64_t token, int result, slice bytes, usec now);
+void input_tick(struct node *n, usec now);
+int64_t input_command(struct node *n, const struct command *command, usec now) BASE_CHECKED;
+bool output_next(struct node *n, struct action *out_action);
+void node_free(struct node *n);
 
 /* node.c */
 void node_clock(struct node *n, usec now);
