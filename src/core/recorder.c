@@ -106,6 +106,7 @@ static void give_drained(struct node *n)
     cbor_put_uint(&head.w, n->recorder.drained);
     give(n, writer_slice(&head.w));
     n->recorder.drained = 0;
+    n->recorder.gave = false;
 }
 
 void recorder_next(struct node *n, bool any, const struct action *action)
@@ -113,7 +114,10 @@ void recorder_next(struct node *n, bool any, const struct action *action)
     recorder_number(n, any);
     if (any) put_action(n, action);
     recorder_number(n, node_deadline(n));
-    if (++n->recorder.drained == TRACE_DRAIN_MAX) give_drained(n);
+    n->recorder.drained++;
+    if (any) n->recorder.gave = true;
+    /* A drain that gave nothing may wait: shells that poll would fill the trace with it. */
+    if ((!any && n->recorder.gave) || n->recorder.drained == TRACE_DRAIN_MAX) give_drained(n);
 }
 
 void recorder_begin(struct node *n, struct recorder_head *out, enum trace_kind kind, usec now,

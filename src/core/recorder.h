@@ -12,6 +12,7 @@ struct recorder {
     const struct allocator *inner;
     uint64_t digest;
     uint64_t drained; /* calls of node_next since the last record */
+    bool gave;        /* one of them gave an action */
     bool starved;     /* an allocation failed */
     bool lost;        /* nothing more is written */
 };

@@ -247,7 +247,7 @@ static int take(struct replay *r, slice record)
     if (!r->created) r->report.began = r->now;
     r->report.ended = r->now;
     r->created = true;
-    int rc = call.kind == TRACE_NEXT ? OK : check(r, &call);
+    int rc = call.kind == TRACE_NEXT || call.kind == TRACE_LOST ? OK : check(r, &call);
     if (rc < 0) return rc;
     r->report.calls++;
     if (r->options.call) r->options.call(r->options.context, &call);

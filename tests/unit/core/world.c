@@ -5,6 +5,8 @@
 
 #include "base/cbor.h"
 
+enum { TRACE_MAX = 64 * 1024 * 1024 };
+
 struct world *world_new(void)
 {
     struct world *w = calloc(1, sizeof *w);
@@ -20,7 +22,7 @@ struct world *world_new(void)
 void world_free(struct world *w)
 {
     for (int i = 0; i < PLACES; i++) {
-        node_destroy(w->places[i].node);
+        world_end(w, i);
         free(w->places[i].disk);
     }
     free(w);
@@ -42,10 +44,37 @@ int world_certificate(const struct world *w, const uint8_t *device, const char *
     return len;
 }
 
+static void keep_trace(void *context, slice piece)
+{
+    struct buffer *trace = context;
+    buffer_put(trace, piece);
+    assert_false(trace->failed);
+}
+
+void world_end(struct world *w, int place)
+{
+    struct place *p = &w->places[place];
+    struct replay_options options = {.allocator = &allocator_libc, .crypto = crypto_native()};
+    struct replay *replay;
+    struct replay_report report;
+    if (!p->node) return;
+    node_destroy(p->node);
+    p->node = NULL;
+    if (p->trace.len == 0) return; /* a node that the test made itself */
+    assert_int_equal(replay_new(&options, &replay), OK);
+    int rc = replay_feed(replay, buffer_slice(&p->trace));
+    replay_end(replay, &report);
+    if (rc < 0) print_error("place %d, call %d: %s\n", place, (int)report.differs, report.text);
+    assert_int_equal(rc, OK);
+    assert_true(report.complete);
+    buffer_reset(&p->trace);
+}
+
 static void create(struct world *w, int place, enum node_role role)
 {
     struct place *p = &w->places[place];
-    struct node_config config = {.role = role};
+    struct node_config config = {.role = role, .trace = keep_trace, .trace_context = &p->trace};
+    buffer_init(&p->trace, &allocator_libc, TRACE_MAX);
     memcpy(config.identity_seed, p->seed, 32);
     memset(config.random_seed, 0x10 + place, 32);
     memcpy(config.random_seed, &w->now, sizeof w->now);
@@ -82,7 +111,7 @@ void world_restart(struct world *w, int place)
         if (w->links[i].a == place || w->links[i].b == place) world_cut(w, i);
     }
     bool replica = memcmp(p->seed, w->authority_seed, 32) == 0;
-    node_destroy(p->node);
+    world_end(w, place);
     create(w, place, replica ? ROLE_REPLICA : ROLE_PERSON);
     p->held_len = 0;
     for (int pass = 0; pass < 2; pass++) { /* channel records first, then entries in the order of the disk */

@@ -13,7 +13,9 @@
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "core/node.h"
+#include "core/trace.h"
 #include "crypto/native.h"
 
 enum { PLACES = 6, RECORDS = 600, DELIVERIES = 2000 };
@@ -52,6 +54,7 @@ struct place {
     bool hold_stores;  /* STOREs stay open */
     uint64_t held[64];
     size_t held_len;
+    struct buffer trace; /* of the node's life; must replay the same at its end, in every test */
 };
 
 struct world {
@@ -68,6 +71,8 @@ struct world {
 
 struct world *world_new(void);
 void world_free(struct world *w);
+/* Ends the node of this place and replays its trace: the same must come out. */
+void world_end(struct world *w, int place);
 /* Place 0 is the tracker's replica when role says so; others are persons with a certificate, joined. */
 void world_add(struct world *w, int place, enum node_role role, const char *account);
 void world_restart(struct world *w, int place);
