@@ -219,7 +219,7 @@ static void say_carry(struct sim *sim, struct line *line)
 {
     uint8_t message[64];
     struct writer w = writer_of(message, sizeof message);
-    message_write_carry(&w, sim->channels[0], true);
+    message_write_carry(&w, sim->channels[0], true, 0);
     say(sim, line, &w);
     line->carried = true;
 }

@@ -69,6 +69,7 @@ void channel_free(struct node *n, struct channel *c)
     alloc_free(n->allocator, c->behind, c->behind_cap * sizeof *c->behind);
     alloc_free(n->allocator, c->members, c->members_cap * sizeof *c->members);
     alloc_free(n->allocator, c->name, c->name_len);
+    view_free(n, c);
     map_deinit(&c->by_device);
     alloc_free(n->allocator, c, sizeof *c);
 }
@@ -95,6 +96,7 @@ int author_add(struct node *n, struct channel *c, const uint8_t *device, uint32_
     a->newer = a->older = a->ops_head = a->ops_tail = NONE;
     memcpy(a->device, device, ID_BYTES);
     *out_index = index;
+    view_author(n, c, device);
     return OK;
 }
 

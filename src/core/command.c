@@ -96,7 +96,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     case COMMAND_JOIN: rc = command_join(n, c, &token); break;
     case COMMAND_LEAVE: rc = command_leave(n, c, &token); break;
     case COMMAND_SEND: rc = command_send(n, c, &token); break;
-    case COMMAND_PEER: rc = mesh_hint(n, c->device, c->online); break;
+    case COMMAND_PEER: rc = mesh_hint(n, c->device, c->channel, c->online); break;
     case COMMAND_CONNECT_FAILED:
         mesh_failed(n, c->device, c->path);
         rc = OK;

@@ -14,6 +14,9 @@
 #define DIRECT_PAUSE_US (5 * SECONDS)
 #define RELAY_PAUSE_US (2 * SECONDS)
 #define PAUSE_MAX_US (120 * SECONDS)
+#define REFUSED_US (5 * SECONDS) /* a link that ends so soon was not wanted */
+#define REFUSED_PAUSE_US (500 * MILLISECONDS)
+#define REFUSALS_MAX 7
 
 /* --- pipes --- */
 
@@ -137,7 +140,7 @@ void peer_announce(struct node *n, struct peer *p)
     enqueue_peer(n, p);
 }
 
-static struct peer *find_peer(const struct node *n, const uint8_t *device)
+struct peer *peer_find(const struct node *n, const uint8_t *device)
 {
     uint32_t slot;
     return map_get(&n->peer_by_device, device, &slot) ? n->peers[slot] : NULL;
@@ -145,7 +148,7 @@ static struct peer *find_peer(const struct node *n, const uint8_t *device)
 
 static int get_peer(struct node *n, const uint8_t *device, struct peer **out)
 {
-    *out = find_peer(n, device);
+    *out = peer_find(n, device);
     if (*out) return OK;
     if (n->peers_used >= NODE_DEVICES_MAX) return ERR_FULL;
     uint32_t slot = n->peers_low;
@@ -163,7 +166,7 @@ static int get_peer(struct node *n, const uint8_t *device, struct peer **out)
     }
     memcpy(p->device, device, ID_BYTES);
     p->slot = slot;
-    p->first_link = NONE;
+    p->first_link = p->online_at = NONE;
     n->peers[slot] = p;
     n->peers_used++;
     *out = p;
@@ -173,7 +176,7 @@ static int get_peer(struct node *n, const uint8_t *device, struct peer **out)
 void peer_release(struct node *n, uint32_t slot)
 {
     struct peer *p = n->peers[slot];
-    if (!p || p->online || p->links > 0 || p->queued) return;
+    if (!p || p->online || p->wanted != WANTED_NOT || p->links > 0 || p->queued) return;
     map_remove(&n->peer_by_device, p->device);
     timer_disarm(n, TIMER_PEER, slot, 0);
     alloc_free(n->allocator, p, sizeof *p);
@@ -197,8 +200,32 @@ static usec jitter(struct node *n, usec pause)
     return pause + random_below(&n->random, pause / 4 + 1);
 }
 
-static void dial_failed(struct node *n, const struct peer *p, struct dial *d, usec first_pause)
+static void dial_stop(struct dial *d)
 {
+    *d = (struct dial){.state = DIAL_IDLE};
+}
+
+static void unwant(struct peer *p)
+{
+    p->wanted = WANTED_NOT;
+    dial_stop(&p->direct);
+    dial_stop(&p->relay);
+}
+
+/* There are others. The peer may be gone afterwards. */
+static void give_up(struct node *n, struct peer *p)
+{
+    unwant(p);
+    view_failed(n, p->device);
+    peer_release(n, p->slot);
+}
+
+static void dial_failed(struct node *n, struct peer *p, struct dial *d, usec first_pause)
+{
+    if (p->wanted == WANTED_ONCE && p->path == PATH_NONE && d == &p->relay) {
+        give_up(n, p);
+        return;
+    }
     d->pause = d->pause == 0 ? first_pause : d->pause >= PAUSE_MAX_US / 2 ? PAUSE_MAX_US : d->pause * 2;
     dial_wait(n, p, d, n->now + jitter(n, d->pause));
 }
@@ -208,18 +235,16 @@ static usec patience(const struct node *n)
     return n->config.direct_patience_us ? n->config.direct_patience_us : DIRECT_PATIENCE_US;
 }
 
-/* The peer is wanted from now on: by us if our id is the smaller one, else after some patience with them. */
+/* The peer is to be called from now on. When both sides want each other, the one with the smaller id calls
+ * and the other one has some patience; whom we have chosen by ourselves we call at once. */
 static void want(struct node *n, struct peer *p)
 {
-    usec start = memcmp(n->device, p->device, ID_BYTES) < 0 ? n->now : n->now + PASSIVE_US;
+    bool ours = p->wanted == WANTED_ONCE || memcmp(n->device, p->device, ID_BYTES) < 0;
+    usec start = ours ? n->now : n->now + PASSIVE_US;
+    if (p->refusals > 0) start += jitter(n, REFUSED_PAUSE_US << p->refusals);
     p->wanted_since = n->now;
     dial_wait(n, p, &p->direct, start);
     dial_wait(n, p, &p->relay, start + patience(n));
-}
-
-static void dial_stop(struct dial *d)
-{
-    *d = (struct dial){.state = DIAL_IDLE};
 }
 
 static void dial_due(struct node *n, struct peer *p, struct dial *d, usec patience_us, usec first_pause)
@@ -241,41 +266,101 @@ static void dial_due(struct node *n, struct peer *p, struct dial *d, usec patien
 
 static void dial_tick(struct node *n, struct peer *p)
 {
-    if (!p->online || p->role != ROLE_PERSON) return;
+    if (p->wanted == WANTED_NOT || p->role != ROLE_PERSON) return;
     if (p->path < PATH_DIRECT) dial_due(n, p, &p->direct, DIRECT_TRY_US, DIRECT_PAUSE_US);
     if (p->path == PATH_NONE) dial_due(n, p, &p->relay, RELAY_TRY_US, RELAY_PAUSE_US);
 }
 
-int mesh_hint(struct node *n, const uint8_t *device, bool online)
+void mesh_want(struct node *n, const uint8_t *device, enum wanted how)
 {
     struct peer *p;
+    if (get_peer(n, device, &p) < 0 || p->wanted >= how) return;
+    bool before = p->wanted != WANTED_NOT;
+    p->wanted = how;
+    if (!before && p->path < PATH_DIRECT) want(n, p);
+    dial_tick(n, p);
+}
+
+void mesh_relax(struct node *n, const uint8_t *device)
+{
+    struct peer *p = peer_find(n, device);
+    if (!p || p->wanted != WANTED_ALWAYS) return;
+    p->wanted = WANTED_ONCE;
+    if (p->path != PATH_NONE) return;
+    unwant(p);
+    peer_release(n, p->slot);
+}
+
+static int set_online(struct node *n, struct peer *p)
+{
+    int rc = grow(n->allocator, (void **)&n->online, &n->online_cap, n->online_len + 1, sizeof *n->online);
+    if (rc < 0) return rc;
+    p->online = true;
+    p->online_at = n->online_len;
+    n->online[n->online_len++] = p->slot;
+    return OK;
+}
+
+static void set_offline(struct node *n, struct peer *p)
+{
+    uint32_t last = n->online[--n->online_len];
+    n->online[p->online_at] = last;
+    n->peers[last]->online_at = p->online_at;
+    p->online_at = NONE;
+    p->online = false;
+}
+
+/* As long as there are few, everybody is wanted, whatever channels they may be in. */
+static void want_few(struct node *n)
+{
+    for (uint32_t i = 0; i < n->online_len && n->online_len < VIEW_SMALL; i++)
+        mesh_want(n, n->peers[n->online[i]]->device, WANTED_ALWAYS);
+}
+
+static void hint_offline(struct node *n, const uint8_t *device)
+{
+    struct peer *p = peer_find(n, device);
+    view_offline(n, device);
+    if (!p) return;
+    unwant(p);
+    if (p->online) {
+        set_offline(n, p);
+        if (n->online_len == VIEW_SMALL - 1) want_few(n);
+    }
+    peer_release(n, p->slot);
+}
+
+int mesh_hint(struct node *n, const uint8_t *device, const uint8_t *channel, bool online)
+{
+    struct peer *p;
+    uint32_t index;
     if (memcmp(device, n->device, ID_BYTES) == 0) return OK;
     if (!online) {
-        p = find_peer(n, device);
-        if (!p) return OK;
-        p->online = false;
-        dial_stop(&p->direct);
-        dial_stop(&p->relay);
-        peer_release(n, p->slot);
+        hint_offline(n, device);
         return OK;
     }
+    if (n->config.role == ROLE_REPLICA) return OK;
     int rc = get_peer(n, device, &p);
+    if (rc == OK && !p->online) rc = set_online(n, p);
     if (rc < 0) return rc;
-    if (p->online || n->config.role == ROLE_REPLICA) return OK;
-    if (n->peers_used > MESH_DIALS_MAX) { /* enough links: the rest is reached through others */
-        peer_release(n, p->slot);
-        return OK;
+    struct channel *c = channel ? channel_find(n, channel, &index) : NULL;
+    if (c)
+        view_learn(n, c, device, NULL);
+    else
+        view_online(n, device);
+    if (n->online_len == VIEW_SMALL) {
+        for (uint32_t i = 0; i < n->online_len; i++)
+            mesh_relax(n, n->peers[n->online[i]]->device);
     }
-    p->online = true;
-    if (p->path < PATH_DIRECT) want(n, p);
-    dial_tick(n, p);
+    want_few(n);
+    if (n->online_len >= VIEW_SMALL) view_soon(n);
     return OK;
 }
 
 void mesh_failed(struct node *n, const uint8_t *device, enum path path)
 {
-    struct peer *p = find_peer(n, device);
-    if (!p || !p->online) return;
+    struct peer *p = peer_find(n, device);
+    if (!p || p->wanted == WANTED_NOT) return;
     if (path == PATH_RELAY && p->relay.state == DIAL_TRYING) dial_failed(n, p, &p->relay, RELAY_PAUSE_US);
     if (path == PATH_RELAY || p->direct.state != DIAL_TRYING) return;
     dial_failed(n, p, &p->direct, DIRECT_PAUSE_US);
@@ -288,7 +373,7 @@ void mesh_network(struct node *n)
 {
     for (uint32_t i = 0; i < n->peers_cap; i++) {
         struct peer *p = n->peers[i];
-        if (!p || !p->online) continue;
+        if (!p || p->wanted == WANTED_NOT) continue;
         p->direct.pause = p->relay.pause = 0;
         if (p->path < PATH_DIRECT && p->direct.state != DIAL_TRYING) dial_wait(n, p, &p->direct, n->now);
         if (p->path == PATH_NONE && p->relay.state != DIAL_TRYING)
@@ -310,7 +395,10 @@ static void update_path(struct node *n, struct peer *p)
     if (best == PATH_NONE) p->rtt_us = 0;
     if (best >= PATH_DIRECT) dial_stop(&p->direct);
     if (best != PATH_NONE) dial_stop(&p->relay);
-    if (best < before && p->online) want(n, p);
+    if (best == PATH_NONE && p->wanted == WANTED_ONCE)
+        unwant(p);
+    else if (best < before && p->wanted != WANTED_NOT)
+        want(n, p);
     peer_announce(n, p);
 }
 
@@ -393,7 +481,18 @@ int mesh_opened(struct node *n, struct pipe *p)
     for (uint32_t i = p->sibling; i != NONE; i = n->pipes[i]->sibling)
         if (!n->pipes[i]->closing) send_ping(n, n->pipes[i]);
     supersede(n, p);
+    n->persons += p->link.role == ROLE_PERSON;
+    if (!p->closing) view_opened(n, p);
     return p->closing ? OK : sync_carry_all(n, p);
+}
+
+/* Who lets us go at once each time is called less and less often. */
+static void count_refusal(const struct node *n, const struct pipe *p, struct peer *peer)
+{
+    if (n->now >= p->opened_at + REFUSED_US)
+        peer->refusals = 0;
+    else if (peer->links == 0 && peer->refusals < REFUSALS_MAX)
+        peer->refusals++;
 }
 
 void mesh_closed(struct node *n, struct pipe *p)
@@ -407,6 +506,8 @@ void mesh_closed(struct node *n, struct pipe *p)
     *link = p->sibling;
     p->peer = NONE;
     peer->links--;
+    n->persons -= p->link.role == ROLE_PERSON;
+    count_refusal(n, p, peer);
     update_path(n, peer);
     peer_release(n, peer->slot);
 }

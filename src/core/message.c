@@ -16,6 +16,16 @@ static void parse_have(struct cbor_reader *r, struct message *m)
     }
 }
 
+static void parse_shuffle(struct cbor_reader *r, struct message *m)
+{
+    m->channel = cbor_fixed(r, ID_BYTES);
+    m->pairs_left = cbor_array(r, MESSAGE_DEVICES_MAX);
+    m->pairs = *r;
+    for (uint64_t i = 0; i < m->pairs_left && !r->failed; i++)
+        (void)cbor_fixed(r, ID_BYTES);
+    m->on = cbor_uint(r, 1) == 1;
+}
+
 int message_parse(slice plain, struct message *out)
 {
     struct cbor_reader r = {plain, false};
@@ -38,6 +48,10 @@ int message_parse(slice plain, struct message *out)
         m.channel = cbor_fixed(&r, ID_BYTES);
         m.on = cbor_uint(&r, 1) == 1;
         known = 3;
+        if (count > known) { /* left out when there are none */
+            m.links = (uint32_t)cbor_uint(&r, UINT32_MAX);
+            known = 4;
+        }
         break;
     case MESSAGE_HAVE:
         parse_have(&r, &m);
@@ -54,6 +68,22 @@ int message_parse(slice plain, struct message *out)
     case MESSAGE_ENTRY:
         m.wire = cbor_bytes(&r, NODE_RECORD_BYTES_MAX);
         known = 2;
+        break;
+    case MESSAGE_PRUNE:
+    case MESSAGE_GRAFT:
+        m.channel = cbor_fixed(&r, ID_BYTES);
+        known = 2;
+        break;
+    case MESSAGE_SHUFFLE:
+        parse_shuffle(&r, &m);
+        known = 4;
+        break;
+    case MESSAGE_SIGNAL:
+        m.to = cbor_fixed(&r, ID_BYTES);
+        m.device = cbor_fixed(&r, ID_BYTES);
+        m.ttl = (uint32_t)cbor_uint(&r, MESSAGE_TTL_MAX);
+        m.wire = cbor_bytes(&r, NODE_SIGNAL_BYTES_MAX);
+        known = 5;
         break;
     default: break;
     }
@@ -73,6 +103,14 @@ bool message_next_pair(struct message *have, const uint8_t **out_author, uint32_
     return true;
 }
 
+bool message_next_device(struct message *shuffle, const uint8_t **out_device)
+{
+    if (shuffle->pairs_left == 0) return false;
+    shuffle->pairs_left--;
+    *out_device = cbor_fixed(&shuffle->pairs, ID_BYTES);
+    return true;
+}
+
 void message_write_close(struct writer *w, uint64_t code, slice text)
 {
     cbor_put_array(w, 3);
@@ -88,12 +126,13 @@ void message_write_stamp(struct writer *w, enum message_kind kind, uint64_t stam
     cbor_put_uint(w, stamp);
 }
 
-void message_write_carry(struct writer *w, const uint8_t *channel, bool on)
+void message_write_carry(struct writer *w, const uint8_t *channel, bool on, uint32_t links)
 {
-    cbor_put_array(w, 3);
+    cbor_put_array(w, links > 0 ? 4 : 3);
     cbor_put_uint(w, MESSAGE_CARRY);
     cbor_put_bytes(w, slice_of(channel, ID_BYTES));
     cbor_put_uint(w, on);
+    if (links > 0) cbor_put_uint(w, links);
 }
 
 void message_write_have(struct writer *w, const uint8_t *channel, uint64_t flags, uint64_t pairs)
@@ -127,4 +166,33 @@ void message_write_entry(struct writer *w, slice wire)
     cbor_put_array(w, 2);
     cbor_put_uint(w, MESSAGE_ENTRY);
     cbor_put_bytes(w, wire);
+}
+
+void message_write_push(struct writer *w, enum message_kind kind, const uint8_t *channel)
+{
+    cbor_put_array(w, 2);
+    cbor_put_uint(w, kind);
+    cbor_put_bytes(w, slice_of(channel, ID_BYTES));
+}
+
+void message_write_shuffle(struct writer *w, const uint8_t *channel, const uint8_t *const *devices,
+                           uint32_t devices_len, bool asks)
+{
+    cbor_put_array(w, 4);
+    cbor_put_uint(w, MESSAGE_SHUFFLE);
+    cbor_put_bytes(w, slice_of(channel, ID_BYTES));
+    cbor_put_array(w, devices_len);
+    for (uint32_t i = 0; i < devices_len; i++)
+        cbor_put_bytes(w, slice_of(devices[i], ID_BYTES));
+    cbor_put_uint(w, asks);
+}
+
+void message_write_signal(struct writer *w, const uint8_t *to, const uint8_t *from, uint32_t ttl, slice bytes)
+{
+    cbor_put_array(w, 5);
+    cbor_put_uint(w, MESSAGE_SIGNAL);
+    cbor_put_bytes(w, slice_of(to, ID_BYTES));
+    cbor_put_bytes(w, slice_of(from, ID_BYTES));
+    cbor_put_uint(w, ttl);
+    cbor_put_bytes(w, bytes);
 }

@@ -37,21 +37,26 @@ enum {
     MESSAGE_TEXT_BYTES_MAX = 200,
     MESSAGE_WANT_COUNT_MAX = 256,
     MESSAGE_HAVE_PAIRS_MAX = 400, /* in one piece: 400 x 40 bytes, within the frame */
+    MESSAGE_DEVICES_MAX = 64,     /* in a SHUFFLE */
+    MESSAGE_TTL_MAX = 8,
 };
 
 struct message {
-    uint64_t kind;            /* of enum message_kind, or one we do not know */
-    uint64_t stamp;           /* PING, PONG */
-    uint64_t code;            /* CLOSE */
-    slice text;               /* CLOSE */
-    const uint8_t *channel;   /* CARRY, HAVE, WANT */
-    bool on;                  /* CARRY */
-    uint64_t flags;           /* HAVE */
-    struct cbor_reader pairs; /* HAVE: read with message_next_pair */
-    uint64_t pairs_left;      /* HAVE */
-    const uint8_t *author;    /* WANT */
-    uint32_t from, count;     /* WANT */
-    slice wire;               /* ENTRY */
+    uint64_t kind;              /* of enum message_kind, or one we do not know */
+    uint64_t stamp;             /* PING, PONG */
+    uint64_t code;              /* CLOSE */
+    slice text;                 /* CLOSE */
+    const uint8_t *channel;     /* CARRY, HAVE, WANT */
+    bool on;                    /* CARRY */
+    uint64_t flags;             /* HAVE */
+    struct cbor_reader pairs;   /* HAVE: read with message_next_pair */
+    uint64_t pairs_left;        /* HAVE */
+    const uint8_t *author;      /* WANT */
+    uint32_t from, count;       /* WANT */
+    slice wire;                 /* ENTRY */
+    const uint8_t *to, *device; /* SIGNAL: for whom, and from whom, as it says */
+    uint32_t ttl;               /* SIGNAL */
+    uint32_t links;             /* CARRY: to persons, that the sender has in the channel */
 };
 
 /* ERR_MALFORMED. Unknown kinds are OK, with only `kind` set. The pairs of a HAVE are checked too. */
@@ -59,14 +64,23 @@ int message_parse(slice plain, struct message *out) BASE_CHECKED;
 /* The next (author, seq) of a HAVE, false after the last. */
 bool message_next_pair(struct message *have, const uint8_t **out_author, uint32_t *out_seq);
 
+/* The next device of a SHUFFLE, false after the last. */
+bool message_next_device(struct message *shuffle, const uint8_t **out_device);
+
 void message_write_close(struct writer *w, uint64_t code, slice text);
 void message_write_stamp(struct writer *w, enum message_kind kind, uint64_t stamp);
-void message_write_carry(struct writer *w, const uint8_t *channel, bool on);
+void message_write_carry(struct writer *w, const uint8_t *channel, bool on, uint32_t links);
 /* The head of a HAVE; `pairs` times author and seq follow. */
 void message_write_have(struct writer *w, const uint8_t *channel, uint64_t flags, uint64_t pairs);
 void message_write_pair(struct writer *w, const uint8_t *author, uint32_t seq);
 void message_write_want(struct writer *w, const uint8_t *channel, const uint8_t *author, uint32_t from,
                         uint32_t count);
 void message_write_entry(struct writer *w, slice wire);
+/* PRUNE or GRAFT. */
+void message_write_push(struct writer *w, enum message_kind kind, const uint8_t *channel);
+void message_write_shuffle(struct writer *w, const uint8_t *channel, const uint8_t *const *devices,
+                           uint32_t devices_len, bool asks);
+void message_write_signal(struct writer *w, const uint8_t *to, const uint8_t *from, uint32_t ttl,
+                          slice bytes);
 
 #endif

@@ -129,6 +129,7 @@ void node_free(struct node *n)
     alloc_free(a, n->timers, n->timers_cap * sizeof *n->timers);
     alloc_free(a, n->pipes, n->pipes_cap * sizeof *n->pipes);
     alloc_free(a, n->peers, n->peers_cap * sizeof *n->peers);
+    alloc_free(a, n->online, n->online_cap * sizeof *n->online);
     alloc_free(a, n->ops, n->ops_cap * sizeof *n->ops);
     alloc_free(a, n->channels, n->channels_cap * sizeof *n->channels);
     map_deinit(&n->channel_by_id);
@@ -378,6 +379,7 @@ static void tick(struct node *n, const struct timer *due)
     case TIMER_AUTHOR: want_tick(n, due->a, due->b); break;
     case TIMER_SHARE: want_end_doubts(n, n->pipes[due->a], due->b); break;
     case TIMER_HAVE: sync_tick(n, due->a); break;
+    case TIMER_VIEW: view_tick(n, due->a); break;
     default: break;
     }
 }

@@ -14,6 +14,7 @@
 #include "core/node.h"
 #include "core/random.h"
 #include "core/recorder.h"
+#include "core/view.h"
 
 #define NONE UINT32_MAX
 #define NEVER UINT64_MAX
@@ -31,7 +32,6 @@ enum {
     GLITCHES_MAX = 100,
     PHANTOMS_MAX = 4096, /* authors that one link claims and of whom nothing is held */
     WARNINGS_MAX = 16,
-    MESH_DIALS_MAX = 64, /* devices that this one keeps links to by itself */
 };
 
 #define HAVE_PAUSE_US (50 * MILLISECONDS)
@@ -123,6 +123,7 @@ struct channel {
     uint32_t members_len, members_cap;
     usec have_at;   /* when changed HAVEs are due, NEVER when nothing changed */
     usec have_last; /* when they were last due */
+    struct view view;
     uint32_t timers[CHANNEL_TIMERS];
 };
 
@@ -134,6 +135,8 @@ struct request {
 struct share {
     bool ours, theirs; /* CARRY said; the share is active when both are */
     bool active;
+    uint32_t their_links; /* links to persons that the other side said to have in the channel */
+    usec shuffled_at;     /* the next SHUFFLE is not listened to before */
     uint32_t *have;  /* by author index: what the other side says it holds */
     uint32_t *doubt; /* by author index: a claim that is set aside; NULL until one was not made good */
     usec doubt_until, doubt_pause; /* when some of them are tried again; 0: there is none */
@@ -196,12 +199,22 @@ struct dial {
     bool due; /* an ACTION_CONNECT is to be given out */
 };
 
+enum wanted {
+    WANTED_NOT,
+    WANTED_ONCE,   /* one of many: when it cannot be reached, or goes, another one will do */
+    WANTED_ALWAYS, /* called again and again while it is online */
+};
+
 struct peer {
     uint8_t device[ID_BYTES];
     uint8_t account[NODE_NAME_BYTES_MAX];
     size_t account_len;
     enum node_role role;
-    bool online;
+    bool online;        /* the tracker says so */
+    uint32_t online_at; /* in node.online, NONE when it is not */
+    enum wanted wanted;
+    uint32_t refusals;   /* links in a row that ended as soon as they were open */
+    usec stranger_until; /* not called before, unless it is known to be in a channel of ours */
     uint32_t links;      /* open ones */
     uint32_t first_link; /* slot of the pipe that opened last, the others by `sibling` */
     enum path path;      /* the best of them */
@@ -263,6 +276,10 @@ struct node {
     struct map pipe_by_number;
     struct peer **peers;
     uint32_t peers_cap, peers_used, peers_low;
+    uint32_t *online; /* slots of the peers that the tracker says are there */
+    uint32_t online_len, online_cap;
+    uint32_t persons; /* open links to persons */
+    usec stranger_at;
     struct map peer_by_device;
     struct op *ops;
     uint32_t ops_cap, ops_used, ops_free;
@@ -386,7 +403,13 @@ void pipe_glitch(struct node *n, struct pipe *p);
 int mesh_opened(struct node *n, struct pipe *p) BASE_CHECKED;
 void mesh_closed(struct node *n, struct pipe *p);
 void mesh_heard(struct node *n, struct pipe *p);
-int mesh_hint(struct node *n, const uint8_t *device, bool online) BASE_CHECKED;
+/* The tracker says that the device is there (in this channel; NULL: in some), or is gone. */
+int mesh_hint(struct node *n, const uint8_t *device, const uint8_t *channel, bool online) BASE_CHECKED;
+/* Calls the device until there is a link. */
+void mesh_want(struct node *n, const uint8_t *device, enum wanted how);
+/* The device need not be linked to by all means any more: there are many. */
+void mesh_relax(struct node *n, const uint8_t *device);
+struct peer *peer_find(const struct node *n, const uint8_t *device);
 void mesh_failed(struct node *n, const uint8_t *device, enum path path);
 void mesh_network(struct node *n);
 void mesh_tick_pipe(struct node *n, uint32_t slot);

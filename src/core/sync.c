@@ -64,6 +64,7 @@ static int activate(struct node *n, struct pipe *p, uint32_t channel)
     s->version_sent = c->version;
     if (s->doubt_until > 0) timer_arm(n, TIMER_SHARE, p->slot, channel, s->doubt_until);
     pipe_wake(n, p);
+    view_linked(n, p, c);
     return OK;
 }
 
@@ -75,6 +76,7 @@ static void deactivate(struct node *n, struct pipe *p, uint32_t channel)
     s->active = false;
     uint32_t slot = p->slot;
     member_remove(c, slot);
+    view_unlinked(n, p, c);
     for (uint32_t i = 0; i < c->authors_len; i++) {
         struct author *a = &c->authors[i];
         if (!a->used) continue;
@@ -93,11 +95,12 @@ int sync_carry(struct node *n, struct pipe *p, uint32_t channel, bool on)
     struct channel *c = n->channels[channel];
     struct share *s;
     uint8_t plain[64];
+    if (p->closing) return OK;
     if (on && !may_carry(p, c)) return OK; /* not a member by this channel's authority */
     int rc = share_get(n, p, channel, &s);
     if (rc < 0) return rc;
     struct writer w = writer_of(plain, sizeof plain);
-    message_write_carry(&w, c->id, on);
+    message_write_carry(&w, c->id, on, view_active(n, c));
     if (!pipe_control(n, p, writer_slice(&w))) return ERR_FULL;
     s->ours = on;
     if (!on) deactivate(n, p, channel);
@@ -171,6 +174,7 @@ static int on_carry(struct node *n, struct pipe *p, const struct message *m)
     if (rc < 0) return rc;
     bool news = m->on && !s->theirs;
     s->theirs = m->on;
+    s->their_links = m->links;
     if (!m->on) {
         deactivate(n, p, channel);
         return OK;
@@ -334,6 +338,7 @@ int sync_message(struct node *n, struct pipe *p, struct message *m)
     case MESSAGE_HAVE: return on_have(n, p, m);
     case MESSAGE_WANT: return on_want(n, p, m);
     case MESSAGE_ENTRY: return on_entry(n, p, m);
+    case MESSAGE_SHUFFLE: view_on_shuffle(n, p, m); return OK;
     default: return OK;
     }
 }

@@ -132,7 +132,7 @@ void world_link(struct world *w, bool handshake)
     if (!handshake) return;
     if (w->peer.state != LINK_OPEN) abort();
     struct writer m = writer_of(carry, sizeof carry);
-    message_write_carry(&m, w->channel, true);
+    message_write_carry(&m, w->channel, true, 0);
     world_say(w, writer_slice(&m));
     if (!w->linked) abort();
 }

@@ -160,7 +160,7 @@ static void write_again(const struct message *m, struct writer *w)
     case MESSAGE_CLOSE: message_write_close(w, m->code, m->text); break;
     case MESSAGE_PING:
     case MESSAGE_PONG: message_write_stamp(w, (enum message_kind)m->kind, m->stamp); break;
-    case MESSAGE_CARRY: message_write_carry(w, m->channel, m->on); break;
+    case MESSAGE_CARRY: message_write_carry(w, m->channel, m->on, m->links); break;
     case MESSAGE_HAVE:
         message_write_have(w, m->channel, m->flags, m->pairs_left);
         while (message_next_pair(&copy, &author, &seq))

@@ -106,7 +106,7 @@ bool peer_carry(struct peer *p, const uint8_t channel[ID_BYTES])
 {
     uint8_t message[64];
     struct writer w = writer_of(message, sizeof message);
-    message_write_carry(&w, channel, true);
+    message_write_carry(&w, channel, true, 0);
     return peer_say(p, writer_slice(&w));
 }
 

@@ -106,7 +106,7 @@ static struct attacker *attack_as(struct world *w, const uint8_t *authority, con
         greet(a), take(a);
     assert_int_equal(a->link.state, LINK_OPEN);
     struct writer carry = writer_of(plain, sizeof plain);
-    message_write_carry(&carry, w->channel, true);
+    message_write_carry(&carry, w->channel, true, 0);
     send(a, writer_slice(&carry));
     take(a);
     return a;
