@@ -22,6 +22,7 @@ int up_main(const struct subcommand *self, int argc, char **argv);
 int backend_main(const struct subcommand *self, int argc, char **argv);
 int proxy_main(const struct subcommand *self, int argc, char **argv);
 int user_main(const struct subcommand *self, int argc, char **argv);
+int trace_main(const struct subcommand *self, int argc, char **argv);
 int version_main(const struct subcommand *self, int argc, char **argv);
 int help_main(const struct subcommand *self, int argc, char **argv);
 

@@ -10,6 +10,7 @@ const struct subcommand subcommands[] = {
     {"backend", "serve folders of files behind a login", backend_main},
     {"proxy", "pass requests on to servers and balance the load", proxy_main},
     {"user", "add, change, list, remove or import accounts", user_main},
+    {"trace", "look again at what went into a node: a file that --trace wrote", trace_main},
     {"version", "print the version", version_main},
     {"help", "print this, or the help of a subcommand", help_main},
 };

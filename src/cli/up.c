@@ -9,6 +9,7 @@
 #include "cli/data.h"
 #include "cli/qr.h"
 #include "cli/server.h"
+#include "cli/trace_file.h"
 #include "crypto/native.h"
 #include "tracker/tracker.h"
 #ifdef WEAPROUS_PAGE
@@ -16,7 +17,7 @@
 #endif
 
 struct up_options {
-    const char *server_ip, *host, *data;
+    const char *server_ip, *host, *data, *trace;
     const char *tls_cert, *tls_key, *trusted_proxies;
     uint64_t port, relay_rate;
     bool lan, classroom, verbose;
@@ -54,6 +55,10 @@ static enum args_result parse(struct up_options *options, int argc, char **argv)
         {"classroom", ARG_FLAG, &options->classroom, NULL,
          "for courses only: adds the account admin with the password\n"
          "\"password\", and the five channels",
+         0, 0},
+        {"trace", ARG_TEXT, &options->trace, "FILE",
+         "record everything that goes into the replica in a new file, for\n\"weaprous trace\"; it then holds "
+         "the secret key of the server",
          0, 0},
         {"verbose", ARG_FLAG, &options->verbose, NULL, "log what goes well too", 0, 0},
     };
@@ -148,7 +153,8 @@ static size_t listen_addresses(const struct up_options *options, const char *out
     return count;
 }
 
-static int open_and_serve(struct up_options *options, const char *database, bool known)
+static int open_and_serve(struct up_options *options, const char *database, bool known,
+                          struct trace_file *trace)
 {
     const char *ips[3];
     char why[TRACKER_WHY_BYTES];
@@ -162,6 +168,8 @@ static int open_and_serve(struct up_options *options, const char *database, bool
                                     .tls = serving.tls,
                                     .trusted_proxies = options->trusted_proxies,
                                     .relay_bytes_per_second = (double)options->relay_rate,
+                                    .trace = trace ? trace_file_write : NULL,
+                                    .trace_context = trace,
                                     .log = server_log,
                                     .log_context = &options->verbose};
 #ifdef WEAPROUS_PAGE
@@ -198,7 +206,10 @@ int up_main(const struct subcommand *self, int argc, char **argv)
     int err = database && !crypto_native_start() ? OK : ERR_MEMORY;
     if (err) complain("weaprous cannot start: no memory, or no randomness from the system.");
     if (!err) err = server_classroom(database, options.classroom, &known);
-    if (!err) err = open_and_serve(&options, database, known);
+    struct trace_file *trace = NULL;
+    if (!err && options.trace) err = trace_file_open(options.trace, &trace);
+    if (!err) err = open_and_serve(&options, database, known, trace);
+    trace_file_close(trace);
     free(database);
     data_close(lock);
     return err ? EXIT_STOPPED : EXIT_OK;

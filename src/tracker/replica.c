@@ -336,7 +336,8 @@ static int join(struct tracker *tracker)
 
 int replica_open(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
 {
-    struct node_config config = {.role = ROLE_REPLICA};
+    struct node_config config = {
+        .role = ROLE_REPLICA, .trace = tracker->config.trace, .trace_context = tracker->config.trace_context};
     memcpy(config.identity_seed, tracker->seed, sizeof config.identity_seed);
     crypto_native_random(config.random_seed, sizeof config.random_seed);
     int err = node_create(&config, &allocator_libc, crypto_native(), tracker_now_us(tracker), &tracker->node);

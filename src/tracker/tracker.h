@@ -12,6 +12,7 @@
 #define TRACKER_TRACKER_H
 
 #include "base/err.h"
+#include "base/slice.h"
 #include "weaprous/weaprous.h"
 
 enum { TRACKER_WHY_BYTES = 768 };
@@ -29,6 +30,9 @@ struct tracker_config {
     const char *page_policy;       /* Content-Security-Policy, or NULL */
     double relay_bytes_per_second; /* for each account */
     uint32_t database_pages_max;   /* 0: no limit; for tests of a full disk */
+    /* For the replica's node_config.trace: secrets too (core/trace.h). NULL: no trace. */
+    void (*trace)(void *context, slice piece);
+    void *trace_context;
     void (*log)(void *context, enum wr_log_level level, const char *text);
     void *log_context;
 };

@@ -49,7 +49,7 @@ test("a wrong call gets one sentence and exit status 2, and touches nothing", as
     [["up", "--server-port=65536"], /number from 0 to 65535/], [["up", "--server-port="], /number/], [["up", "--server-port", "-1"], /number/],
     [["up", "--server-ip", "localhost"], /IP address/], [["up", "--host", "300.1.1.1"], /IP address/], [["up", "--lan=yes"], /takes no value/],
     [["up", "--data", ""], /not empty/], [["up", "--relay-rate", "0"], /number from 1/], [["up", "--="], /unknown option/], [["help", "dance"], /no subcommand/],
-    [["version", "--x"], /unknown option/],
+    [["version", "--x"], /unknown option/], [["trace"], /replay or show/], [["trace", "dance"], /no action "dance"/], [["trace", "replay"], /FILE is missing/],
   ];
   for (const [args, words] of wrong) {
     const { code, out, err } = await run(args, { cwd });
@@ -222,4 +222,45 @@ test("Ctrl-C and SIGTERM end it with 0, a request under way included", async (t)
     assert.deepEqual(await ending, { code: 0, signal: null });
     assert.equal(tracker.err, "");
   }
+});
+
+test("a trace of the server is private, replays whole after an orderly end, and overwrites nothing", async (t) => {
+  const folder = folderFor(t);
+  const trace = join(folder, "server.trace");
+  const tracker = await startTracker(t, { args: ["--trace", trace] });
+  assert.equal(statSync(trace).mode & 0o777, 0o600);
+  await tracker.end("SIGTERM");
+  const replayed = await run(["trace", "replay", trace]);
+  assert.equal(replayed.code, 0, replayed.err);
+  assert.match(replayed.out, /^In: +\d+ calls in [\d.]+ s, 0 bytes\.\nOut: 1 actions, 0 bytes, the same as then\.\n$/);
+  const shown = await run(["trace", "show", trace, "--actions"]);
+  assert.match(shown.out, /create +device [0-9a-f]{16} .*replica\n/);
+  assert.match(shown.out, /command join .*\n[^]*=> store /);
+  assert.match(shown.out, / end\n$/);
+  const before = readFileSync(trace);
+  assertStopped(await run(["up", "--server-port", "0", "--data", join(folder, "data"), "--trace", trace]), /There is a file .* name another\./);
+  assert.deepEqual(readFileSync(trace), before);
+});
+
+test("what is no trace, or differs, is said in a sentence", async (t) => {
+  const folder = folderFor(t);
+  const trace = join(folder, "server.trace");
+  const file = (bytes) => {
+    writeFileSync(join(folder, "file"), bytes);
+    return ["trace", "replay", join(folder, "file")];
+  };
+  assertStopped(await run(["trace", "replay", join(folder, "nothing")]), /cannot be read: No such file/);
+  assertStopped(await run(file("")), /is no trace/);
+  assertStopped(await run(file("Dear diary")), /does not begin as a trace does/);
+  const tracker = await startTracker(t, { args: ["--trace", trace] });
+  await tracker.end("SIGTERM");
+  const good = readFileSync(trace);
+  const name = good.indexOf("general");
+  assert.ok(name > 0);
+  const changed = Buffer.from(good);
+  changed[name] ^= 1;
+  assertStopped(await run(file(changed)), /at call [23]: what came out differs/);
+  const cut = await run(file(good.subarray(0, good.length - 1)));
+  assert.equal(cut.code, 0, cut.err);
+  assert.match(cut.out, /ends before the node did: the program was stopped while it was writing/);
 });
