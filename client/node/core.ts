@@ -43,6 +43,8 @@ export interface CoreConfig {
   sessionAnswerMs?: number;
   sessionAwayMs?: number;
   sessionSilenceMs?: number;
+  /** Gets everything that goes into the node, piece by piece (src/core/trace.h); it holds the node's secrets. */
+  trace?: (piece: Bytes) => void;
 }
 
 export interface Core {
@@ -93,6 +95,7 @@ interface Exports {
   w_command(length: number, now: number): number;
   w_done(token: number, result: number, length: number, now: number): void;
   w_tick(now: number): void;
+  w_trace(): number;
   w_deadline(): number;
   w_next(): number;
   w_error_text(code: number): number;
@@ -185,6 +188,34 @@ function createNode(exports: Exports, border: Border, codes: Map<string, number>
   };
 }
 
+/** Hands on what each call left in the trace, also when it failed or trapped. */
+function traced(core: Core, exports: Exports, border: Border, trace: (piece: Bytes) => void): Core {
+  const drain = (): void => {
+    for (let length = exports.w_trace(); length > 0; length = exports.w_trace()) trace(border.take(length));
+  };
+  const after = <A extends unknown[], R>(call: (...given: A) => R) => (...given: A): R => {
+    try {
+      return call(...given);
+    } finally {
+      drain();
+    }
+  };
+  drain();
+  return {
+    ...core,
+    restore: after(core.restore),
+    linkUp: after(core.linkUp),
+    linkDown: after(core.linkDown),
+    receive: after(core.receive),
+    transmit: after(core.transmit),
+    command: after(core.command),
+    done: after(core.done),
+    tick: after(core.tick),
+    next: after(core.next),
+    destroy: after(core.destroy),
+  };
+}
+
 /** A fresh instance; `sodium.ready` must have resolved. One node can be created in it at a time. */
 export function instantiateCore(module: WebAssembly.Module, sodium: Sodium): CoreTools {
   let bytes = new Uint8Array(0);
@@ -224,11 +255,12 @@ export function instantiateCore(module: WebAssembly.Module, sodium: Sodium): Cor
       const row: Cbor[] = [
         config.identitySeed as Bytes, config.randomSeed as Bytes, 0, channelLinksMax, linksMax,
         config.directPatienceMs ?? 0, config.epochAgeMs ?? 0, config.sessionAnswerMs ?? 0, config.sessionAwayMs ?? 0,
-        config.sessionSilenceMs ?? 0,
+        config.sessionSilenceMs ?? 0, config.trace ? 1 : 0,
       ];
       const result = exports.w_create(border.give(cborEncode(row)), now);
       if (result < 0) throw border.error(result);
-      return createNode(exports, border, codes);
+      const core = createNode(exports, border, codes);
+      return config.trace ? traced(core, exports, border, config.trace) : core;
     },
   };
 }

@@ -23,14 +23,33 @@ static usec duration(struct cbor_reader *r)
     return cbor_uint(r, (uint64_t)366 * 86400 * 1000) * MILLISECONDS;
 }
 
+static void keep_trace(void *context, slice piece)
+{
+    (void)context;
+    buffer_put(&wasm.trace, piece); /* without room the trace ends here, for it fails stickily */
+}
+
+WASM_EXPORT(w_trace) uint32_t w_trace(void);
+/* Output: the next piece of the trace; gives its length, 0 when there is none now. To be asked until then after
+ * every call, also after the last. */
+uint32_t w_trace(void)
+{
+    slice piece = slice_sub(buffer_slice(&wasm.trace), 0, WASM_BUFFER_BYTES);
+    if (piece.len == 0) return 0;
+    memcpy(wasm.output, piece.ptr, piece.len);
+    buffer_consume(&wasm.trace, piece.len);
+    return (uint32_t)piece.len;
+}
+
 WASM_EXPORT(w_create) int w_create(uint32_t len, double now_ms);
 /* Input [identity seed, random seed, role, links of a channel, links in all, direct patience, age of an
- * epoch, session: answer, away, silence]; the last five in ms. 0: the default of struct node_config. */
+ * epoch, session: answer, away, silence, trace]; the five before the last in ms, 0: the default of struct
+ * node_config. trace 1: w_trace gives what goes into the node. */
 int w_create(uint32_t len, double now_ms)
 {
     if (wasm.node) return ERR_WRONG_STATE;
     struct cbor_reader r = cbor_reader_of(wasm_input(len));
-    cbor_array(&r, 10);
+    cbor_array(&r, 11);
     const uint8_t *identity_seed = cbor_fixed(&r, KEY_BYTES);
     const uint8_t *random_seed = cbor_fixed(&r, KEY_BYTES);
     struct node_config config = {.role = (enum node_role)cbor_uint(&r, ROLE_REPLICA)};
@@ -41,9 +60,11 @@ int w_create(uint32_t len, double now_ms)
     config.session_answer_us = duration(&r);
     config.session_away_us = duration(&r);
     config.session_silence_us = duration(&r);
+    if (cbor_uint(&r, 1) == 1) config.trace = keep_trace;
     if (!cbor_done(&r)) return ERR_INVALID;
     memcpy(config.identity_seed, identity_seed, KEY_BYTES);
     memcpy(config.random_seed, random_seed, KEY_BYTES);
+    buffer_init(&wasm.trace, &allocator_libc, WASM_TRACE_BYTES_MAX);
     int result = node_create(&config, &allocator_libc, &crypto_imported, wasm_usec(now_ms), &wasm.node);
     memset(&config, 0, sizeof config);
     memset(wasm.input, 0, len);
@@ -54,7 +75,9 @@ WASM_EXPORT(w_destroy) void w_destroy(void);
 void w_destroy(void)
 {
     node_destroy(wasm.node);
+    struct buffer rest = wasm.trace;
     memset(&wasm, 0, sizeof wasm);
+    wasm.trace = rest; /* its end is still to be taken */
 }
 
 WASM_EXPORT(w_device) uint32_t w_device(void);

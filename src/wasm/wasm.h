@@ -11,16 +11,18 @@
 #ifndef WASM_WASM_H
 #define WASM_WASM_H
 
+#include "base/buffer.h"
 #include "base/cbor.h"
 #include "core/node.h"
 
-enum { WASM_BUFFER_BYTES = 80 * 1024 };
+enum { WASM_BUFFER_BYTES = 80 * 1024, WASM_TRACE_BYTES_MAX = 512 * 1024 };
 
 #define WASM_EXPORT(name) __attribute__((export_name(#name), used))
 
 struct wasm {
     struct node *node;
     uint32_t used;      /* of the last w_receive */
+    struct buffer trace; /* what w_trace has not given yet */
     struct action next; /* what w_next took last; its slices borrow from the node */
     uint8_t input[WASM_BUFFER_BYTES];
     uint8_t output[WASM_BUFFER_BYTES];

@@ -1,32 +1,36 @@
 // The shell's tracker socket and links against the real `weaprous up`: what a browser's worker does, without the
-// browser. Runs the program that WEAPROUS names, else the release build.
+// browser. Runs the program that WEAPROUS names, else the release build. Server and devices keep traces; each must
+// replay at its end, the server's too, which is killed.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import WebSocket from "ws";
 import { instantiateWorld } from "./instances.mjs";
 import { loadModules } from "./load.mjs";
-import { startTracker } from "./program.mjs";
+import { replayTrace, startTracker } from "./program.mjs";
 import { createMemoryStore } from "./world.mjs";
 
 const { createTracker, createLinks, createShell, systemClock, toHex, fromHex, concat, toUtf8, cborEncode, cborDecode } =
   await loadModules("tracker", "links", "shell", "clock", "bytes", "cbor");
 const PASSWORD = "correct horse battery staple";
 const folder = mkdtempSync(join(tmpdir(), "weaprous-node-"));
-const server = { port: 0, child: undefined };
+const server = { port: 0, child: undefined, lives: 0, trace: "" };
 const devices = [];
 
 async function startServer() {
-  Object.assign(server, await startTracker(folder, server.port));
+  server.trace = join(folder, `server-${++server.lives}.trace`);
+  Object.assign(server, await startTracker(folder, server.port, ["--trace", server.trace]));
 }
 
-function killServer() {
+async function killServer() {
   const gone = new Promise((resolve) => server.child.once("exit", resolve));
   server.child.kill("SIGKILL");
-  return gone;
+  await gone;
+  const { calls, complete } = replayTrace(readFileSync(server.trace));
+  assert.ok(calls > 20 && !complete, `${calls} calls of the server were replayed`);
 }
 
 before(startServer);
@@ -56,7 +60,11 @@ async function device(cookie, { replica = true } = {}) {
   const { tools } = await instantiateWorld();
   const seed = crypto.getRandomValues(new Uint8Array(32));
   const clock = systemClock();
-  const options = { identitySeed: seed, randomSeed: crypto.getRandomValues(new Uint8Array(32)), directPatienceMs: 50 };
+  const trace = [];
+  const options = {
+    identitySeed: seed, randomSeed: crypto.getRandomValues(new Uint8Array(32)), directPatienceMs: 50,
+    trace: (piece) => trace.push(piece),
+  };
   const core = tools.create(options, clock.now());
   const log = { texts: [], delivered: [], peers: [], states: [], online: [] };
   const listeners = new Set();
@@ -125,8 +133,12 @@ async function device(cookie, { replica = true } = {}) {
     core, log, tracker, welcome: () => welcome,
     say: (text) => shell.command({ kind: "send", channel: welcome.channels[0].id, entryKind: 3, body: cborEncode([toUtf8(text)]) }),
     stop() {
+      if (made.stopped) return;
+      made.stopped = true;
       shell.stop("done");
       tracker.stop("idle");
+      const { calls, actions, complete } = replayTrace(Buffer.concat(trace));
+      assert.ok(calls > 10 && actions > 2 && complete, `${calls} calls of a device were replayed, ${actions} actions`);
     },
     /** Waits until `look` gives something. */
     until: (look, what) =>
