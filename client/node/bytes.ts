@@ -32,7 +32,7 @@ export function toUtf8(text: string): Bytes {
 
 /** What is not UTF-8 becomes U+FFFD: this is for people to read. */
 export function fromUtf8(bytes: Uint8Array): string {
-  return decoder.decode(bytes);
+  return bytes.length > 0 ? decoder.decode(bytes) : "";
 }
 
 export function concat(...parts: Uint8Array[]): Bytes {

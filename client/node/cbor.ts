@@ -9,6 +9,7 @@ const DEPTH_MAX = 8; // a value inside seven arrays is 8 deep
 const MAJOR_UINT = 0;
 const MAJOR_BYTES = 2;
 const MAJOR_ARRAY = 4;
+const EMPTY: Bytes = new Uint8Array(0);
 
 function headLength(value: number): number {
   return value < 24 ? 1 : value <= 0xff ? 2 : value <= 0xffff ? 3 : value <= 0xffffffff ? 5 : 9;
@@ -51,6 +52,7 @@ export function cborEncode(value: Cbor): Bytes {
 }
 
 interface Reader {
+  bytes: Uint8Array;
   view: DataView;
   at: number;
 }
@@ -59,43 +61,41 @@ function malformed(what: string): never {
   throw new SyntaxError(`cbor: ${what}`);
 }
 
-function takeHead(reader: Reader): { major: number; value: number } {
-  const { view } = reader;
-  if (reader.at >= view.byteLength) malformed("the end comes too early");
-  const first = view.getUint8(reader.at);
-  const info = first & 31;
-  if (info > 27) malformed("indefinite lengths and reserved heads are not allowed");
-  const extra = info < 24 ? 0 : 1 << (info - 24);
-  if (reader.at + 1 + extra > view.byteLength) malformed("the end comes too early");
-  const at = reader.at + 1;
+/** The number behind a head that says that it takes `extra` bytes; a shorter form is the only one allowed. */
+function takeLong(reader: Reader, extra: number): number {
+  const { view, at } = reader;
+  if (at + extra > view.byteLength) malformed("the end comes too early");
+  reader.at += extra;
   const value =
-    extra === 0
-      ? info
-      : extra === 1
-        ? view.getUint8(at)
-        : extra === 2
-          ? view.getUint16(at)
-          : extra === 4
-            ? view.getUint32(at)
-            : Number(view.getBigUint64(at));
+    extra === 1
+      ? view.getUint8(at)
+      : extra === 2
+        ? view.getUint16(at)
+        : extra === 4
+          ? view.getUint32(at)
+          : Number(view.getBigUint64(at));
   if (headLength(value) !== 1 + extra) malformed("a head is not in its shortest form");
   if (!Number.isSafeInteger(value)) malformed("a number is larger than 2^53");
-  reader.at = at + extra;
-  return { major: first >> 5, value };
+  return value;
 }
 
 function take(reader: Reader, depth: number): Cbor {
-  const { major, value } = takeHead(reader);
+  const { bytes } = reader;
+  const first = bytes[reader.at++];
+  if (first === undefined) return malformed("the end comes too early");
+  const info = first & 31;
+  if (info > 27) malformed("indefinite lengths and reserved heads are not allowed");
+  const value = info < 24 ? info : takeLong(reader, 1 << (info - 24));
+  const major = first >> 5;
   if (major === MAJOR_UINT) return value;
-  const left = reader.view.byteLength - reader.at;
+  if (major !== MAJOR_BYTES && major !== MAJOR_ARRAY) malformed("a kind that is not allowed");
+  if (value > bytes.length - reader.at) malformed("a value is longer than what is left");
   if (major === MAJOR_BYTES) {
-    if (value > left) malformed("a byte string is longer than what is left");
-    const from = reader.view.byteOffset + reader.at;
+    if (value === 0) return EMPTY;
+    const from = reader.at;
     reader.at += value;
-    return new Uint8Array(reader.view.buffer.slice(from, from + value) as ArrayBuffer);
+    return bytes.slice(from, from + value) as Bytes;
   }
-  if (major !== MAJOR_ARRAY) malformed("a kind that is not allowed");
-  if (value > left) malformed("an array is longer than what is left");
   if (depth >= DEPTH_MAX) malformed("nested too deeply");
   const items: Cbor[] = [];
   for (let i = 0; i < value; i++) items.push(take(reader, depth + 1));
@@ -104,7 +104,7 @@ function take(reader: Reader, depth: number): Cbor {
 
 /** One whole value; byte strings are copies. Throws SyntaxError for anything else. */
 export function cborDecode(bytes: Uint8Array): Cbor {
-  const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), at: 0 };
+  const reader = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), at: 0 };
   const value = take(reader, 1);
   if (reader.at !== bytes.length) malformed("bytes are left over");
   return value;
