@@ -7,39 +7,28 @@ const uint8_t check_mark[SIM_WINDOW_BYTES] = {0xc3, 'p', 'l', 'a', 'i', 'n', 0xb
 
 enum { AHEAD_MS = 5 * 60 * 1000 };
 
-static bool honest(const struct device *d)
-{
-    return d->kind != DEVICE_HOSTILE;
-}
-
-static struct truth *truth_of(struct sim *sim, uint32_t channel, uint32_t author, uint64_t seq)
-{
-    struct chronicle *chronicle = &sim->chronicles[channel][author];
-    while (chronicle->len < seq) {
-        chronicle->truth =
-            must_grow(chronicle->truth, chronicle->len, &chronicle->cap, sizeof *chronicle->truth);
-        memset(&chronicle->truth[chronicle->len++], 0, sizeof *chronicle->truth);
-    }
-    return &chronicle->truth[seq - 1];
-}
-
 /* The first who shows an entry settles what it is; everybody after must agree. */
 static struct truth *publish(struct sim *sim, struct device *d, uint32_t channel, uint32_t author,
-                             const struct entry_view *entry)
+                             const struct entry_view *entry, bool opened)
 {
     struct truth *truth = truth_of(sim, channel, author, entry->seq);
-    uint64_t body_hash = bytes_hash(entry->body);
     if (!truth->known) {
         sim->report.entries++;
         memcpy(truth->id, entry->id, ID_BYTES);
         truth->time_ms = entry->time_ms;
-        truth->body_hash = body_hash;
         truth->known = true;
-    } else if (honest(&sim->devices[author]) &&
-               (memcmp(truth->id, entry->id, ID_BYTES) != 0 || truth->body_hash != body_hash)) {
+        struct chronicle *chronicle = chronicle_of(sim, channel, author);
+        if (entry->seq > chronicle->known) chronicle->known = entry->seq;
+    }
+    uint64_t body_hash = opened ? bytes_hash(entry->body) : 0;
+    if (opened && !truth->opened) {
+        truth->opened = true;
+        truth->body_hash = body_hash;
+    }
+    bool same = memcmp(truth->id, entry->id, ID_BYTES) == 0 && (!opened || truth->body_hash == body_hash);
+    if (!same && honest(&sim->devices[author]))
         sim_fail(sim, "device %u: seq %llu of honest author %u is another entry than elsewhere", d->index,
                  (unsigned long long)entry->seq, author);
-    }
     return truth;
 }
 
@@ -60,6 +49,11 @@ static void check_store(struct sim *sim, struct device *d, const struct action *
         sim_fail(sim, "device %u: STORE in an unknown channel", d->index);
         return;
     }
+    struct membership *membership = membership_of(d, channel);
+    if (!membership) {
+        sim_fail(sim, "device %u: STORE in channel %u, which is not its own", d->index, channel);
+        return;
+    }
     if (action->token == 0 || action->record.len == 0 || action->record.len > NODE_RECORD_BYTES_MAX)
         sim_fail(sim, "device %u: STORE with a record of %zu bytes", d->index, action->record.len);
     if (!entry->author) return;
@@ -71,10 +65,10 @@ static void check_store(struct sim *sim, struct device *d, const struct action *
     bool own = author == d->index;
     check_place(sim, d, entry, own);
     bool just_written = entry->arrived_ms == d->last_local / MILLISECONDS; /* not a second try */
-    if (own && just_written && !sim_has(sim, FAULT_CLOCK) && entry->time_ms <= d->newest_seen_ms[channel])
+    if (own && just_written && !sim_has(sim, FAULT_CLOCK) && entry->time_ms <= membership->newest_seen_ms)
         sim_fail(sim, "device %u: an own entry of %llu is not later than what it has seen, %llu", d->index,
-                 (unsigned long long)entry->time_ms, (unsigned long long)d->newest_seen_ms[channel]);
-    if (!own && honest(&sim->devices[author])) publish(sim, d, channel, author, entry);
+                 (unsigned long long)entry->time_ms, (unsigned long long)membership->newest_seen_ms);
+    if (!own && honest(&sim->devices[author])) publish(sim, d, channel, author, entry, false);
 }
 
 static void check_sent(struct sim *sim, struct device *d, const struct action *action, uint32_t channel)
@@ -88,6 +82,34 @@ static void check_sent(struct sim *sim, struct device *d, const struct action *a
     }
 }
 
+/* What is shown of a feed is a first part and at most one more that stands above a gap. */
+static void check_runs(struct sim *sim, const struct device *d, const struct shelf *shelf, uint64_t seq)
+{
+    const struct held *below = held_find(shelf, seq - 1), *above = held_find(shelf, seq + 1);
+    bool joined = (below && below->shown) || (above && above->shown);
+    if (seq == 1 || joined || shelf->shown_count == shelf->shown + 1) return;
+    sim_fail(sim, "device %u: DELIVER of seq %llu of author %u, which begins a third part", d->index,
+             (unsigned long long)seq, shelf->author);
+}
+
+/* Through how many hands an entry came, and how long it took. */
+static void measure(struct sim *sim, struct device *d, struct held *held, const struct truth *truth,
+                    const struct entry_view *entry, uint32_t channel, uint32_t author)
+{
+    uint32_t from = device_of_id(sim, entry->from);
+    if (from == UINT32_MAX || d->kind != DEVICE_PERSON) return;
+    const struct held *theirs = held_find(shelf_find(&sim->devices[from], channel, author), entry->seq);
+    uint32_t depth = 1u + (theirs ? theirs->depth : 0);
+    held->depth = depth < 255 ? (uint8_t)depth : 255;
+    sim->report.depths++;
+    sim->report.depth_sum += depth;
+    if (depth > sim->report.depth_max) sim->report.depth_max = depth;
+    usec delay =
+        truth->acknowledged_at && sim->now > truth->acknowledged_at ? sim->now - truth->acknowledged_at : 0;
+    sim->report.delay_sum_us += delay;
+    if (delay > sim->report.delay_max_us) sim->report.delay_max_us = delay;
+}
+
 static void check_deliver(struct sim *sim, struct device *d, const struct action *action)
 {
     const struct entry_view *entry = &action->entry;
@@ -96,27 +118,32 @@ static void check_deliver(struct sim *sim, struct device *d, const struct action
         sim_fail(sim, "device %u: DELIVER of something unknown", d->index);
         return;
     }
-    struct shelf *shelf = &d->shelves[channel][author];
-    const struct held *held = entry->seq <= shelf->len ? &shelf->held[entry->seq - 1] : NULL;
-    if (entry->seq != shelf->shown + 1)
-        sim_fail(sim, "device %u: DELIVER of seq %llu of author %u after %llu", d->index,
-                 (unsigned long long)entry->seq, author, (unsigned long long)shelf->shown);
-    else if (!held || !held->durable || memcmp(held->id, entry->id, ID_BYTES) != 0)
+    struct membership *membership = membership_of(d, channel);
+    struct shelf *shelf = shelf_of(d, channel, author);
+    struct held *held = held_find(shelf, entry->seq);
+    if (!membership || !held || !held->durable || memcmp(&held->id8, entry->id, sizeof held->id8) != 0)
         sim_fail(sim, "device %u: DELIVER of what is not durable", d->index);
+    else if (held->shown)
+        sim_fail(sim, "device %u: DELIVER of seq %llu of author %u a second time", d->index,
+                 (unsigned long long)entry->seq, author);
     else if (held->place_ms != entry->place_ms)
         sim_fail(sim, "device %u: DELIVER at another place than was stored", d->index);
     if (sim->report.failed) return;
-    shelf->shown = entry->seq;
-    if (shelf->shown > shelf->deepest) shelf->deepest = shelf->shown;
+    held_show(shelf, entry->seq);
+    held->owed = true;
     sim->report.deliveries++;
+    check_runs(sim, d, shelf, entry->seq);
 
     bool own = author == d->index;
     if (own && entry->kind == ENTRY_LEAVE)
-        d->left_at[channel] = sim->now; /* only now: a crash may have lost it */
-    if (!own && d->left_at[channel] && sim->now > d->left_at[channel] + 10 * SECONDS)
+        membership->left_at = sim->now; /* only now: a crash may have lost it */
+    if (!own && membership->left_at && sim->now > membership->left_at + 10 * SECONDS)
         sim_fail(sim, "device %u: DELIVER in a channel that it has left", d->index);
-    struct truth *truth = publish(sim, d, channel, author, entry);
-    if (own) truth->acknowledged = true;
+    struct truth *truth = publish(sim, d, channel, author, entry, !entry->locked);
+    if (own && !truth->acknowledged) {
+        truth->acknowledged = true;
+        truth->acknowledged_at = sim->now;
+    }
     if (own != (entry->path == PATH_NONE)) sim_fail(sim, "device %u: DELIVER with a false path", d->index);
     if (!own && action->token != 0) sim_fail(sim, "device %u: a token for somebody else's entry", d->index);
     bool nameless = sim->options.fail_at && entry->account.len == 0; /* there was no memory for the name */
@@ -124,8 +151,19 @@ static void check_deliver(struct sim *sim, struct device *d, const struct action
         sim_fail(sim, "device %u: DELIVER with another account than %s", d->index,
                  sim->devices[author].account);
     if (own && action->token != 0) check_sent(sim, d, action, channel);
-    if (honest(&sim->devices[author]) && entry->time_ms > d->newest_seen_ms[channel])
-        d->newest_seen_ms[channel] = entry->time_ms;
+    if (honest(&sim->devices[author]) && entry->time_ms > membership->newest_seen_ms)
+        membership->newest_seen_ms = entry->time_ms;
+    if (!own) measure(sim, d, held, truth, entry, channel, author);
+}
+
+/* Entries from..seq of this device were durable there at some time. */
+static bool ever_held(const struct shelf *shelf, uint64_t from, uint64_t seq)
+{
+    for (uint64_t i = from; i <= seq; i++) {
+        const struct held *held = held_find(shelf, i);
+        if (!held || !held->ever) return false;
+    }
+    return true;
 }
 
 static void check_delivered(struct sim *sim, struct device *d, const struct action *action)
@@ -137,15 +175,17 @@ static void check_delivered(struct sim *sim, struct device *d, const struct acti
     }
     sim->report.acknowledgements++;
     struct device *holder = &sim->devices[other];
-    struct shelf *mine = &d->shelves[channel][other];
-    if (action->seq > d->shelves[channel][d->index].shown)
+    struct shelf *promised = shelf_of(d, channel, other);
+    const struct shelf *own = shelf_find(d, channel, d->index);
+    if (!own || action->seq > own->shown)
         sim_fail(sim, "device %u: DELIVERED of what was never written", d->index);
-    if (action->seq > mine->promised) mine->promised = action->seq;
+    uint64_t before = promised->promised;
+    if (action->seq > before) promised->promised = action->seq;
     if (!honest(holder)) return;
-    if (holder->shelves[channel][d->index].ever < action->seq)
-        sim_fail(sim, "device %u: DELIVERED says that %u holds %llu, but it holds %llu", d->index, other,
-                 (unsigned long long)action->seq,
-                 (unsigned long long)holder->shelves[channel][d->index].ever);
+    uint64_t from = action->from > before + 1 ? action->from : before + 1;
+    if (!ever_held(shelf_find(holder, channel, d->index), from, action->seq))
+        sim_fail(sim, "device %u: DELIVERED says that %u holds %llu, but it does not", d->index, other,
+                 (unsigned long long)action->seq);
     if (action->role != (holder->kind == DEVICE_TRACKER ? ROLE_REPLICA : ROLE_PERSON))
         sim_fail(sim, "device %u: DELIVERED with a false role", d->index);
 }
@@ -177,11 +217,12 @@ static void check_peer(struct sim *sim, struct device *d, const struct action *a
         sim_fail(sim, "device %u: PEER about somebody unknown", d->index);
         return;
     }
-    d->shelves[0][other].path = action->path;
-    d->shelves[0][other].rtt_us = action->rtt_us;
+    struct acquaintance *known = acquaintance_of(d, other);
+    known->path = action->path;
+    known->rtt_us = action->rtt_us;
     if (action->path == PATH_NONE) return;
     for (size_t i = 0; i < d->ports_len; i++)
-        if (d->ports[i].other == other && d->ports[i].path == action->path) return;
+        if (d->ports[i].number && d->ports[i].other == other && d->ports[i].path == action->path) return;
     sim_fail(sim, "device %u: PEER says that %u is linked over path %d", d->index, other, action->path);
 }
 
@@ -200,15 +241,18 @@ static void digest_action(struct sim *sim, const struct device *d, const struct 
 
 static void tell_action(struct sim *sim, struct device *d, const struct action *a)
 {
-    static const char *const names[] = {"?",       "STORE", "READ", "DELIVER",  "DELIVERED",
-                                        "CONNECT", "CLOSE", "PEER", "WRITABLE", "WARNING"};
+    static const char *const names[] = {"?",       "STORE",     "READ",       "DELIVER",  "DELIVERED",
+                                        "CONNECT", "CLOSE",     "PEER",       "WRITABLE", "WARNING",
+                                        "GAP",     "HISTORY",   "CHANNEL",    "UNLOCKED", "SESSION",
+                                        "SIGNAL",  "FILE_READ", "FILE_WRITE", "FILE"};
+    size_t kind = (size_t)a->kind < sizeof names / sizeof names[0] ? (size_t)a->kind : 0;
     if (a->kind == ACTION_WRITABLE) return;
     uint32_t other = a->device         ? device_of_id(sim, a->device)
                      : a->entry.author ? device_of_id(sim, a->entry.author)
                                        : UINT32_MAX;
     const uint8_t *channel = a->channel ? a->channel : a->entry.channel;
     sim_tell(sim, "device %u: %s of %d in %d seq %llu link %u path %d token %llu %s %.*s", d->index,
-             names[a->kind], (int)other, channel ? (int)channel_of_id(sim, channel) : -1,
+             names[kind], (int)other, channel ? (int)channel_of_id(sim, channel) : -1,
              (unsigned long long)(a->seq ^ a->entry.seq), a->link, a->path, (unsigned long long)a->token,
              a->result ? err_name(a->result) : "", (int)a->text.len,
              a->text.len ? (const char *)a->text.ptr : "");
@@ -234,8 +278,21 @@ void check_action(struct sim *sim, struct device *d, const struct action *action
         break;
     case ACTION_READ: break;
     case ACTION_WARNING: sim->report.warnings++; break;
-    default: sim_fail(sim, "device %u: unknown action %d", d->index, action->kind);
+    default:
+        if (action->kind < ACTION_STORE || action->kind > ACTION_FILE)
+            sim_fail(sim, "device %u: unknown action %d", d->index, action->kind);
     }
+}
+
+bool check_marked(slice bytes)
+{
+    const uint8_t *end = bytes.ptr + bytes.len;
+    for (const uint8_t *p = bytes.ptr; bytes.len > 0; p++) {
+        p = memchr(p, check_mark[0], (size_t)(end - p));
+        if (!p || (size_t)(end - p) < SIM_WINDOW_BYTES) return false;
+        if (memcmp(p, check_mark, SIM_WINDOW_BYTES) == 0) return true;
+    }
+    return false;
 }
 
 void check_link_bytes(struct sim *sim, struct pipe *pipe, uint32_t side, slice bytes)
@@ -249,14 +306,7 @@ void check_link_bytes(struct sim *sim, struct pipe *pipe, uint32_t side, slice b
     size_t head = bytes.len < keep ? bytes.len : keep;
     memcpy(seam, flow->last, keep);
     memcpy(seam + keep, bytes.ptr, head);
-    bool found = false;
-    for (size_t i = 0; i + SIM_WINDOW_BYTES <= keep + head; i++)
-        found |= memcmp(seam + i, check_mark, SIM_WINDOW_BYTES) == 0;
-    for (const uint8_t *p = bytes.ptr, *end = bytes.ptr + bytes.len; !found; p++) {
-        p = memchr(p, check_mark[0], (size_t)(end - p));
-        if (!p || (size_t)(end - p) < SIM_WINDOW_BYTES) break;
-        found = memcmp(p, check_mark, SIM_WINDOW_BYTES) == 0;
-    }
+    bool found = check_marked(slice_of(seam, keep + head)) || check_marked(bytes);
     if (found) sim_fail(sim, "plaintext on the link from %u", pipe->end[side].device);
     if (bytes.len >= keep)
         memcpy(flow->last, bytes.ptr + bytes.len - keep, keep);
@@ -267,62 +317,104 @@ void check_link_bytes(struct sim *sim, struct pipe *pipe, uint32_t side, slice b
 /* After a start: what was shown and acknowledged has come back (check: nothing of a feed is missing). */
 void check_restored(struct sim *sim, struct device *d)
 {
-    for (uint32_t c = 0; c < sim->channels_len; c++) {
-        struct chronicle *chronicle = &sim->chronicles[c][d->index];
-        for (size_t i = 0; i < chronicle->len; i++)
-            if (chronicle->truth[i].acknowledged && d->shelves[c][d->index].shown < i + 1)
-                sim_fail(sim, "device %u came back without its own acknowledged entry %zu", d->index, i + 1);
+    for (size_t i = 0; i < d->shelves_len; i++) {
+        const struct shelf *shelf = &d->shelves[i];
+        for (uint64_t seq = 1; seq <= shelf->len; seq++)
+            if (shelf->held[seq - 1].owed && !shelf->held[seq - 1].shown)
+                sim_fail(sim, "device %u came back without entry %llu of author %u", d->index,
+                         (unsigned long long)seq, shelf->author);
+        if (shelf->author != d->index) continue;
+        const struct chronicle *chronicle = chronicle_of(sim, shelf->channel, d->index);
+        for (size_t k = 0; chronicle && k < chronicle->len; k++)
+            if (chronicle->truth[k].acknowledged && shelf->shown < k + 1)
+                sim_fail(sim, "device %u came back without its own acknowledged entry %zu", d->index, k + 1);
     }
 }
 
-static bool member_holds_all(struct sim *sim, const struct device *d, uint32_t channel, char *why,
-                             size_t room)
+/* --- the end --- */
+
+/* How much of a feed is to be with everybody. Who has left still owes what was written, until somebody else
+ * says to hold it; where that somebody may lie or lose it again, it cannot be owed any more. */
+static uint64_t owed_of(const struct sim *sim, const struct chronicle *chronicle)
 {
-    for (uint32_t a = 1; a < sim->devices_len; a++) {
-        const struct device *author = &sim->devices[a];
-        const struct chronicle *chronicle = &sim->chronicles[channel][a];
-        const struct shelf *shelf = &d->shelves[channel][a];
-        /* Who has left still owes what was written, until somebody else says to hold it; where that somebody
-         * may lie or lose it again, it cannot be owed any more. */
-        bool member = author->channels >> channel & 1;
-        bool owes = chronicle->len > 0 && !sim_has(sim, FAULT_AMNESIA) && !sim_has(sim, FAULT_HOSTILE);
-        if (!honest(author) || (!member && !owes)) continue;
-        if (chronicle->len == 0 || shelf->shown < chronicle->len) {
-            if (why)
-                snprintf(why, room, "device %u shows %llu of %zu entries of author %u in channel %u",
-                         d->index, (unsigned long long)shelf->shown, chronicle->len, a, channel);
-            return false;
-        }
+    const struct device *author = &sim->devices[chronicle->author];
+    bool sure = !sim_has(sim, FAULT_AMNESIA) && !sim_has(sim, FAULT_HOSTILE);
+    if (!honest(author) || (!is_member(author, chronicle->channel) && !sure)) return 0;
+    return chronicle->known;
+}
+
+/* Nobody who joins stays without a JOIN. */
+static bool all_joined(const struct sim *sim, uint32_t channel, char *why, size_t room)
+{
+    const struct sim_channel *c = &sim->channels[channel];
+    for (size_t i = 0; i < c->members_len && !sim->setup.quiet; i++) {
+        const struct device *d = &sim->devices[c->members[i]];
+        const struct membership *m = membership_of(d, channel);
+        if (d->kind != DEVICE_PERSON || !m->member || !m->joins) continue;
+        const struct chronicle *own = chronicle_of(sim, channel, d->index);
+        if (own && own->known > 0) continue;
+        if (why) snprintf(why, room, "device %u has not joined channel %u", d->index, channel);
+        return false;
     }
+    return true;
+}
+
+static bool holds_all(const struct sim *sim, const struct device *d, uint32_t channel, char *why, size_t room)
+{
+    const struct sim_channel *c = &sim->channels[channel];
+    for (size_t i = 0; i < c->chronicles_len; i++) {
+        const struct chronicle *chronicle = &sim->chronicles[c->chronicles[i]];
+        const struct shelf *shelf = shelf_find(d, channel, chronicle->author);
+        uint64_t shown = shelf ? shelf->shown : 0, owed = owed_of(sim, chronicle);
+        if (shown >= owed) continue;
+        if (why)
+            snprintf(why, room, "device %u shows %llu of %llu entries of author %u in channel %u", d->index,
+                     (unsigned long long)shown, (unsigned long long)owed, chronicle->author, channel);
+        return false;
+    }
+    return true;
+}
+
+static bool device_converged(const struct sim *sim, const struct device *d, char *why, size_t room)
+{
+    if (!honest(d)) return true;
+    if (!d->up || d->sent_len > 0) {
+        if (why) snprintf(why, room, "device %u: %zu sends without an answer", d->index, d->sent_len);
+        return false;
+    }
+    for (size_t i = 0; i < d->memberships_len; i++)
+        if (d->memberships[i].member && !holds_all(sim, d, d->memberships[i].channel, why, room))
+            return false;
     return true;
 }
 
 bool check_converged(struct sim *sim, char *why, size_t room)
 {
-    for (uint32_t i = 0; i < sim->devices_len; i++) {
-        struct device *d = &sim->devices[i];
-        if (!honest(d)) continue;
-        if (!d->up || d->sent_len > 0) {
-            if (why) snprintf(why, room, "device %u: %zu sends without an answer", i, d->sent_len);
-            return false;
-        }
-        for (uint32_t c = 0; c < sim->channels_len; c++)
-            if ((d->channels >> c & 1) && !member_holds_all(sim, d, c, why, room)) return false;
+    for (uint32_t c = 0; c < sim->channels_len; c++)
+        if (!all_joined(sim, c, why, room)) return false;
+    for (uint32_t k = 0; k < sim->devices_len; k++) { /* first who was not ready the last time */
+        uint32_t i = (sim->unsettled + k) % sim->devices_len;
+        if (device_converged(sim, &sim->devices[i], why, room)) continue;
+        sim->unsettled = i;
+        return false;
     }
-    return true;
+    return activities_converged(sim, why, room);
 }
 
 static void check_same_places(struct sim *sim, const struct device *d, uint32_t channel)
 {
-    for (uint32_t a = 1; a < sim->devices_len; a++) {
-        const struct chronicle *chronicle = &sim->chronicles[channel][a];
-        const struct shelf *shelf = &d->shelves[channel][a];
-        if (!honest(&sim->devices[a])) continue;
-        for (size_t i = 0; i < chronicle->len && i < shelf->shown; i++) {
-            if (memcmp(shelf->held[i].id, chronicle->truth[i].id, ID_BYTES) != 0)
-                sim_fail(sim, "device %u holds another entry %zu of author %u", d->index, i + 1, a);
+    const struct sim_channel *c = &sim->channels[channel];
+    for (size_t k = 0; k < c->chronicles_len; k++) {
+        const struct chronicle *chronicle = &sim->chronicles[c->chronicles[k]];
+        const struct shelf *shelf = shelf_find(d, channel, chronicle->author);
+        if (!honest(&sim->devices[chronicle->author]) || !shelf) continue;
+        for (size_t i = 0; i < chronicle->known && i < shelf->shown; i++) {
+            if (memcmp(&shelf->held[i].id8, chronicle->truth[i].id, 8) != 0)
+                sim_fail(sim, "device %u holds another entry %zu of author %u", d->index, i + 1,
+                         chronicle->author);
             if (!sim_has(sim, FAULT_CLOCK) && shelf->held[i].place_ms != chronicle->truth[i].time_ms)
-                sim_fail(sim, "device %u orders entry %zu of author %u elsewhere", d->index, i + 1, a);
+                sim_fail(sim, "device %u orders entry %zu of author %u elsewhere", d->index, i + 1,
+                         chronicle->author);
         }
     }
 }
@@ -330,17 +422,19 @@ static void check_same_places(struct sim *sim, const struct device *d, uint32_t 
 /* Whoever is linked to another member has its word for everything that it wrote. */
 static void check_promises(struct sim *sim, const struct device *d, uint32_t channel)
 {
-    uint64_t written = d->shelves[channel][d->index].shown;
-    for (uint32_t i = 0; i < sim->devices_len; i++) {
-        const struct device *other = &sim->devices[i];
-        if (i == d->index || !honest(other) || !(other->channels >> channel & 1)) continue;
-        if (d->shelves[0][i].path == PATH_NONE) continue;
-        if (d->shelves[0][i].rtt_us == 0)
-            sim_fail(sim, "device %u: no round trip to %u was measured", d->index, i);
-        if (d->shelves[channel][i].promised != written)
+    const struct shelf *own = shelf_find(d, channel, d->index);
+    uint64_t written = own ? own->shown : 0;
+    for (size_t i = 0; i < d->known_len; i++) {
+        const struct acquaintance *known = &d->known[i];
+        const struct device *other = &sim->devices[known->other];
+        if (known->path == PATH_NONE || !honest(other) || !is_member(other, channel)) continue;
+        if (known->rtt_us == 0)
+            sim_fail(sim, "device %u: no round trip to %u was measured", d->index, known->other);
+        const struct shelf *promised = shelf_find(d, channel, known->other);
+        uint64_t said = promised ? promised->promised : 0;
+        if (said != written)
             sim_fail(sim, "device %u is linked to %u but was promised %llu of %llu entries in channel %u",
-                     d->index, i, (unsigned long long)d->shelves[channel][i].promised,
-                     (unsigned long long)written, channel);
+                     d->index, known->other, (unsigned long long)said, (unsigned long long)written, channel);
     }
 }
 
@@ -349,15 +443,16 @@ void check_end(struct sim *sim)
     for (uint32_t i = 0; i < sim->devices_len; i++) {
         struct device *d = &sim->devices[i];
         if (!honest(d)) continue;
-        uint64_t budget = 512 * 1024 + sim->report.entries * 200 + d->ports_len * 32 * 1024;
+        uint64_t budget = 512 * 1024 + sim->report.entries * 200 + d->ports_live * 32 * 1024;
         if (sim_has(sim, FAULT_HOSTILE)) budget += 8 * 1024 * 1024; /* what strangers claim, within limits */
         if (d->memory.used > budget)
             sim_fail(sim, "device %u uses %zu bytes of memory, more than %llu", i, d->memory.used,
                      (unsigned long long)budget);
-        for (uint32_t c = 0; c < sim->channels_len; c++) {
-            if (!(d->channels >> c & 1)) continue;
-            check_same_places(sim, d, c);
-            if (d->kind == DEVICE_PERSON) check_promises(sim, d, c);
+        for (size_t k = 0; k < d->memberships_len; k++) {
+            uint32_t channel = d->memberships[k].channel;
+            if (!d->memberships[k].member) continue;
+            check_same_places(sim, d, channel);
+            if (d->kind == DEVICE_PERSON) check_promises(sim, d, channel);
         }
     }
 }

@@ -14,16 +14,65 @@ usec device_clock(struct sim *sim, struct device *d)
     return d->last_local;
 }
 
-struct port *device_port(struct device *d, uint32_t number)
+/* --- ports: a link's number is its slot and, above it, a serial number --- */
+
+enum { SLOT_BITS = 15 };
+
+struct port *device_port(const struct device *d, uint32_t number)
 {
-    for (size_t i = 0; i < d->ports_len; i++)
-        if (d->ports[i].number == number) return &d->ports[i];
-    return NULL;
+    uint32_t slot = number & ((1u << SLOT_BITS) - 1);
+    if (number == 0 || slot >= d->ports_len || d->ports[slot].number != number) return NULL;
+    return &d->ports[slot];
+}
+
+static struct port *port_add(struct device *d)
+{
+    if (d->ports_free == 0) {
+        d->ports = must_grow(d->ports, d->ports_len, &d->ports_cap, sizeof *d->ports);
+        d->ports[d->ports_len++] = (struct port){0};
+        d->ports_free = (uint32_t)d->ports_len;
+    }
+    uint32_t slot = d->ports_free - 1;
+    struct port *port = &d->ports[slot];
+    d->ports_free = port->next_free;
+    d->ports_live++;
+    d->port_serial = d->port_serial % ((1u << (32 - SLOT_BITS)) - 1) + 1;
+    *port = (struct port){.number = d->port_serial << SLOT_BITS | slot};
+    return port;
 }
 
 static void port_remove(struct device *d, struct port *port)
 {
-    *port = d->ports[--d->ports_len];
+    *port = (struct port){.next_free = d->ports_free};
+    d->ports_free = (uint32_t)(port - d->ports) + 1;
+    d->ports_live--;
+}
+
+void device_writable(struct device *d, struct port *port)
+{
+    if (port->writable) return;
+    port->writable = true;
+    d->writable = must_grow(d->writable, d->writable_len, &d->writable_cap, sizeof *d->writable);
+    d->writable[d->writable_len++] = port->number;
+}
+
+/* --- whom it knows --- */
+
+struct acquaintance *acquaintance_find(const struct device *d, uint32_t other)
+{
+    uint32_t i = table_get(&d->known_of, other);
+    return i == UINT32_MAX ? NULL : &d->known[i];
+}
+
+struct acquaintance *acquaintance_of(struct device *d, uint32_t other)
+{
+    struct acquaintance *a = acquaintance_find(d, other);
+    if (a) return a;
+    d->known = must_grow(d->known, d->known_len, &d->known_cap, sizeof *d->known);
+    table_put(&d->known_of, other, (uint32_t)d->known_len);
+    a = &d->known[d->known_len++];
+    *a = (struct acquaintance){.other = other};
+    return a;
 }
 
 /* --- time --- */
@@ -33,7 +82,7 @@ static void tick_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t
     struct device *d = &sim->devices[device];
     if (!d->up || d->life != life || d->tick_serial != serial || !d->node) return;
     usec clock = device_clock(sim, d), deadline = node_deadline(d->node);
-    d->tick_deadline = 0;
+    d->tick_at = 0;
     if (clock >= deadline) {
         if (sim->now - d->busy_since > SECONDS) {
             d->busy_since = sim->now;
@@ -51,15 +100,17 @@ static void tick_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t
 static void schedule_tick(struct sim *sim, struct device *d)
 {
     usec deadline = node_deadline(d->node), clock = device_clock(sim, d);
-    if (deadline == UINT64_MAX || deadline == d->tick_deadline) return;
-    d->tick_deadline = deadline;
+    if (deadline == UINT64_MAX) return;
     /* The clock may be slow or stand still for a while: look again when it should be there. */
     usec wait = deadline > clock ? deadline - clock + 1 : 0;
     int64_t passed = (int64_t)(sim->now - d->base_true);
     usec raw = d->base_local + (usec)(passed + passed / 1000 * d->drift_ppm / 1000);
     if (raw < clock) wait += clock - raw;
     wait += wait / 1000; /* a drift of up to 0.1 % */
-    schedule_at(sim, sim->now + wait, tick_event, d->index, d->life, ++d->tick_serial);
+    usec at = sim->now + wait;
+    if (d->tick_at && d->tick_at <= at) return; /* that one will look again */
+    d->tick_at = at;
+    schedule_at(sim, at, tick_event, d->index, d->life, ++d->tick_serial);
 }
 
 /* --- actions --- */
@@ -68,7 +119,10 @@ static void act(struct sim *sim, struct device *d, const struct action *action)
 {
     struct port *port;
     uint32_t other;
+    sim->report.actions++;
     check_action(sim, d, action);
+    if (sim->report.failed) return;
+    activities_action(sim, d, action);
     switch (action->kind) {
     case ACTION_STORE: disk_store(sim, d, action); break;
     case ACTION_READ: disk_read(sim, d, action); break;
@@ -84,12 +138,12 @@ static void act(struct sim *sim, struct device *d, const struct action *action)
         bool socket = d->socket_up && d->socket_pipe == pipe->id;
         uint32_t number = port->number;
         port_remove(d, port);
-        if (dice_chance(&sim->dice, 500)) node_link_down(d->node, number, device_clock(sim, d));
+        if (dice_chance(&d->dice, 500)) node_link_down(d->node, number, device_clock(sim, d));
         if (socket) tracker_socket_lost(sim, d);
         break;
     case ACTION_WRITABLE:
         port = device_port(d, action->link);
-        if (port) port->writable = true;
+        if (port) device_writable(d, port);
         break;
     default: break;
     }
@@ -132,8 +186,9 @@ void device_drain(struct sim *sim, struct device *d)
             act(sim, d, &action);
             progress = true;
         }
-        for (size_t i = 0; i < d->ports_len && !sim->report.failed; i++)
-            if (d->ports[i].writable && transmit(sim, d, d->ports[i].number)) progress = true;
+        for (size_t i = 0; i < d->writable_len && !sim->report.failed; i++)
+            if (device_port(d, d->writable[i]) && transmit(sim, d, d->writable[i])) progress = true;
+        d->writable_len = 0;
         if (!progress || sim->report.failed || d->life != life) break;
         if (round > 10000) sim_fail(sim, "device %u: actions do not come to an end", d->index);
     }
@@ -149,6 +204,46 @@ int64_t device_command(struct sim *sim, struct device *d, const struct command *
     return rc;
 }
 
+int64_t device_send(struct sim *sim, struct device *d, uint32_t channel, uint32_t kind, slice body)
+{
+    struct command command = {
+        .kind = COMMAND_SEND, .channel = sim->channels[channel].id, .entry_kind = kind, .bytes = body};
+    /* The answer comes with the actions: the token has to be known before. */
+    int64_t rc = node_command(d->node, &command, device_clock(sim, d));
+    digest_number(sim, (uint64_t)rc);
+    if (rc > 0) {
+        d->sent = must_grow(d->sent, d->sent_len, &d->sent_cap, sizeof *d->sent);
+        d->sent[d->sent_len++] = (struct sent){(uint64_t)rc, bytes_hash(body), channel};
+    } else if (rc == 0) {
+        sim_fail(sim, "device %u: SEND gave no token", d->index);
+    } else if (rc != ERR_WRONG_STATE && rc != ERR_NOT_FOUND && rc != ERR_BUSY && rc != ERR_FULL &&
+               rc != ERR_MEMORY) {
+        sim_fail(sim, "device %u: SEND: %s", d->index, err_name((int)rc));
+    }
+    device_drain(sim, d);
+    return rc;
+}
+
+void device_done(struct sim *sim, struct device *d, uint64_t token, int result, slice bytes)
+{
+    uint32_t life = d->life;
+    node_done(d->node, token, result, bytes, device_clock(sim, d));
+    device_drain(sim, d);
+    /* Links that had to wait may go on; those that have to wait again come behind the end. */
+    size_t end = d->blocked_len;
+    for (size_t i = 0; i < end && d->up && d->life == life; i++) {
+        const struct port *port = device_port(d, d->blocked[i]);
+        if (!port) continue;
+        uint32_t writer = 1u - port->side;
+        struct pipe *pipe = sim->pipes[port->pipe];
+        pipe->flow[writer].blocked = false;
+        pipe_pump(sim, pipe->id, writer);
+    }
+    if (!d->up || d->life != life) return;
+    d->blocked_len -= end;
+    if (d->blocked_len > 0) memmove(d->blocked, d->blocked + end, d->blocked_len * sizeof *d->blocked);
+}
+
 /* --- links --- */
 
 uint32_t device_attach(struct sim *sim, struct device *d, struct pipe *pipe, uint32_t side)
@@ -157,25 +252,27 @@ uint32_t device_attach(struct sim *sim, struct device *d, struct pipe *pipe, uin
     struct node_link info = {
         .path = pipe->path,
         .initiator = side == 0,
-        .expected = side == 0 || dice_chance(&sim->dice, 800) ? sim->devices[other].id : NULL,
+        .expected = side == 0 || dice_chance(&d->dice, 800) ? sim->devices[other].id : NULL,
         .binding = pipe->path == PATH_TRACKER ? SLICE("tracker")
                    : pipe->path == PATH_RELAY ? SLICE("relay")
                                               : SLICE("direct"),
     };
-    uint32_t number = d->next_number++;
+    struct port *port = port_add(d);
+    uint32_t number = port->number;
     pipe->end[side].attached = true;
     pipe->end[side].number = number;
-    d->ports = must_grow(d->ports, d->ports_len, &d->ports_cap, sizeof *d->ports);
-    d->ports[d->ports_len++] = (struct port){
-        .number = number, .pipe = pipe->id, .side = (uint8_t)side, .path = pipe->path, .other = other};
+    port->pipe = pipe->id;
+    port->side = (uint8_t)side;
+    port->path = pipe->path;
+    port->other = other;
     if (d->kind == DEVICE_HOSTILE) {
-        hostile_attached(sim, d, &d->ports[d->ports_len - 1], pipe);
+        hostile_attached(sim, d, port, pipe);
         return number;
     }
     int rc = node_link_up(d->node, number, &info, device_clock(sim, d));
     if (rc != OK) {
         if (rc != ERR_MEMORY) sim_fail(sim, "device %u: node_link_up: %s", d->index, err_name(rc));
-        port_remove(d, &d->ports[d->ports_len - 1]);
+        port_remove(d, port);
         pipe_leave(sim, pipe, side, false);
         return 0;
     }
@@ -204,6 +301,9 @@ size_t device_receive(struct sim *sim, struct device *d, struct pipe *pipe, uint
         if (!device_port(d, number)) return bytes.len;
     }
     if (d->ops_len == 0) sim_fail(sim, "device %u is busy but waits for nothing", d->index);
+    if (pipe->flow[1 - side].blocked) return total; /* it is on the list */
+    d->blocked = must_grow(d->blocked, d->blocked_len, &d->blocked_cap, sizeof *d->blocked);
+    d->blocked[d->blocked_len++] = number;
     return total;
 }
 
@@ -227,11 +327,11 @@ void device_hung_up(struct sim *sim, struct device *d, struct pipe *pipe, uint32
 
 static void set_clock(struct sim *sim, struct device *d)
 {
-    int64_t offset = (int64_t)dice_below(&sim->dice, 4 * SECONDS) - 2 * (int64_t)SECONDS;
+    int64_t offset = (int64_t)dice_below(&d->dice, 4 * SECONDS) - 2 * (int64_t)SECONDS;
     d->drift_ppm = 0;
     if (sim_has(sim, FAULT_CLOCK)) {
-        d->drift_ppm = (int64_t)dice_below(&sim->dice, 400) - 200;
-        if (dice_chance(&sim->dice, 300)) offset *= 300; /* 10 minutes either way */
+        d->drift_ppm = (int64_t)dice_below(&d->dice, 400) - 200;
+        if (dice_chance(&d->dice, 300)) offset *= 300; /* 10 minutes either way */
     }
     d->base_true = sim->now;
     d->base_local = (usec)((int64_t)sim->now + offset);
@@ -247,11 +347,13 @@ static void start_again_event(struct sim *sim, uint32_t device, uint32_t life, u
 /* A node with what the disk has, or NULL when an allocation failed: as if the program had not started. */
 static struct node *boot(struct sim *sim, struct device *d)
 {
-    struct node_config config = {.role = d->kind == DEVICE_TRACKER ? ROLE_REPLICA : ROLE_PERSON};
+    struct node_config config = sim->setup.node;
+    config.role = d->kind == DEVICE_TRACKER ? ROLE_REPLICA : ROLE_PERSON;
     memcpy(config.identity_seed, d->seed, KEY_BYTES);
-    dice_bytes(&sim->dice, config.random_seed, KEY_BYTES);
+    dice_bytes(&d->dice, config.random_seed, KEY_BYTES);
+    activities_configure(sim, d, &config);
     d->node = NULL;
-    int rc = node_create(&config, &d->memory.allocator, sim->crypto, device_clock(sim, d), &d->node);
+    int rc = node_create(&config, &d->memory.allocator, &sim->tap.table, device_clock(sim, d), &d->node);
     if (rc == OK && disk_restore(sim, d)) return d->node;
     if (!sim->options.fail_at) sim_fail(sim, "device %u does not start", d->index);
     node_destroy(d->node);
@@ -264,7 +366,7 @@ void device_start(struct sim *sim, struct device *d)
     if (d->up) return;
     d->socket_wanted = false;
     d->life++;
-    d->tick_deadline = 0;
+    d->tick_at = 0;
     d->busy_ticks = 0;
     d->connects = 0;
     d->connects_since = sim->now;
@@ -289,6 +391,7 @@ void device_start(struct sim *sim, struct device *d)
     }
     if (d->kind == DEVICE_PERSON) tracker_dial(sim, d);
     if (d->kind == DEVICE_TRACKER) tracker_started(sim, d);
+    activities_started(sim, d);
     device_drain(sim, d);
 }
 
@@ -297,19 +400,23 @@ void device_stop(struct sim *sim, struct device *d, bool silent)
     if (!d->up) return;
     sim_tell(sim, "device %u stops", d->index);
     sim->report.crashes++;
+    activities_stopped(sim, d);
     d->up = false;
-    while (d->ports_len > 0) {
-        struct port port = d->ports[--d->ports_len];
+    for (size_t i = 0; i < d->ports_len; i++) {
+        struct port port = d->ports[i];
+        if (port.number == 0) continue;
         if (d->kind == DEVICE_HOSTILE) hostile_lost(d, port.number);
-        pipe_leave(sim, sim->pipes[port.pipe], port.side, silent && dice_chance(&sim->dice, 500));
+        pipe_leave(sim, sim->pipes[port.pipe], port.side, silent && dice_chance(&d->dice, 500));
     }
+    d->ports_len = d->ports_live = d->writable_len = d->blocked_len = 0;
+    d->ports_free = 0;
     if (d->node) node_destroy(d->node);
     d->node = NULL;
     if (d->memory.peak > sim->report.memory_peak) sim->report.memory_peak = d->memory.peak;
     if (d->memory.used != 0) sim_fail(sim, "device %u: %zu bytes were not freed", d->index, d->memory.used);
     disk_crash(sim, d);
-    d->dialing[0] = d->dialing[1] = 0;
-    d->online = 0;
+    d->known_len = 0;
+    table_free(&d->known_of);
     d->sent_len = 0;
     if (d->socket_up) tracker_socket_lost(sim, d);
 }

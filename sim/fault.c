@@ -1,25 +1,29 @@
+/* What goes wrong: a list of faults that is made before the world begins. Each has a number and dice of its
+ * own, so that some of them can be left out (options.skip) while the others stay what they are. */
 #include "sim.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/cbor.h"
+enum { STREAM_PLAN = 1, STREAM_FAULT = 2, STREAM_START = 3 };
 
-static struct device *some_device(struct sim *sim, bool with_tracker)
+static struct device *some_device(struct sim *sim, struct dice *dice, bool with_tracker)
 {
     uint32_t least = with_tracker ? 0 : 1;
-    return &sim->devices[least + dice_below(&sim->dice, sim->devices_len - least)];
+    return &sim->devices[least + dice_below(dice, sim->devices_len - least)];
 }
 
-static struct pipe *some_pipe(struct sim *sim)
+static struct pipe *some_pipe(struct sim *sim, struct dice *dice)
 {
-    struct device *d = some_device(sim, true);
+    struct device *d = some_device(sim, dice, true);
     if (!d->up || d->ports_len == 0) return NULL;
-    return sim->pipes[d->ports[dice_below(&sim->dice, d->ports_len)].pipe];
+    const struct port *port = &d->ports[dice_below(dice, d->ports_len)];
+    return port->number ? sim->pipes[port->pipe] : NULL;
 }
 
 /* --- what goes wrong --- */
 
-static void start_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unused2)
+void start_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unused2)
 {
     (void)unused, (void)unused2;
     device_start(sim, &sim->devices[device]);
@@ -28,197 +32,180 @@ static void start_event(struct sim *sim, uint32_t device, uint32_t unused, uint6
 static void heal_event(struct sim *sim, uint32_t unused, uint32_t unused2, uint64_t unused3)
 {
     (void)unused, (void)unused2, (void)unused3;
+    if (!sim->partitioned) return;
     sim->partitioned = false;
+    sim_tell(sim, "the network is whole again");
     for (uint32_t i = 1; i < sim->devices_len; i++) {
         struct device *d = &sim->devices[i];
-        if (!d->up || d->kind == DEVICE_HOSTILE || dice_chance(&sim->dice, 500)) continue;
+        if (!d->up || !honest(d) || dice_chance(&d->dice, 500)) continue;
         struct command command = {.kind = COMMAND_NETWORK};
         (void)device_command(sim, d, &command);
     }
 }
 
-static void stop_for_a_while(struct sim *sim, struct device *d, usec least, usec most)
+void stop_for_a_while(struct sim *sim, struct device *d, usec duration)
 {
     if (!d->up) return;
     device_stop(sim, d, true);
-    schedule_at(sim, sim->now + dice_between(&sim->dice, least, most), start_event, d->index, 0, 0);
+    schedule_at(sim, sim->now + duration, start_event, d->index, 0, 0);
 }
 
-static void partition(struct sim *sim)
+static void part(struct sim *sim, struct pipe *pipe, bool stalls)
 {
+    const struct device *a = &sim->devices[pipe->end[0].device], *b = &sim->devices[pipe->end[1].device];
+    const struct device *tracker = &sim->devices[0];
+    bool ways[2] = {network_carries(sim, a, b), network_carries(sim, b, a)};
+    if (!pipe->end[0].attached && !pipe->end[1].attached) return;
+    if (pipe->relayed) { /* both must reach the tracker */
+        ways[0] = network_carries(sim, a, tracker) && network_carries(sim, tracker, b);
+        ways[1] = network_carries(sim, b, tracker) && network_carries(sim, tracker, a);
+    }
+    if (ways[0] && ways[1]) return;
+    if (!stalls) {
+        pipe_cut(sim, pipe, false);
+        return;
+    }
+    for (uint32_t side = 0; side < 2; side++)
+        if (!ways[side]) pipe_stall(sim, pipe, side, 45 * SECONDS);
+}
+
+/* Two groups by the dice; or, by the argument, everybody but the regions whose bits are set there. */
+static void partition(struct sim *sim, struct dice *dice, uint64_t argument)
+{
+    usec duration = argument ? (argument >> 8) * SECONDS : dice_between(dice, SECONDS, 50 * SECONDS);
+    bool stalls = dice_chance(dice, 500); /* silence instead of an error */
+    bool one_way = stalls && !argument && dice_chance(dice, 300);
     if (sim->partitioned) return;
     sim->partitioned = true;
-    sim_tell(sim, "the network falls apart");
-    for (uint32_t i = 0; i < sim->devices_len; i++)
-        sim->devices[i].group = (uint32_t)dice_below(&sim->dice, 2);
-    bool stalls = dice_chance(&sim->dice, 500); /* silence instead of an error */
-    for (size_t i = 0; i < sim->pipes_len; i++) {
-        struct pipe *pipe = sim->pipes[i];
-        struct device *a = &sim->devices[pipe->end[0].device], *b = &sim->devices[pipe->end[1].device];
-        if (!pipe->end[0].attached && !pipe->end[1].attached) continue;
-        bool apart = !network_allows(sim, a, b);
-        if (pipe->relayed) { /* both must reach the tracker */
-            apart = !network_allows(sim, a, &sim->devices[0]) || !network_allows(sim, b, &sim->devices[0]);
-        }
-        if (apart && stalls) {
-            pipe_stall(sim, pipe, 0, 45 * SECONDS);
-            pipe_stall(sim, pipe, 1, 45 * SECONDS);
-        } else if (apart) {
-            pipe_cut(sim, pipe, false);
-        }
+    sim->one_way = one_way;
+    sim_tell(sim, "the network falls apart%s", one_way ? ", one way" : "");
+    for (uint32_t i = 0; i < sim->devices_len; i++) {
+        struct device *d = &sim->devices[i];
+        d->group = argument ? (uint32_t)(argument >> d->region & 1) : (uint32_t)dice_below(dice, 2);
     }
-    schedule_at(sim, sim->now + dice_between(&sim->dice, SECONDS, 50 * SECONDS), heal_event, 0, 0, 0);
+    for (size_t i = 0; i < sim->pipes_len; i++)
+        part(sim, sim->pipes[i], stalls);
+    schedule_at(sim, sim->now + duration, heal_event, 0, 0, 0);
 }
 
-static void clock_jumps(struct sim *sim, struct device *d)
+static void clock_jumps(struct sim *sim, struct dice *dice, struct device *d)
 {
-    int64_t jump = (int64_t)dice_below(&sim->dice, 60 * SECONDS) - 30 * (int64_t)SECONDS;
-    if (dice_chance(&sim->dice, 200)) jump = 600 * (int64_t)SECONDS; /* woke up from sleep */
-    if (!d->up || d->kind == DEVICE_HOSTILE) return;
+    int64_t jump = (int64_t)dice_below(dice, 60 * SECONDS) - 30 * (int64_t)SECONDS;
+    if (dice_chance(dice, 200)) jump = 600 * (int64_t)SECONDS; /* woke up from sleep */
+    if (!d->up || !honest(d)) return;
     sim_tell(sim, "device %u: the clock jumps by %lld us", d->index, (long long)jump);
     d->base_local = (usec)((int64_t)d->base_local + jump);
-    d->tick_deadline = 0;
+    d->tick_at = 0;
     device_drain(sim, d);
 }
 
-static void happen(struct sim *sim, enum fault fault)
+static void cut_or_stall(struct sim *sim, struct dice *dice, bool stalls)
 {
-    struct pipe *pipe;
-    struct device *d;
+    struct pipe *pipe = some_pipe(sim, dice);
+    if (!pipe) return;
+    if (stalls) {
+        uint32_t side = (uint32_t)dice_below(dice, 2);
+        pipe_stall(sim, pipe, side, dice_between(dice, SECONDS, 60 * SECONDS));
+    } else {
+        pipe_cut(sim, pipe, dice_chance(dice, 300));
+    }
+}
+
+/* argument: CRASH: the device; OUTAGE: seconds; PARTITION: regions and, above 8 bits, seconds. */
+static void happen(struct sim *sim, enum fault fault, struct dice *dice, uint64_t argument)
+{
+    struct device *d, *tracker = &sim->devices[0];
     switch (fault) {
-    case FAULT_CUT:
-        pipe = some_pipe(sim);
-        if (pipe) pipe_cut(sim, pipe, dice_chance(&sim->dice, 300));
+    case FAULT_CUT: cut_or_stall(sim, dice, false); break;
+    case FAULT_STALL: cut_or_stall(sim, dice, true); break;
+    case FAULT_PARTITION: partition(sim, dice, argument); break;
+    case FAULT_CRASH:
+        d = argument ? &sim->devices[argument] : some_device(sim, dice, false);
+        stop_for_a_while(sim, d, dice_between(dice, 100 * MILLISECONDS, 15 * SECONDS));
         break;
-    case FAULT_STALL:
-        pipe = some_pipe(sim);
-        if (pipe) {
-            uint32_t side = (uint32_t)dice_below(&sim->dice, 2);
-            pipe_stall(sim, pipe, side, dice_between(&sim->dice, SECONDS, 60 * SECONDS));
-        }
-        break;
-    case FAULT_PARTITION:
-        if (dice_chance(&sim->dice, 300)) partition(sim);
-        break;
-    case FAULT_CRASH: stop_for_a_while(sim, some_device(sim, false), 100 * MILLISECONDS, 15 * SECONDS); break;
     case FAULT_OUTAGE:
-        if (dice_chance(&sim->dice, 300)) stop_for_a_while(sim, &sim->devices[0], SECONDS, 60 * SECONDS);
+        stop_for_a_while(sim, tracker,
+                         argument ? argument * SECONDS : dice_between(dice, SECONDS, 60 * SECONDS));
         break;
     case FAULT_AMNESIA:
-        if (!sim->devices[0].up || !dice_chance(&sim->dice, 100)) break;
-        stop_for_a_while(sim, &sim->devices[0], SECONDS, 10 * SECONDS);
-        disk_wipe(sim, &sim->devices[0]);
+        if (!tracker->up) break;
+        stop_for_a_while(sim, tracker, dice_between(dice, SECONDS, 10 * SECONDS));
+        disk_wipe(sim, tracker);
         break;
     case FAULT_DISK_FAILS:
-        d = some_device(sim, true);
-        d->disk_full_until = sim->now + dice_between(&sim->dice, SECONDS, 20 * SECONDS);
+        d = some_device(sim, dice, true);
+        d->disk_full_until = sim->now + dice_between(dice, SECONDS, 20 * SECONDS);
         break;
-    case FAULT_CLOCK: clock_jumps(sim, some_device(sim, true)); break;
+    case FAULT_CLOCK: clock_jumps(sim, dice, some_device(sim, dice, true)); break;
     default: break;
     }
 }
 
-static void fault_event(struct sim *sim, uint32_t unused, uint32_t unused2, uint64_t unused3)
+static void fault_event(struct sim *sim, uint32_t number, uint32_t unused, uint64_t unused2)
 {
-    (void)unused, (void)unused2, (void)unused3;
-    if (sim->calm) return;
-    enum fault fault = (enum fault)(1u << dice_below(&sim->dice, 15));
-    if (sim_has(sim, fault)) happen(sim, fault);
-    schedule_at(sim, sim->now + dice_between(&sim->dice, 20 * MILLISECONDS, 600 * MILLISECONDS), fault_event,
-                0, 0, 0);
+    const struct planned *p = &sim->plan[number];
+    struct dice dice = dice_stream(sim->options.seed, STREAM_FAULT, number);
+    (void)unused, (void)unused2;
+    if (sim->calm || sim->report.failed) return;
+    sim_tell(sim, "fault %u: %04x", number, (unsigned)p->fault);
+    digest_number(sim, number);
+    happen(sim, p->fault, &dice, p->argument);
 }
 
-/* --- who says what when --- */
-
-void send_something(struct sim *sim, struct device *d)
+void fault_add(struct sim *sim, usec at, enum fault fault, uint64_t argument)
 {
-    static uint8_t body[NODE_BODY_BYTES_MAX];
-    static uint8_t text[NODE_BODY_BYTES_MAX];
-    uint32_t channel = (uint32_t)dice_below(&sim->dice, sim->channels_len);
-    if (!(d->channels >> channel & 1)) channel = 0;
-    uint32_t most = dice_chance(&sim->dice, 30) ? NODE_BODY_BYTES_MAX - 4 : 200;
-    uint32_t len = (uint32_t)dice_between(&sim->dice, SIM_WINDOW_BYTES + 8, most);
-    for (uint32_t at = 0; at < len; at += SIM_WINDOW_BYTES) /* marked all over */
-        memcpy(text + at, check_mark, len - at < SIM_WINDOW_BYTES ? len - at : SIM_WINDOW_BYTES);
-    dice_bytes(&sim->dice, text + SIM_WINDOW_BYTES, 8);
-    struct writer w = writer_of(body, sizeof body);
-    cbor_put_array(&w, 1);
-    cbor_put_bytes(&w, slice_of(text, len));
-    struct command command = {.kind = COMMAND_SEND,
-                              .channel = sim->channels[channel],
-                              .entry_kind = ENTRY_TEXT,
-                              .bytes = writer_slice(&w)};
-    /* The answer may come before the command returns its token. */
-    int64_t rc = node_command(d->node, &command, device_clock(sim, d));
-    digest_number(sim, (uint64_t)rc);
-    if (rc > 0) {
-        d->sent = must_grow(d->sent, d->sent_len, &d->sent_cap, sizeof *d->sent);
-        d->sent[d->sent_len++] = (struct sent){(uint64_t)rc, bytes_hash(writer_slice(&w)), channel};
-        sim->messages_left--;
-    } else if (rc == 0) {
-        sim_fail(sim, "device %u: SEND gave no token", d->index);
-    } else if (rc != ERR_WRONG_STATE && rc != ERR_NOT_FOUND && rc != ERR_BUSY && rc != ERR_FULL &&
-               rc != ERR_MEMORY) {
-        sim_fail(sim, "device %u: SEND: %s", d->index, err_name((int)rc));
+    uint32_t number = (uint32_t)sim->plan_len;
+    sim->plan = must_grow(sim->plan, sim->plan_len, &sim->plan_cap, sizeof *sim->plan);
+    sim->plan[sim->plan_len++] = (struct planned){at, fault, argument};
+    sim->report.planned = (uint32_t)sim->plan_len;
+    for (size_t i = 0; i < sim->options.skip_len; i++)
+        if (sim->options.skip[i] == number) return;
+    schedule_at(sim, at, fault_event, number, 0, 0);
+}
+
+/* --- the plan --- */
+
+/* How often a fault that comes up in the dice happens, of 1000. */
+static uint64_t share_of(enum fault fault)
+{
+    switch (fault) {
+    case FAULT_PARTITION:
+    case FAULT_OUTAGE: return 300;
+    case FAULT_AMNESIA: return 100;
+    case FAULT_CUT:
+    case FAULT_STALL:
+    case FAULT_CRASH:
+    case FAULT_DISK_FAILS:
+    case FAULT_CLOCK: return 1000;
+    default: return 0; /* is there all the time, or not at all */
     }
-    device_drain(sim, d);
 }
 
-static void send_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t pause_us)
+static void plan_faults(struct sim *sim)
 {
-    struct device *d = &sim->devices[device];
-    (void)unused;
-    if (sim->now >= sim->faults_end || sim->messages_left == 0) return;
-    uint64_t burst = dice_chance(&sim->dice, 50) ? dice_between(&sim->dice, 2, 40) : 1;
-    for (uint64_t i = 0; i < burst && d->up && sim->messages_left > 0 && !sim->report.failed; i++)
-        send_something(sim, d);
-    schedule_at(sim, sim->now + 1 + dice_below(&sim->dice, 2 * pause_us), send_event, device, 0, pause_us);
-}
-
-/* For good; what it wrote there before, LEAVE included, is still owed to the others. */
-static void leave_event(struct sim *sim, uint32_t device, uint32_t channel, uint64_t unused)
-{
-    struct device *d = &sim->devices[device];
-    (void)unused;
-    if (!d->up) return;
-    struct command command = {.kind = COMMAND_LEAVE, .channel = sim->channels[channel]};
-    int64_t rc = device_command(sim, d, &command);
-    if (rc > 0) {
-        sim_tell(sim, "device %u leaves channel %u", device, channel);
-        d->channels &= ~(1u << channel);
-    } else if (rc != ERR_NOT_FOUND && rc != ERR_WRONG_STATE && rc != ERR_BUSY && rc != ERR_MEMORY) {
-        sim_fail(sim, "device %u: COMMAND_LEAVE: %s", device, err_name((int)rc));
+    struct dice dice = dice_stream(sim->options.seed, STREAM_PLAN, 0);
+    usec pause = sim->setup.fault_pause;
+    for (usec at = sim->now + SECONDS; at < sim->faults_end;
+         at += pause / 16 + dice_below(&dice, 2 * pause)) {
+        enum fault fault = (enum fault)(1u << dice_below(&dice, 15));
+        bool happens = dice_chance(&dice, share_of(fault));
+        if (happens && sim_has(sim, fault)) fault_add(sim, at, fault, 0);
     }
 }
 
 void fault_plan(struct sim *sim)
 {
-    usec fault_time = sim->faults_end - sim->now;
+    struct dice dice = dice_stream(sim->options.seed, STREAM_START, 0);
+    usec duration = sim->faults_end - sim->now;
     for (uint32_t i = 0; i < sim->devices_len; i++) {
-        struct device *d = &sim->devices[i];
-        usec start = i == 0 ? 0 : dice_below(&sim->dice, 2 * SECONDS);
-        if (i > 0 && sim_has(sim, FAULT_LATE) && dice_chance(&sim->dice, 300))
-            start = dice_below(&sim->dice, fault_time);
+        usec start = i == 0 ? 0 : dice_below(&dice, sim->setup.start_spread);
+        bool late = dice_chance(&dice, 300);
+        usec late_start = dice_below(&dice, duration);
+        if (i > 0 && late && sim_has(sim, FAULT_LATE)) start = late_start;
         schedule_at(sim, sim->now + start, start_event, i, 0, 0);
-        if (d->kind == DEVICE_PERSON && dice_chance(&sim->dice, 800)) {
-            usec pause = dice_between(&sim->dice, 200 * MILLISECONDS, 20 * SECONDS);
-            schedule_at(sim, sim->now + start + dice_below(&sim->dice, pause), send_event, i, 0, pause);
-        }
-        for (uint32_t c = 1; c < sim->channels_len && d->kind == DEVICE_PERSON; c++) {
-            usec leaves_at = sim->now + dice_below(&sim->dice, fault_time);
-            if (dice_chance(&sim->dice, 150)) schedule_at(sim, leaves_at, leave_event, i, c, 0);
-            if (!dice_chance(&sim->dice, 500)) continue;
-            d->joins_at[c] = sim->now + dice_below(&sim->dice, fault_time);
-            schedule_at(sim, d->joins_at[c], join_event, i, 0, 0);
-        }
-        if (d->kind == DEVICE_HOSTILE) schedule_at(sim, sim->now + start + SECONDS, hostile_act, i, 0, 0);
-        for (uint32_t other = 0; other < i; other++) {
-            if (sim_has(sim, FAULT_NO_DIRECT) && dice_chance(&sim->dice, 400)) continue;
-            d->reach |= UINT64_C(1) << other;
-            sim->devices[other].reach |= UINT64_C(1) << i;
-        }
+        if (!honest(&sim->devices[i])) schedule_at(sim, sim->now + start + SECONDS, hostile_act, i, 0, 0);
     }
-    schedule_at(sim, sim->now + SECONDS, fault_event, 0, 0, 0);
+    plan_faults(sim);
 }
 
 void fault_stop(struct sim *sim)
@@ -229,10 +216,11 @@ void fault_stop(struct sim *sim)
     for (uint32_t i = 0; i < sim->devices_len; i++) {
         struct device *d = &sim->devices[i];
         d->disk_full_until = 0;
-        if (d->kind == DEVICE_HOSTILE && sim->options.seed % 2 == 0) {
+        if (!honest(d) && sim->options.seed % 2 == 0) {
             device_stop(sim, d, false);
         } else if (!d->up) {
-            schedule_at(sim, sim->now + dice_below(&sim->dice, SECONDS), start_event, i, 0, 0);
+            schedule_at(sim, sim->now + dice_below(&d->dice, SECONDS), start_event, i, 0, 0);
         }
     }
+    activities_calm(sim);
 }

@@ -31,7 +31,8 @@ enum manner {
     MANNER_COUNT,
 };
 
-struct line { /* one of its links */
+struct line {          /* one of its links */
+    struct dice *dice; /* the device's */
     uint32_t number, pipe;
     uint8_t side;
     enum manner manner;
@@ -100,7 +101,7 @@ static void say(struct sim *sim, struct line *line, const struct writer *message
     if (pipe_room(sim->pipes[line->pipe], line->side) < message->len + 64)
         return; /* keep the counter right */
     if (link_seal(&line->link, writer_slice(message), &w) != OK) return;
-    if (line->manner == MANNER_FLIP && dice_chance(&sim->dice, 300)) dice_flip(&sim->dice, frame, w.len);
+    if (line->manner == MANNER_FLIP && dice_chance(line->dice, 300)) dice_flip(line->dice, frame, w.len);
     say_bytes(sim, line, writer_slice(&w));
 }
 
@@ -120,8 +121,8 @@ static void greet(struct sim *sim, struct device *d, struct line *line)
 static bool opening(struct sim *sim, struct line *line)
 {
     uint8_t bytes[300];
-    uint32_t len = (uint32_t)dice_between(&sim->dice, 1, sizeof bytes);
-    dice_bytes(&sim->dice, bytes, len);
+    uint32_t len = (uint32_t)dice_between(line->dice, 1, sizeof bytes);
+    dice_bytes(line->dice, bytes, len);
     switch (line->manner) {
     case MANNER_GARBAGE: break;
     case MANNER_VERSION:
@@ -147,16 +148,17 @@ void hostile_attached(struct sim *sim, struct device *d, struct port *port, stru
         if (!d->hostile->lines[i].live) line = &d->hostile->lines[i];
     if (!line) return;
     memset(line, 0, sizeof *line);
+    line->dice = &d->dice;
     line->number = port->number;
     line->pipe = pipe->id;
     line->side = port->side;
-    line->manner = (enum manner)dice_below(&sim->dice, MANNER_COUNT);
-    dice_bytes(&sim->dice, ephemeral, KEY_BYTES);
+    line->manner = (enum manner)dice_below(&d->dice, MANNER_COUNT);
+    dice_bytes(&d->dice, ephemeral, KEY_BYTES);
     identity_noise_secret(sim->crypto, d->seed, secret);
     slice binding = pipe->path == PATH_TRACKER ? SLICE("tracker")
                     : pipe->path == PATH_RELAY ? SLICE("relay")
                                                : SLICE("direct");
-    if (dice_chance(&sim->dice, 20)) binding = SLICE("elsewhere");
+    if (dice_chance(&d->dice, 20)) binding = SLICE("elsewhere");
     if (link_init(&line->link, &allocator_libc, sim->crypto, port->side == 0, binding, secret, ephemeral) !=
         OK)
         return;
@@ -179,7 +181,7 @@ static slice fork_entry(struct sim *sim, struct device *d, uint32_t branch, uint
                                 : SLICE("no"));
     struct entry e = {
         .kind = seq == 1 ? ENTRY_JOIN : ENTRY_TEXT,
-        .channel = sim->channels[0],
+        .channel = sim->channels[0].id,
         .author = d->id,
         .prev = seq == 1 ? zeros : d->hostile->fork_id[branch][seq - 1],
         .seq = seq,
@@ -203,12 +205,12 @@ static void say_fork(struct sim *sim, struct device *d, struct line *line)
     for (uint32_t i = 1; i <= seq; i++) {
         struct writer w = writer_of(message, sizeof message);
         slice entry = fork_entry(sim, d, branch, i, wire, sizeof wire);
-        if (i < seq && dice_chance(&sim->dice, 900)) continue;
+        if (i < seq && dice_chance(line->dice, 900)) continue;
         message_write_entry(&w, entry);
         say(sim, line, &w);
     }
     struct writer w = writer_of(message, sizeof message);
-    message_write_have(&w, sim->channels[0], 0, 1);
+    message_write_have(&w, sim->channels[0].id, 0, 1);
     message_write_pair(&w, d->id, seq);
     say(sim, line, &w);
 }
@@ -219,7 +221,7 @@ static void say_carry(struct sim *sim, struct line *line)
 {
     uint8_t message[64];
     struct writer w = writer_of(message, sizeof message);
-    message_write_carry(&w, sim->channels[0], true, 0);
+    message_write_carry(&w, sim->channels[0].id, true, 0);
     say(sim, line, &w);
     line->carried = true;
 }
@@ -228,14 +230,14 @@ static void say_lies(struct sim *sim, struct line *line)
 {
     static uint8_t message[LINK_MESSAGE_BYTES_MAX];
     struct writer w = writer_of(message, sizeof message);
-    uint64_t pairs = dice_between(&sim->dice, 1, 20);
-    message_write_have(&w, sim->channels[0], dice_below(&sim->dice, 4), pairs);
+    uint64_t pairs = dice_between(line->dice, 1, 20);
+    message_write_have(&w, sim->channels[0].id, dice_below(line->dice, 4), pairs);
     for (uint64_t i = 0; i < pairs; i++) {
         uint8_t author[ID_BYTES];
-        dice_bytes(&sim->dice, author, sizeof author);
-        bool known = dice_chance(&sim->dice, 700);
-        const uint8_t *id = known ? sim->devices[dice_below(&sim->dice, sim->devices_len)].id : author;
-        uint32_t seq = dice_chance(&sim->dice, 300) ? ENTRY_SEQ_MAX : (uint32_t)dice_below(&sim->dice, 500);
+        dice_bytes(line->dice, author, sizeof author);
+        bool known = dice_chance(line->dice, 700);
+        const uint8_t *id = known ? sim->devices[dice_below(line->dice, sim->devices_len)].id : author;
+        uint32_t seq = dice_chance(line->dice, 300) ? ENTRY_SEQ_MAX : (uint32_t)dice_below(line->dice, 500);
         message_write_pair(&w, id, seq);
     }
     say(sim, line, &w);
@@ -244,22 +246,22 @@ static void say_lies(struct sim *sim, struct line *line)
 static void say_flood(struct sim *sim, struct line *line)
 {
     static uint8_t message[LINK_MESSAGE_BYTES_MAX];
-    uint64_t kind = dice_below(&sim->dice, 3);
-    for (uint64_t i = dice_between(&sim->dice, 1, 150); i > 0; i--) {
+    uint64_t kind = dice_below(line->dice, 3);
+    for (uint64_t i = dice_between(line->dice, 1, 150); i > 0; i--) {
         struct writer w = writer_of(message, sizeof message);
         uint8_t author[ID_BYTES];
-        dice_bytes(&sim->dice, author, sizeof author);
+        dice_bytes(line->dice, author, sizeof author);
         if (kind == 0) {
-            message_write_stamp(&w, dice_chance(&sim->dice, 500) ? MESSAGE_PING : MESSAGE_PONG, i);
+            message_write_stamp(&w, dice_chance(line->dice, 500) ? MESSAGE_PING : MESSAGE_PONG, i);
         } else if (kind == 1) {
-            const uint8_t *id = sim->devices[dice_below(&sim->dice, sim->devices_len)].id;
-            uint32_t from = (uint32_t)dice_between(&sim->dice, 1, 40);
-            message_write_want(&w, sim->channels[0], id, from, (uint32_t)dice_between(&sim->dice, 1, 256));
+            const uint8_t *id = sim->devices[dice_below(line->dice, sim->devices_len)].id;
+            uint32_t from = (uint32_t)dice_between(line->dice, 1, 40);
+            message_write_want(&w, sim->channels[0].id, id, from, (uint32_t)dice_between(line->dice, 1, 256));
         } else {
-            message_write_have(&w, sim->channels[0], 0, 100);
+            message_write_have(&w, sim->channels[0].id, 0, 100);
             for (int k = 0; k < 100; k++) {
                 author[0] = (uint8_t)k;
-                message_write_pair(&w, author, 1 + (uint32_t)dice_below(&sim->dice, 9));
+                message_write_pair(&w, author, 1 + (uint32_t)dice_below(line->dice, 9));
             }
         }
         say(sim, line, &w);
@@ -282,7 +284,7 @@ static void forge(struct sim *sim, struct device *d, const struct entry *seen, s
     uint8_t id[ID_BYTES], certificate[NODE_CERTIFICATE_BYTES_MAX], body[NODE_CERTIFICATE_BYTES_MAX + 16];
     struct entry e = *seen;
     struct writer b = writer_of(body, sizeof body);
-    switch (dice_below(&sim->dice, 4)) {
+    switch (dice_below(&d->dice, 4)) {
     case 0: /* the author's next one, signed by somebody else */
         entry_id(sim->crypto, seen, id);
         e.seq++;
@@ -318,11 +320,11 @@ static void say_forged(struct sim *sim, struct device *d, struct line *line)
     if (h->entry_len == 0) return;
     memcpy(altered, h->entry, h->entry_len);
     slice wire = slice_of(altered, h->entry_len);
-    if (dice_chance(&sim->dice, 600) && entry_parse(wire, &e) == OK) {
+    if (dice_chance(line->dice, 600) && entry_parse(wire, &e) == OK) {
         forge(sim, d, &e, &r);
         wire = writer_slice(&r);
     } else {
-        dice_flip(&sim->dice, altered, h->entry_len);
+        dice_flip(line->dice, altered, h->entry_len);
     }
     if (wire.len == 0) return;
     message_write_entry(&w, wire);
@@ -332,10 +334,10 @@ static void say_forged(struct sim *sim, struct device *d, struct line *line)
 static void say_noise(struct sim *sim, struct line *line)
 {
     uint8_t message[600];
-    uint32_t len = (uint32_t)dice_between(&sim->dice, 1, sizeof message);
-    dice_bytes(&sim->dice, message, len);
-    if (dice_chance(&sim->dice, 700)) message[0] = (uint8_t)(0x81 + dice_below(&sim->dice, 8)); /* an array */
-    if (dice_chance(&sim->dice, 700) && len > 1) message[1] = (uint8_t)dice_below(&sim->dice, 9);
+    uint32_t len = (uint32_t)dice_between(line->dice, 1, sizeof message);
+    dice_bytes(line->dice, message, len);
+    if (dice_chance(line->dice, 700)) message[0] = (uint8_t)(0x81 + dice_below(line->dice, 8)); /* an array */
+    if (dice_chance(line->dice, 700) && len > 1) message[1] = (uint8_t)dice_below(line->dice, 9);
     struct writer w = {message, len, sizeof message, false};
     say(sim, line, &w);
 }
@@ -345,8 +347,8 @@ static void act_on(struct sim *sim, struct device *d, struct line *line)
     uint8_t oversized[] = {0xff, 0xff, 1, 2, 3};
     if (line->broken || line->link.state != LINK_OPEN) return;
     if (!line->carried) say_carry(sim, line);
-    if (dice_chance(&sim->dice, 50)) /* something else from now on, but nothing that ends the link at once */
-        line->manner = (enum manner)dice_between(&sim->dice, MANNER_FLOOD, MANNER_MUTE);
+    if (dice_chance(line->dice, 50)) /* something else from now on, but nothing that ends the link at once */
+        line->manner = (enum manner)dice_between(line->dice, MANNER_FLOOD, MANNER_MUTE);
     switch (line->manner) {
     case MANNER_OVERSIZED:
         say_bytes(sim, line, slice_of(oversized, sizeof oversized));
@@ -408,12 +410,12 @@ void hostile_act(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unu
     (void)unused, (void)unused2;
     if (sim->calm) return;
     for (int i = 0; d->up && i < LINES_MAX; i++)
-        if (d->hostile->lines[i].live && dice_chance(&sim->dice, 500)) act_on(sim, d, &d->hostile->lines[i]);
-    if (d->up && dice_chance(&sim->dice, 200)) {
-        uint32_t other = (uint32_t)dice_between(&sim->dice, 1, sim->devices_len - 1);
+        if (d->hostile->lines[i].live && dice_chance(&d->dice, 500)) act_on(sim, d, &d->hostile->lines[i]);
+    if (d->up && dice_chance(&d->dice, 200)) {
+        uint32_t other = (uint32_t)dice_between(&d->dice, 1, sim->devices_len - 1);
         if (other != device)
-            tracker_connect(sim, d, other, dice_chance(&sim->dice, 500) ? PATH_DIRECT : PATH_RELAY);
+            tracker_connect(sim, d, other, dice_chance(&d->dice, 500) ? PATH_DIRECT : PATH_RELAY);
     }
-    schedule_at(sim, sim->now + dice_between(&sim->dice, 50 * MILLISECONDS, 700 * MILLISECONDS), hostile_act,
+    schedule_at(sim, sim->now + dice_between(&d->dice, 50 * MILLISECONDS, 700 * MILLISECONDS), hostile_act,
                 device, 0, 0);
 }

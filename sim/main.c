@@ -8,17 +8,20 @@
 #include "sim.h"
 
 static const char usage[] =
-    "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--world skeleton]\n"
-    "           [--crypto real|sham] [--faults all|none|HEX] [--verbose]\n"
-    "Runs simulated worlds of 2 to 50 devices and a tracker. A world that breaks a promise prints the "
-    "command\n"
+    "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--world NAME]\n"
+    "           [--crypto real|sham] [--faults all|none|HEX] [--activities HEX] [--skip LIST]\n"
+    "           [--fail D:N] [--verbose] [--list]\n"
+    "Runs simulated worlds of devices and a tracker. A world that breaks a promise prints the command\n"
     "that shows it again. The last line is \"N passed, N failed\".\n"
+    "  --world NAME   one of --list (default: mixed)\n"
     "  --seed N       one world (default: the seeds 1 to 200)\n"
     "  --nodes N      devices beside the tracker; by default the seed says\n"
     "  --seconds N    virtual time with faults; by default the seed says\n"
     "  --crypto KIND  sham (default): fast, no cryptography; real: libsodium and OpenSSL\n"
     "  --faults SET   which kinds of faults there may be, bits of enum fault in sim.h; with --seed: all of "
     "them at once\n"
+    "  --activities HEX  what persons do, bits by the order of --list; these and no others\n"
+    "  --skip LIST    faults that are left out, by their numbers in --verbose: 3,17,20-40\n"
     "  --fail D:N     the Nth allocation of device D fails (0 is the tracker)\n"
     "  --verbose      the whole story\n";
 
@@ -26,6 +29,9 @@ struct arguments {
     uint64_t first, last;
     struct sim_options options;
     bool real, verbose;
+    uint32_t *skip;
+    size_t skip_cap;
+    const char *skip_text;
 };
 
 static void tell(void *context, const char *line)
@@ -48,6 +54,26 @@ static bool parse_range(const char *text, struct arguments *a)
            a->first <= a->last;
 }
 
+/* Numbers and ranges between commas. */
+static bool parse_skip(const char *value, struct arguments *a)
+{
+    slice rest = slice_text(value), part;
+    a->skip_text = value;
+    for (bool more = true; more; more = rest.len > 0) {
+        uint64_t first, last;
+        slice from, to;
+        if (!slice_split(&rest, ',', &part) || !slice_split(&part, '-', &from)) return false;
+        if (!slice_split(&part, '-', &to)) to = from;
+        if (!slice_to_u64(from, 1000000, &first) || !slice_to_u64(to, 1000000, &last)) return false;
+        for (uint64_t i = first; i <= last; i++) {
+            a->skip = must_grow(a->skip, a->options.skip_len, &a->skip_cap, sizeof *a->skip);
+            a->skip[a->options.skip_len++] = (uint32_t)i;
+        }
+    }
+    a->options.skip = a->skip;
+    return true;
+}
+
 static bool parse_option(const char *name, const char *value, struct arguments *a)
 {
     uint64_t n;
@@ -57,7 +83,7 @@ static bool parse_option(const char *name, const char *value, struct arguments *
     } else if (strcmp(name, "--seeds") == 0) {
         return parse_range(value, a);
     } else if (strcmp(name, "--nodes") == 0) {
-        if (!number(value, SIM_DEVICES_MAX - 2, &n) || n < 2) return false;
+        if (!number(value, SIM_NODES_MAX, &n) || n < 2) return false;
         a->options.nodes = (uint32_t)n;
     } else if (strcmp(name, "--seconds") == 0) {
         if (!number(value, 100000, &n) || n < 1) return false;
@@ -65,12 +91,18 @@ static bool parse_option(const char *name, const char *value, struct arguments *
     } else if (strcmp(name, "--fail") == 0) {
         slice rest = slice_text(value), device;
         uint64_t index;
-        if (!slice_split(&rest, ':', &device) || !slice_to_u64(device, SIM_DEVICES_MAX - 1, &index))
-            return false;
+        if (!slice_split(&rest, ':', &device) || !slice_to_u64(device, SIM_NODES_MAX, &index)) return false;
         a->options.fail_device = (uint32_t)index;
         return slice_to_u64(rest, UINT64_MAX - 1, &a->options.fail_at);
     } else if (strcmp(name, "--world") == 0) {
-        return strcmp(value, "skeleton") == 0;
+        a->options.world = world_of_name(value);
+        return a->options.world != NULL;
+    } else if (strcmp(name, "--skip") == 0) {
+        return parse_skip(value, a);
+    } else if (strcmp(name, "--activities") == 0) {
+        char *end;
+        a->options.activities = (uint32_t)strtoul(value, &end, 16) & ((1u << sim_activities_len) - 1);
+        a->options.force_activities = true;
     } else if (strcmp(name, "--crypto") == 0) {
         a->real = strcmp(value, "real") == 0;
         return a->real || strcmp(value, "sham") == 0;
@@ -108,6 +140,9 @@ static void print_failure(const char *program, const struct arguments *a, const 
     const struct sim_options *o = &a->options;
     printf("FAILED: seed %llu: %s\n  again: %s --seed %llu", (unsigned long long)o->seed, r->message, program,
            (unsigned long long)o->seed);
+    if (o->world) printf(" --world %s", o->world->name);
+    if (o->force_activities) printf(" --activities %x", o->activities);
+    if (a->skip_text) printf(" --skip %s", a->skip_text);
     if (o->nodes) printf(" --nodes %u", o->nodes);
     if (o->seconds) printf(" --seconds %u", o->seconds);
     if (o->force) printf(" --faults %x", o->faults);
@@ -117,9 +152,18 @@ static void print_failure(const char *program, const struct arguments *a, const 
 
 int main(int argc, char **argv)
 {
-    struct arguments a = {.first = 1, .last = 200, .options = {.faults = FAULT_ALL}};
+    struct arguments a = {
+        .first = 1, .last = 200, .options = {.faults = FAULT_ALL, .activities = UINT32_MAX}};
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         fputs(usage, stdout);
+        return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "--list") == 0) {
+        for (size_t i = 0; i < sim_worlds_len; i++)
+            printf("world %-14s %s\n", sim_worlds[i].name, sim_worlds[i].brief);
+        for (size_t i = 0; i < sim_activities_len; i++)
+            printf("activity %-11s %s (bit %x)\n", sim_activities[i]->name, sim_activities[i]->brief,
+                   1u << i);
         return 0;
     }
     if (!parse(argc, argv, &a)) {
@@ -131,7 +175,7 @@ int main(int argc, char **argv)
         return 1;
     }
     a.options.crypto = a.real ? crypto_native() : &crypto_sham;
-    if (a.verbose) a.options.tell = tell, a.options.tell_context = stdout;
+    if (a.verbose) a.options.tell = tell, a.options.context = stdout;
 
     uint64_t passed = 0, failed = 0, digest = 0, entries = 0, deliveries = 0, events = 0, peak = 0;
     for (uint64_t seed = a.first; seed <= a.last; seed++) {
@@ -157,5 +201,6 @@ int main(int argc, char **argv)
            (unsigned long long)entries, (unsigned long long)deliveries, (unsigned long long)events,
            (unsigned long long)(peak / 1024), (unsigned long long)digest);
     printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
+    free(a.skip);
     return failed ? 1 : 0;
 }

@@ -14,34 +14,64 @@ static void flow_drop(struct flow *flow)
     flow->queued = 0;
 }
 
-static void flow_init(struct sim *sim, struct flow *flow, enum path path)
+static void flow_init(struct sim *sim, struct pipe *pipe, struct flow *flow, bool far)
 {
-    usec base = path == PATH_RELAY ? 20 * MILLISECONDS : 2 * MILLISECONDS;
+    struct dice *dice = &pipe->dice;
+    usec base = pipe->path == PATH_RELAY ? 20 * MILLISECONDS : 2 * MILLISECONDS;
+    if (far) base += 120 * MILLISECONDS; /* between two regions */
     *flow = (struct flow){
-        .latency = base + dice_below(&sim->dice, 60 * MILLISECONDS),
+        .latency = base + dice_below(dice, 60 * MILLISECONDS),
         .jitter = 1,
         .bytes_per_s = 2000000,
         .room = 256 * 1024,
     };
-    flow->jitter += dice_below(&sim->dice, 10 * MILLISECONDS);
-    if (sim_has(sim, FAULT_SLOW_PIPE) && dice_chance(&sim->dice, 500)) {
-        flow->bytes_per_s = dice_between(&sim->dice, 4000, 60000);
-        flow->room = NODE_TRANSMIT_ROOM + (size_t)dice_below(&sim->dice, 40 * 1024);
+    flow->jitter += dice_below(dice, 10 * MILLISECONDS);
+    if (sim_has(sim, FAULT_SLOW_PIPE) && dice_chance(dice, 500)) {
+        flow->bytes_per_s = dice_between(dice, 4000, 60000);
+        flow->room = NODE_TRANSMIT_ROOM + (size_t)dice_below(dice, 40 * 1024);
     }
+}
+
+static void hang_up_event(struct sim *sim, uint32_t id, uint32_t side, uint64_t unused);
+
+static void schedule_on(struct sim *sim, struct pipe *pipe, usec at, event_run *run, uint32_t side)
+{
+    pipe->pending++;
+    schedule_at(sim, at, run, pipe->id, side, 0);
+}
+
+/* When nobody holds an end any more and nothing will look at it, its place is for the next one. */
+static void pipe_release(struct sim *sim, struct pipe *pipe)
+{
+    if (pipe->pending > 0 || pipe->end[0].attached || pipe->end[1].attached) return;
+    flow_drop(&pipe->flow[0]);
+    flow_drop(&pipe->flow[1]);
+    sim->pipes_free =
+        must_grow(sim->pipes_free, sim->pipes_free_len, &sim->pipes_free_cap, sizeof *sim->pipes_free);
+    sim->pipes_free[sim->pipes_free_len++] = pipe->id;
 }
 
 struct pipe *pipe_new(struct sim *sim, enum path path, uint32_t initiator, uint32_t acceptor)
 {
-    struct pipe *pipe = must_alloc(sizeof *pipe);
-    sim->pipes = must_grow(sim->pipes, sim->pipes_len, &sim->pipes_cap, sizeof *sim->pipes);
-    pipe->id = (uint32_t)sim->pipes_len;
+    struct pipe *pipe;
+    if (sim->pipes_free_len > 0) {
+        pipe = sim->pipes[sim->pipes_free[--sim->pipes_free_len]];
+        *pipe = (struct pipe){.id = pipe->id};
+    } else {
+        pipe = must_alloc(sizeof *pipe);
+        sim->pipes = must_grow(sim->pipes, sim->pipes_len, &sim->pipes_cap, sizeof *sim->pipes);
+        pipe->id = (uint32_t)sim->pipes_len;
+        sim->pipes[sim->pipes_len++] = pipe;
+    }
+    bool far = sim->devices[initiator].region != sim->devices[acceptor].region;
+    pipe->dice = dice_stream(dice_next(&sim->devices[initiator].dice), initiator, acceptor);
     pipe->path = path;
     pipe->relayed = path == PATH_RELAY;
     pipe->end[0].device = initiator;
     pipe->end[1].device = acceptor;
-    flow_init(sim, &pipe->flow[0], path);
-    flow_init(sim, &pipe->flow[1], path);
-    sim->pipes[sim->pipes_len++] = pipe;
+    flow_init(sim, pipe, &pipe->flow[0], far);
+    flow_init(sim, pipe, &pipe->flow[1], far);
+    if (sim_has(sim, FAULT_TAMPER) && !sim->calm && dice_chance(&pipe->dice, 100)) pipe->tampered = true;
     sim->report.links++;
     return pipe;
 }
@@ -50,6 +80,8 @@ static void pump_event(struct sim *sim, uint32_t id, uint32_t side, uint64_t unu
 {
     (void)unused;
     pipe_pump(sim, id, side);
+    sim->pipes[id]->pending--;
+    pipe_release(sim, sim->pipes[id]);
 }
 
 size_t pipe_room(const struct pipe *pipe, uint32_t side)
@@ -68,11 +100,11 @@ void pipe_write(struct sim *sim, struct pipe *pipe, uint32_t side, slice bytes)
     struct segment *segment = must_alloc(sizeof *segment + bytes.len);
     segment->len = bytes.len;
     memcpy(segment->bytes, bytes.ptr, bytes.len);
-    if (pipe->tampered && !sim->calm && dice_chance(&sim->dice, 20)) {
-        dice_flip(&sim->dice, segment->bytes, bytes.len);
+    if (pipe->tampered && !sim->calm && dice_chance(&pipe->dice, 20)) {
+        dice_flip(&pipe->dice, segment->bytes, bytes.len);
     }
     usec sent = (flow->ready > sim->now ? flow->ready : sim->now) + bytes.len * SECONDS / flow->bytes_per_s;
-    flow->ready = sent + dice_below(&sim->dice, flow->jitter);
+    flow->ready = sent + dice_below(&pipe->dice, flow->jitter);
     segment->ready = flow->ready + flow->latency;
     if (flow->tail)
         flow->tail->next = segment;
@@ -80,7 +112,7 @@ void pipe_write(struct sim *sim, struct pipe *pipe, uint32_t side, slice bytes)
         flow->head = segment;
     flow->tail = segment;
     flow->queued += bytes.len;
-    schedule_at(sim, segment->ready, pump_event, pipe->id, side, 0);
+    schedule_on(sim, pipe, segment->ready, pump_event, side);
 }
 
 /* Hands the segment over, cut at any place. True when all of it was taken. */
@@ -90,7 +122,7 @@ static bool hand_over(struct sim *sim, struct pipe *pipe, uint32_t side, struct 
     struct device *reader = &sim->devices[pipe->end[1 - side].device];
     while (segment->at < segment->len) {
         size_t part = segment->len - segment->at;
-        if (dice_chance(&sim->dice, 200)) part = 1 + (size_t)dice_below(&sim->dice, part);
+        if (dice_chance(&pipe->dice, 200)) part = 1 + (size_t)dice_below(&pipe->dice, part);
         slice bytes = slice_of(segment->bytes + segment->at, part);
         size_t used = device_receive(sim, reader, pipe, 1 - side, bytes);
         if (!pipe->end[1 - side].attached) return false; /* closed: the flow is gone with it */
@@ -108,7 +140,7 @@ void pipe_pump(struct sim *sim, uint32_t id, uint32_t side)
     struct flow *flow = &pipe->flow[side];
     if (pipe->cut || !pipe->end[1 - side].attached) return;
     if (flow->stalled_until > sim->now) {
-        schedule_at(sim, flow->stalled_until, pump_event, id, side, 0);
+        schedule_on(sim, pipe, flow->stalled_until, pump_event, side);
         return;
     }
     while (flow->head && flow->head->ready <= sim->now && !sim->report.failed) {
@@ -122,22 +154,20 @@ void pipe_pump(struct sim *sim, uint32_t id, uint32_t side)
         flow->starved = false;
         struct device *writer = &sim->devices[pipe->end[side].device];
         struct port *port = device_port(writer, pipe->end[side].number);
-        if (port) port->writable = true;
+        if (port) device_writable(writer, port);
         device_drain(sim, writer);
     }
 }
 
 /* The other end lets go. */
-static void hang_up_event(struct sim *sim, uint32_t id, uint32_t side, uint64_t unused)
+static void hang_up(struct sim *sim, struct pipe *pipe, uint32_t side)
 {
-    (void)unused;
-    struct pipe *pipe = sim->pipes[id];
     struct flow *incoming = &pipe->flow[1 - side];
     if (!pipe->end[side].attached) return;
     if (incoming->head && !pipe->cut) { /* what was written before is read first */
         usec later =
             incoming->stalled_until > sim->now ? incoming->stalled_until : sim->now + 20 * MILLISECONDS;
-        schedule_at(sim, later, hang_up_event, id, side, 0);
+        schedule_on(sim, pipe, later, hang_up_event, side);
         return;
     }
     pipe->end[side].attached = false;
@@ -145,28 +175,37 @@ static void hang_up_event(struct sim *sim, uint32_t id, uint32_t side, uint64_t 
     device_hung_up(sim, &sim->devices[pipe->end[side].device], pipe, side);
 }
 
+static void hang_up_event(struct sim *sim, uint32_t id, uint32_t side, uint64_t unused)
+{
+    (void)unused;
+    hang_up(sim, sim->pipes[id], side);
+    sim->pipes[id]->pending--;
+    pipe_release(sim, sim->pipes[id]);
+}
+
 void pipe_leave(struct sim *sim, struct pipe *pipe, uint32_t side, bool silent)
 {
     if (!pipe->end[side].attached) return;
     pipe->end[side].attached = false;
     flow_drop(&pipe->flow[1 - side]);
-    if (silent) return;
     struct flow *outgoing = &pipe->flow[side];
     usec after = (outgoing->ready > sim->now ? outgoing->ready : sim->now) + outgoing->latency;
-    schedule_at(sim, after + dice_below(&sim->dice, 50 * MILLISECONDS), hang_up_event, pipe->id, 1 - side, 0);
+    after += dice_below(&pipe->dice, 50 * MILLISECONDS);
+    if (pipe->end[1 - side].attached && !silent)
+        schedule_on(sim, pipe, after, hang_up_event, 1 - side);
+    else if (!pipe->end[1 - side].attached) /* the caller still looks at it: later */
+        schedule_on(sim, pipe, after, hang_up_event, side);
 }
 
 void pipe_cut(struct sim *sim, struct pipe *pipe, bool silent)
 {
-    uint32_t deaf = silent ? (uint32_t)dice_below(&sim->dice, 2) : 2;
+    uint32_t deaf = silent ? (uint32_t)dice_below(&pipe->dice, 2) : 2;
     if (pipe->cut) return;
     pipe->cut = true;
     for (uint32_t side = 0; side < 2; side++) {
         flow_drop(&pipe->flow[side]);
-        if (side != deaf) {
-            schedule_at(sim, sim->now + dice_below(&sim->dice, 2 * SECONDS), hang_up_event, pipe->id, side,
-                        0);
-        }
+        usec after = dice_below(&pipe->dice, 2 * SECONDS);
+        if (side != deaf) schedule_on(sim, pipe, sim->now + after, hang_up_event, side);
     }
 }
 
@@ -174,7 +213,7 @@ void pipe_stall(struct sim *sim, struct pipe *pipe, uint32_t side, usec duration
 {
     struct flow *flow = &pipe->flow[side];
     if (flow->stalled_until < sim->now + duration) flow->stalled_until = sim->now + duration;
-    schedule_at(sim, flow->stalled_until, pump_event, pipe->id, side, 0);
+    schedule_on(sim, pipe, flow->stalled_until, pump_event, side);
 }
 
 void pipe_free_all(struct sim *sim)
@@ -185,4 +224,5 @@ void pipe_free_all(struct sim *sim)
         free(sim->pipes[i]);
     }
     free(sim->pipes);
+    free(sim->pipes_free);
 }

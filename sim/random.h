@@ -18,6 +18,12 @@ static inline uint64_t dice_mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
+/* A stream of its own: what is drawn from it does not shift what others draw. */
+static inline struct dice dice_stream(uint64_t seed, uint64_t purpose, uint64_t index)
+{
+    return (struct dice){dice_mix(dice_mix(seed + 0x5eed) ^ dice_mix(purpose << 40 ^ index))};
+}
+
 static inline uint64_t dice_next(struct dice *d)
 {
     d->state += 0x9e3779b97f4a7c15u;

@@ -9,9 +9,23 @@ static struct device *tracker_of(struct sim *sim)
     return &sim->devices[0];
 }
 
+bool network_carries(const struct sim *sim, const struct device *from, const struct device *to)
+{
+    if (!sim->partitioned || from->group == to->group) return true;
+    return sim->one_way && from->group < to->group;
+}
+
 bool network_allows(const struct sim *sim, const struct device *a, const struct device *b)
 {
-    return !sim->partitioned || a->group == b->group;
+    return network_carries(sim, a, b) && network_carries(sim, b, a);
+}
+
+/* Whether the two find a direct way at all; the same for the whole run. */
+static bool direct_way(const struct sim *sim, uint32_t a, uint32_t b)
+{
+    uint32_t low = a < b ? a : b, high = a < b ? b : a;
+    struct dice dice = dice_stream(sim->options.seed, 7, (uint64_t)low << 20 | high);
+    return !sim_has(sim, FAULT_NO_DIRECT) || !dice_chance(&dice, 400);
 }
 
 static bool on_socket(struct sim *sim, const struct device *d)
@@ -21,9 +35,9 @@ static bool on_socket(struct sim *sim, const struct device *d)
     return !pipe->cut && pipe->end[1].attached;
 }
 
-static usec soon(struct sim *sim)
+static usec soon(struct sim *sim, struct device *d)
 {
-    return sim->now + dice_between(&sim->dice, 5 * MILLISECONDS, 150 * MILLISECONDS);
+    return sim->now + dice_between(&d->dice, 5 * MILLISECONDS, 150 * MILLISECONDS);
 }
 
 /* --- presence --- */
@@ -35,10 +49,7 @@ static void presence_event(struct sim *sim, uint32_t device, uint32_t life, uint
     uint32_t other = (uint32_t)c;
     bool online = c >> 32 & 1;
     if (!on_socket(sim, d) || d->life != life) return;
-    if (online)
-        d->online |= UINT64_C(1) << other;
-    else
-        d->online &= ~(UINT64_C(1) << other);
+    acquaintance_of(d, other)->online = online;
     if (d->kind == DEVICE_HOSTILE) return;
     struct command command = {.kind = COMMAND_PEER, .device = sim->devices[other].id, .online = online};
     int64_t rc = device_command(sim, d, &command);
@@ -46,28 +57,65 @@ static void presence_event(struct sim *sim, uint32_t device, uint32_t life, uint
         sim_fail(sim, "device %u: COMMAND_PEER: %s", device, err_name((int)rc));
 }
 
-static void tell_presence(struct sim *sim, const struct device *to, uint32_t about, bool online)
+static void tell_presence(struct sim *sim, struct device *to, uint32_t about, bool online)
 {
+    struct device *other = &sim->devices[about];
     if (to->index == about || !on_socket(sim, to)) return;
-    schedule_at(sim, soon(sim), presence_event, to->index, to->life, about | (uint64_t)online << 32);
+    schedule_at(sim, soon(sim, to), presence_event, to->index, to->life, about | (uint64_t)online << 32);
+    if (!online) return;
+    other->told = must_grow(other->told, other->told_len, &other->told_cap, sizeof *other->told);
+    other->told[other->told_len++] = to->index;
+}
+
+static void introduce(struct sim *sim, struct device *a, struct device *b)
+{
+    tell_presence(sim, a, b->index, true);
+    tell_presence(sim, b, a->index, true);
+}
+
+/* Somebody has come. In a small world everybody hears of it, and it of everybody; in a large one it is named
+ * some others by chance, and it to them. */
+static void greet(struct sim *sim, struct device *d)
+{
+    /* What it believes from before is put right. */
+    for (size_t i = 0; i < d->known_len; i++)
+        if (d->known[i].online && !on_socket(sim, &sim->devices[d->known[i].other]))
+            tell_presence(sim, d, d->known[i].other, false);
+    uint32_t others = sim->devices_len - 1, limit = sim->setup.presence;
+    if (limit == 0 || others <= limit) {
+        for (uint32_t i = 1; i < sim->devices_len; i++)
+            if (i != d->index && on_socket(sim, &sim->devices[i])) introduce(sim, d, &sim->devices[i]);
+        return;
+    }
+    for (uint32_t i = 0, named = 0; i < 4 * limit && named < limit; i++) {
+        struct device *other = &sim->devices[1 + dice_below(&d->dice, others)];
+        const struct acquaintance *known = acquaintance_find(d, other->index);
+        if (other == d || !on_socket(sim, other) || (known && known->online)) continue;
+        introduce(sim, d, other);
+        named++;
+    }
 }
 
 /* --- the socket --- */
 
 static void join_channels(struct sim *sim, struct device *d)
 {
-    static const char *const names[SIM_CHANNELS_MAX] = {"general", "random", "quiet"};
-    for (uint32_t c = 0; c < sim->channels_len && d->up && d->kind != DEVICE_HOSTILE; c++) {
-        if (!(d->channels >> c & 1) || sim->now < d->joins_at[c]) continue;
-        struct command command = {.kind = COMMAND_JOIN,
-                                  .channel = sim->channels[c],
+    for (size_t i = 0; i < d->memberships_len && d->up && honest(d); i++) {
+        const struct membership *m = &d->memberships[i];
+        if (!m->member || !m->joins || sim->now < m->joins_at) continue;
+        const struct sim_channel *c = &sim->channels[m->channel];
+        bool opens = sim->setup.quiet || c->sealed;
+        struct command command = {.kind = opens ? COMMAND_OPEN : COMMAND_JOIN,
+                                  .channel = c->id,
                                   .device = tracker_of(sim)->id,
-                                  .bytes = slice_text(names[c])};
+                                  .bytes = c->spec.name,
+                                  .spec = opens ? &c->spec : NULL,
+                                  .quiet = sim->setup.quiet};
         int64_t rc = device_command(sim, d, &command);
         if (rc == ERR_BUSY || (rc == ERR_MEMORY && sim->options.fail_at))
             schedule_at(sim, sim->now + SECONDS, join_event, d->index, 0, 0);
         else if (rc < 0)
-            sim_fail(sim, "device %u: COMMAND_JOIN: %s", d->index, err_name((int)rc));
+            sim_fail(sim, "device %u: joining channel %u: %s", d->index, m->channel, err_name((int)rc));
     }
 }
 
@@ -109,11 +157,10 @@ static void dial_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t
         return;
     }
     /* The hello comes first: before it the tracker takes no bytes of a link. */
-    if (d->certificate_len == 0 || dice_chance(&sim->dice, 100)) certify(sim, d);
-    bool joins_first = dice_chance(&sim->dice, 500);
+    if (d->certificate_len == 0 || dice_chance(&d->dice, 100)) certify(sim, d);
+    bool joins_first = dice_chance(&d->dice, 500);
     if (joins_first) join_channels(sim, d);
     struct pipe *pipe = pipe_new(sim, PATH_TRACKER, d->index, 0);
-    if (sim_has(sim, FAULT_TAMPER) && !sim->calm && dice_chance(&sim->dice, 100)) pipe->tampered = true;
     d->socket_up = true;
     d->socket_pipe = pipe->id;
     /* The accepting side first: bytes that come at once find somebody there. */
@@ -126,20 +173,14 @@ static void dial_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t
         return;
     }
     if (!joins_first) join_channels(sim, d);
-    for (uint32_t i = 1; i < sim->devices_len; i++) {
-        struct device *other = &sim->devices[i];
-        tell_presence(sim, other, device, true);
-        bool online = on_socket(sim, other), known = d->online >> i & 1;
-        if (online || known) tell_presence(sim, d, i, online);
-    }
+    greet(sim, d);
 }
 
 void tracker_dial(struct sim *sim, struct device *d)
 {
     if (d->socket_wanted) return;
     d->socket_wanted = true;
-    usec wait = sim->calm ? dice_between(&sim->dice, 100 * MILLISECONDS, 2 * SECONDS)
-                          : dice_between(&sim->dice, 100 * MILLISECONDS, 6 * SECONDS);
+    usec wait = dice_between(&d->dice, 100 * MILLISECONDS, (sim->calm ? 2 : 6) * SECONDS);
     schedule_at(sim, sim->now + wait, dial_event, d->index, d->life, 0);
 }
 
@@ -152,17 +193,23 @@ void tracker_socket_lost(struct sim *sim, struct device *d)
 {
     d->socket_up = false;
     /* Relays go with the socket. */
-    for (size_t i = d->ports_len; i-- > 0;) {
-        if (i >= d->ports_len) continue;
+    for (size_t i = 0; i < d->ports_len; i++) {
+        if (d->ports[i].number == 0) continue;
         struct pipe *pipe = sim->pipes[d->ports[i].pipe];
         if (pipe->relayed) pipe_cut(sim, pipe, false);
     }
-    for (uint32_t i = 1; i < sim->devices_len; i++)
-        tell_presence(sim, &sim->devices[i], d->index, false);
+    for (size_t i = 0; i < d->told_len; i++)
+        tell_presence(sim, &sim->devices[d->told[i]], d->index, false);
+    d->told_len = 0;
     if (d->up) tracker_dial(sim, d);
 }
 
 /* --- ways to each other --- */
+
+static uint8_t dial_bit(enum path path)
+{
+    return path == PATH_RELAY ? 2 : 1;
+}
 
 static void failed_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t c)
 {
@@ -170,7 +217,7 @@ static void failed_event(struct sim *sim, uint32_t device, uint32_t life, uint64
     enum path path = (enum path)(c >> 32);
     uint32_t other = (uint32_t)c;
     if (!d->up || d->life != life) return;
-    d->dialing[path == PATH_RELAY] &= ~(UINT64_C(1) << other);
+    acquaintance_of(d, other)->dialing &= (uint8_t)~dial_bit(path);
     if (d->kind == DEVICE_HOSTILE) return;
     struct command command = {.kind = COMMAND_CONNECT_FAILED, .device = sim->devices[other].id, .path = path};
     int64_t rc = device_command(sim, d, &command);
@@ -189,16 +236,16 @@ static void connect_event(struct sim *sim, uint32_t device, uint32_t life, uint6
     uint32_t index = (uint32_t)c;
     struct device *other = &sim->devices[index];
     if (!d->up || d->life != life) return;
-    bool reachable = on_socket(sim, d) && on_socket(sim, other) &&
-                     (path == PATH_RELAY || ((d->reach >> index & 1) && network_allows(sim, d, other)));
+    bool reachable =
+        on_socket(sim, d) && on_socket(sim, other) &&
+        (path == PATH_RELAY || (direct_way(sim, device, index) && network_allows(sim, d, other)));
     if (!reachable) {
         fail_connect(sim, d, index, path,
-                     dice_between(&sim->dice, 1, path == PATH_RELAY ? 4 * SECONDS : 15 * SECONDS));
+                     dice_between(&d->dice, 1, path == PATH_RELAY ? 4 * SECONDS : 15 * SECONDS));
         return;
     }
-    d->dialing[path == PATH_RELAY] &= ~(UINT64_C(1) << index);
+    acquaintance_of(d, index)->dialing &= (uint8_t)~dial_bit(path);
     struct pipe *pipe = pipe_new(sim, path, device, index);
-    if (sim_has(sim, FAULT_TAMPER) && !sim->calm && dice_chance(&sim->dice, 100)) pipe->tampered = true;
     pipe->end[0].attached = true;
     (void)device_attach(sim, other, pipe, 1);
     if (device_attach(sim, d, pipe, 0) == 0) fail_connect(sim, d, index, path, 1);
@@ -206,19 +253,19 @@ static void connect_event(struct sim *sim, uint32_t device, uint32_t life, uint6
 
 void tracker_connect(struct sim *sim, struct device *d, uint32_t other, enum path path)
 {
-    uint64_t bit = UINT64_C(1) << other;
+    struct acquaintance *known = acquaintance_of(d, other);
     if (path != PATH_DIRECT && path != PATH_RELAY)
         sim_fail(sim, "device %u: CONNECT over path %d", d->index, path);
-    if (d->dialing[path == PATH_RELAY] & bit) return; /* one is under way: its end is the answer to both */
-    d->dialing[path == PATH_RELAY] |= bit;
+    if (known->dialing & dial_bit(path)) return; /* one is under way: its end is the answer to both */
+    known->dialing |= dial_bit(path);
     if (d->kind != DEVICE_HOSTILE &&
         ++d->connects > 200 * (1 + (sim->now - d->connects_since) / (10 * SECONDS)))
         sim_fail(sim, "device %u asks for connections all the time", d->index);
     if (!on_socket(sim, d)) {
-        fail_connect(sim, d, other, path, dice_between(&sim->dice, 1, 100 * MILLISECONDS));
+        fail_connect(sim, d, other, path, dice_between(&d->dice, 1, 100 * MILLISECONDS));
         return;
     }
-    usec wait = path == PATH_RELAY ? dice_between(&sim->dice, 10, 100) : dice_between(&sim->dice, 50, 900);
+    usec wait = path == PATH_RELAY ? dice_between(&d->dice, 10, 100) : dice_between(&d->dice, 50, 900);
     schedule_at(sim, sim->now + wait * MILLISECONDS, connect_event, d->index, d->life,
                 other | (uint64_t)path << 32);
 }

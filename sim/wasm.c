@@ -35,6 +35,7 @@ uint32_t sim_world(uint32_t seed, uint32_t nodes, uint32_t seconds, uint32_t fau
                                   .seconds = seconds,
                                   .faults = faults,
                                   .force = force != 0,
+                                  .activities = UINT32_MAX,
                                   .crypto = &crypto_sham};
     struct sim_report r;
     (void)sim_run(&options, &r);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETTLE_SECONDS_MAX = 300, QUIET_SECONDS = 35, QUIET_BYTES_MAX = 6000 };
+enum { STREAM_WORLD = 10, STREAM_DEVICE = 11, STREAM_ACTIVITIES = 12 };
+enum { QUIET_SECONDS = 35, QUIET_BYTES_MAX = 6000 };
 
 void sim_tell(struct sim *sim, const char *format, ...)
 {
@@ -18,7 +19,7 @@ void sim_tell(struct sim *sim, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(line + len, sizeof line - (size_t)len, format, arguments);
     va_end(arguments);
-    sim->options.tell(sim->options.tell_context, line);
+    sim->options.tell(sim->options.context, line);
 }
 
 void sim_fail(struct sim *sim, const char *format, ...)
@@ -55,35 +56,40 @@ void digest_bytes(struct sim *sim, slice bytes)
     digest_number(sim, bytes_hash(bytes));
 }
 
+static uint64_t id_key(const uint8_t *id)
+{
+    uint64_t key = 0;
+    for (int i = 0; i < 8; i++)
+        key = key << 8 | id[i];
+    return key;
+}
+
 uint32_t device_of_id(const struct sim *sim, const uint8_t *id)
 {
-    for (uint32_t i = 0; i < sim->devices_len; i++)
-        if (memcmp(sim->devices[i].id, id, ID_BYTES) == 0) return i;
-    return UINT32_MAX;
+    uint32_t i = table_get(&sim->device_by_id, id_key(id));
+    return i != UINT32_MAX && memcmp(sim->devices[i].id, id, ID_BYTES) == 0 ? i : UINT32_MAX;
 }
 
-uint32_t channel_of_id(const struct sim *sim, const uint8_t *id)
-{
-    for (uint32_t i = 0; i < sim->channels_len; i++)
-        if (memcmp(sim->channels[i], id, ID_BYTES) == 0) return i;
-    return UINT32_MAX;
-}
+/* --- the set-up --- */
 
-static uint32_t choose_nodes(struct sim *sim)
-{
-    uint64_t kind = dice_below(&sim->dice, 100);
-    if (kind < 65) return (uint32_t)dice_between(&sim->dice, 2, 6);
-    if (kind < 92) return (uint32_t)dice_between(&sim->dice, 7, 15);
-    return (uint32_t)dice_between(&sim->dice, 16, 50);
-}
-
-static uint32_t choose_faults(struct sim *sim)
+static uint32_t choose(struct sim *sim, uint32_t possible, uint32_t allowed, bool force)
 {
     uint32_t chosen = 0;
     uint64_t share = dice_between(&sim->dice, 100, 700);
-    for (uint32_t bit = 1; bit < FAULT_ALL; bit <<= 1)
+    for (uint32_t bit = 1; bit && bit <= possible; bit <<= 1)
         if (dice_chance(&sim->dice, share)) chosen |= bit;
-    return sim->options.force ? sim->options.faults : chosen & sim->options.faults;
+    return force ? allowed : chosen & possible & allowed;
+}
+
+static uint32_t choose_activities(struct sim *sim)
+{
+    const struct sim_options *options = &sim->options;
+    uint32_t chosen = 0;
+    for (size_t i = 0; i < sim_activities_len; i++) {
+        struct dice dice = dice_stream(options->seed, STREAM_ACTIVITIES, i);
+        if (dice_chance(&dice, sim_activities[i]->chance)) chosen |= 1u << i;
+    }
+    return options->force_activities ? options->activities : chosen & options->activities;
 }
 
 static void new_device(struct sim *sim, enum device_kind kind)
@@ -91,42 +97,85 @@ static void new_device(struct sim *sim, enum device_kind kind)
     struct device *d = &sim->devices[sim->devices_len];
     d->index = sim->devices_len++;
     d->kind = kind;
-    d->next_number = 1;
+    d->dice = dice_stream(sim->options.seed, STREAM_DEVICE, d->index);
     memory_init(&d->memory);
     if (sim->options.fail_at && sim->options.fail_device == d->index)
         d->memory.fail_at = sim->options.fail_at;
-    dice_bytes(&sim->dice, d->seed, KEY_BYTES);
+    dice_bytes(&d->dice, d->seed, KEY_BYTES);
     sim->crypto->sign_public(sim->crypto->context, d->id, d->seed);
-    snprintf(d->account, sizeof d->account, "%s-%u", kind == DEVICE_HOSTILE ? "mallory" : "person", d->index);
-    d->channels = 1;
-    for (uint32_t c = 1; c < sim->channels_len; c++)
-        if (kind == DEVICE_TRACKER || dice_chance(&sim->dice, 600)) d->channels |= 1u << c;
+    table_put(&sim->device_by_id, id_key(d->id), d->index);
+    d->region = sim->setup.regions ? d->index % sim->setup.regions : 0;
+    const struct device *before = d - 1;
+    if (kind == DEVICE_PERSON && d->index > 1 && sim->setup.same_account && dice_chance(&d->dice, 300))
+        memcpy(d->account, before->account, sizeof d->account);
+    else
+        snprintf(d->account, sizeof d->account, "%s-%u", kind == DEVICE_HOSTILE ? "mallory" : "person",
+                 d->index);
     if (kind == DEVICE_HOSTILE) hostile_new(sim, d);
+}
+
+static void make_channels(struct sim *sim)
+{
+    static const char *const names[] = {"general", "random", "quiet"};
+    for (uint32_t c = 0; c < sim->setup.channels; c++) {
+        struct channel_spec spec = {
+            .type = CHANNEL_PUBLIC, .authority = sim->devices[0].id, .name = slice_text(names[c % 3])};
+        uint8_t id[ID_BYTES];
+        channel_id(sim->crypto, spec.authority, spec.name, id);
+        sim_channel_add(sim, &spec, id);
+        for (uint32_t i = 0; i < sim->devices_len; i++) {
+            struct device *d = &sim->devices[i];
+            bool in = c == 0 || d->kind == DEVICE_TRACKER || dice_chance(&sim->dice, 600);
+            if (in) membership_add(sim, c, d, true);
+        }
+    }
+}
+
+static void overrule(struct sim *sim)
+{
+    const struct sim_options *options = &sim->options;
+    struct setup *setup = &sim->setup;
+    if (options->nodes) {
+        uint32_t hostile = setup->hostile ? options->nodes / 5 + 1 : 0;
+        setup->hostile = hostile < options->nodes ? hostile : 0;
+        setup->persons = options->nodes - setup->hostile;
+    }
+    if (options->seconds) setup->duration = options->seconds * SECONDS;
 }
 
 static void build(struct sim *sim)
 {
-    static const char *const names[SIM_CHANNELS_MAX] = {"general", "random", "quiet"};
-    sim->dice.state = dice_mix(sim->options.seed + 0x5eed);
-    sim->now = UINT64_C(1800000000) * SECONDS;
-    sim->faults = choose_faults(sim);
-    uint32_t nodes = sim->options.nodes ? sim->options.nodes : choose_nodes(sim);
-    uint64_t seconds = dice_between(&sim->dice, 20, 120);
-    if (sim->options.seconds) seconds = sim->options.seconds;
-    sim->faults_end = sim->now + seconds * SECONDS;
-    sim->channels_len = sim_has(sim, FAULT_CHANNELS) ? SIM_CHANNELS_MAX : 1;
-    sim->messages_left = dice_between(&sim->dice, 10, 300);
+    struct setup *setup = &sim->setup;
+    sim->dice = dice_stream(sim->options.seed, STREAM_WORLD, 0);
+    sim->began = sim->now = UINT64_C(1800000000) * SECONDS;
+    sim->world = sim->options.world ? sim->options.world : &sim_worlds[0];
+    *setup = (struct setup){
+        .channels = 1,
+        .messages = 100,
+        .pause_least = 200 * MILLISECONDS,
+        .pause_most = 20 * SECONDS,
+        .fault_pause = 310 * MILLISECONDS,
+        .start_spread = 2 * SECONDS,
+        .settle_max = 300 * SECONDS,
+        .faults = choose(sim, FAULT_ALL, sim->options.faults, sim->options.force),
+        .activities = choose_activities(sim),
+        .duration = 60 * SECONDS,
+    };
+    sim->world->configure(sim, setup);
+    overrule(sim);
+    sim->faults = setup->faults;
+    sim->faults_end = sim->now + setup->duration;
+    sim->devices = must_alloc((1 + setup->persons + setup->hostile) * sizeof *sim->devices);
     new_device(sim, DEVICE_TRACKER);
-    uint32_t hostile =
-        sim_has(sim, FAULT_HOSTILE) && nodes >= 3 ? 1 + (uint32_t)dice_below(&sim->dice, nodes / 3) : 0;
-    for (uint32_t i = 0; i < nodes; i++)
-        new_device(sim, i < nodes - hostile ? DEVICE_PERSON : DEVICE_HOSTILE);
-    for (uint32_t c = 0; c < sim->channels_len; c++)
-        channel_id(sim->crypto, sim->devices[0].id, slice_text(names[c]), sim->channels[c]);
-    sim->report.nodes = nodes;
-    sim->report.channels = sim->channels_len;
+    for (uint32_t i = 0; i < setup->persons + setup->hostile; i++)
+        new_device(sim, i < setup->persons ? DEVICE_PERSON : DEVICE_HOSTILE);
+    make_channels(sim);
+    sim->report.nodes = setup->persons + setup->hostile;
     sim->report.faults = sim->faults;
+    sim->report.activities = setup->activities;
 }
+
+/* --- the run --- */
 
 static void run_until(struct sim *sim, usec until)
 {
@@ -139,32 +188,30 @@ static void run_until(struct sim *sim, usec until)
 /* When all is said, links only show that they are alive. */
 static void check_quiet(struct sim *sim)
 {
-    uint64_t *before = must_alloc(sim->pipes_len * 2 * sizeof *before + 1);
-    size_t count = sim->pipes_len;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < sim->pipes_len; i++)
         for (int side = 0; side < 2; side++)
-            before[2 * i + (size_t)side] = sim->pipes[i]->flow[side].bytes;
+            sim->pipes[i]->flow[side].bytes = 0;
     run_until(sim, sim->now + QUIET_SECONDS * SECONDS);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < sim->pipes_len; i++) {
         for (int side = 0; side < 2; side++) {
             const struct pipe *pipe = sim->pipes[i];
-            uint64_t bytes = pipe->flow[side].bytes - before[2 * i + (size_t)side];
-            if (bytes > QUIET_BYTES_MAX && sim->devices[pipe->end[side].device].kind != DEVICE_HOSTILE &&
-                sim->devices[pipe->end[1 - side].device].kind != DEVICE_HOSTILE)
-                sim_fail(sim, "device %u still writes to %u when all is said: %llu bytes",
-                         pipe->end[side].device, pipe->end[1 - side].device, (unsigned long long)bytes);
+            const struct device *writer = &sim->devices[pipe->end[side].device];
+            const struct device *reader = &sim->devices[pipe->end[1 - side].device];
+            if (pipe->flow[side].bytes > QUIET_BYTES_MAX && honest(writer) && honest(reader))
+                sim_fail(sim, "device %u still writes to %u when all is said: %llu bytes", writer->index,
+                         reader->index, (unsigned long long)pipe->flow[side].bytes);
         }
     }
-    free(before);
 }
 
 static void settle(struct sim *sim)
 {
     char why[SIM_MESSAGE_BYTES_MAX];
-    usec began = sim->now, limit = began + SETTLE_SECONDS_MAX * SECONDS;
+    usec began = sim->now, limit = began + sim->setup.settle_max;
     while (!sim->report.failed && !check_converged(sim, why, sizeof why)) {
         if (sim->now >= limit)
-            sim_fail(sim, "not the same everywhere after %d s: %s", SETTLE_SECONDS_MAX, why);
+            sim_fail(sim, "not the same everywhere after %llu s: %s",
+                     (unsigned long long)(sim->setup.settle_max / SECONDS), why);
         else
             run_until(sim, sim->now + SECONDS);
     }
@@ -179,23 +226,27 @@ static void settle(struct sim *sim)
 
 static void tear_down(struct sim *sim)
 {
+    sim->report.channels = sim->channels_len;
+    sim->report.virtual_us = sim->now - sim->began;
+    activities_end(sim);
     for (uint32_t i = 0; i < sim->devices_len; i++) {
         struct device *d = &sim->devices[i];
         if (sim->options.fail_device == i) sim->report.allocations = d->memory.calls;
         device_stop(sim, d, false);
-        disk_wipe(sim, d);
-        hostile_free(d);
-        free(d->ports), free(d->ops), free(d->sent);
-        for (uint32_t c = 0; c < SIM_CHANNELS_MAX; c++)
-            for (uint32_t a = 0; a < SIM_DEVICES_MAX; a++)
-                free(d->shelves[c][a].held);
     }
-    for (uint32_t c = 0; c < SIM_CHANNELS_MAX; c++)
-        for (uint32_t a = 0; a < SIM_DEVICES_MAX; a++)
-            free(sim->chronicles[c][a].truth);
+    for (uint32_t i = 0; i < sim->devices_len; i++) {
+        struct device *d = &sim->devices[i];
+        disk_free(d);
+        hostile_free(d);
+        free(d->ports), free(d->sent), free(d->writable), free(d->blocked);
+        free(d->known), free(d->told);
+        table_free(&d->known_of);
+    }
+    sim_channels_free(sim);
     pipe_free_all(sim);
-    free(sim->heap);
-    free(sim->scratch);
+    table_free(&sim->device_by_id);
+    free(sim->devices), free(sim->heap), free(sim->plan);
+    free(sim->scratch), free(sim->record);
 }
 
 int sim_print(const struct sim_options *options, const struct sim_report *r, char *out, size_t room)
@@ -218,9 +269,13 @@ int sim_run(const struct sim_options *options, struct sim_report *out_report)
     struct sim *sim = must_alloc(sizeof *sim);
     sim->options = *options;
     sim->crypto = options->crypto;
+    tap_init(sim, options->crypto);
     sim->scratch = must_alloc(64 * 1024);
+    sim->record = must_alloc(NODE_RECORD_BYTES_MAX);
     build(sim);
+    activities_plan(sim);
     fault_plan(sim);
+    if (sim->world->plan) sim->world->plan(sim);
     run_until(sim, sim->faults_end);
     if (!sim->report.failed) fault_stop(sim);
     if (!sim->report.failed) settle(sim);
