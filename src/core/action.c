@@ -4,27 +4,35 @@
 
 #include "core/state.h"
 
+/* The entry as it is to be shown; what is not to be seen is left out. */
+static void show_view(struct node *n, const struct channel *c, uint32_t author, const struct entry *e,
+                      const struct arrival *arrival, const uint8_t *id, struct entry_view *out)
+{
+    slice account = member_account(c, author);
+    if (account.len) memcpy(n->shown_account, account.ptr, account.len);
+    *out = (struct entry_view){
+        .channel = c->id,
+        .author = e->author,
+        .seq = e->seq,
+        .id = id,
+        .kind = e->kind,
+        .time_ms = e->time_ms,
+        .place_ms = arrival->place_ms,
+        .body = e->body,
+        .account = slice_of(n->shown_account, account.len),
+        .from = arrival->from,
+        .path = arrival->path,
+        .arrived_ms = arrival->arrived_ms,
+        .withdrawn = !member_counts(c, author, e->seq),
+    };
+    if (out->withdrawn) out->body = SLICE_EMPTY;
+}
+
 static void show_entry(struct node *n, const struct op *op, struct action *out)
 {
-    const struct channel *c = n->channels[op->channel];
-    const struct author *a = &c->authors[op->author];
     const struct blob *b = op->blob;
     n->shown_blob = blob_keep(op->blob);
-    memcpy(n->shown_account, a->account ? a->account : (const uint8_t *)"", a->account_len);
-    out->entry = (struct entry_view){
-        .channel = c->id,
-        .author = b->entry.author,
-        .seq = b->entry.seq,
-        .id = b->id,
-        .kind = b->entry.kind,
-        .time_ms = b->entry.time_ms,
-        .place_ms = b->arrival.place_ms,
-        .body = b->entry.body,
-        .account = slice_of(n->shown_account, a->account_len),
-        .from = b->arrival.from,
-        .path = b->arrival.path,
-        .arrived_ms = b->arrival.arrived_ms,
-    };
+    show_view(n, n->channels[op->channel], op->author, &b->entry, &b->arrival, b->id, &out->entry);
 }
 
 static void show_store(struct node *n, struct op *op, struct action *out)
@@ -39,7 +47,12 @@ static void show_store(struct node *n, struct op *op, struct action *out)
         return;
     }
     struct writer w = writer_of(n->shown_record, sizeof n->shown_record);
-    struct channel_record record = {c->id, c->authority, slice_of(c->name, c->name_len)};
+    struct channel_record record = {
+        .channel = c->id, .authority = c->authority, .name = slice_of(c->name, c->name_len)};
+    if (c->roster) {
+        record.spec = member_spec(c);
+        record.certificate = slice_of(c->roster->certificate, c->roster->certificate_len);
+    }
     int rc = record_write_channel(&record, &w);
     assert(rc == OK);
     out->record = writer_slice(&w);
@@ -128,6 +141,28 @@ static bool next_peer(struct node *n, struct action *out)
     return false;
 }
 
+static bool next_channel(struct node *n, struct action *out)
+{
+    if (n->channel_queue.head == NONE) return false;
+    struct channel *c = n->channels[n->channel_queue.head];
+    n->shown_spec = member_spec(c);
+    out->channel = c->id;
+    out->spec = &n->shown_spec;
+    if (c->says & (CHANNEL_SAY_NEW | CHANNEL_SAY_EXCLUDED)) {
+        bool excluded = (c->says & CHANNEL_SAY_NEW) == 0;
+        out->kind = ACTION_CHANNEL;
+        out->result = excluded ? ERR_DENIED : OK;
+        c->says &= (uint8_t)~(excluded ? CHANNEL_SAY_EXCLUDED : CHANNEL_SAY_NEW);
+    } else {
+        out->kind = ACTION_UNLOCKED;
+        c->says = 0;
+    }
+    if (c->says) return true;
+    n->channel_queue.head = c->says_next;
+    if (n->channel_queue.head == NONE) n->channel_queue.tail = NONE;
+    return true;
+}
+
 static bool next_delivered(struct node *n, struct action *out)
 {
     while (n->pipe_queues[QUEUE_DELIVERED].head != NONE) {
@@ -175,6 +210,24 @@ bool output_next(struct node *n, struct action *out)
 {
     node_clock(n, n->now);
     *out = (struct action){.kind = ACTION_WARNING};
-    return next_op(n, out) || next_delivered(n, out) || next_peer(n, out) || next_warning(n, out) ||
-           next_pipe(n, out);
+    return next_channel(n, out) || next_op(n, out) || next_delivered(n, out) || next_peer(n, out) ||
+           next_warning(n, out) || next_pipe(n, out);
+}
+
+int node_view(struct node *n, slice record, struct entry_view *out)
+{
+    enum record_kind kind;
+    slice wire;
+    struct channel_record unused;
+    struct entry e;
+    uint32_t index;
+    if (record_parse(record, &kind, &wire, &n->shown_arrival, &unused) < 0 || kind != RECORD_ENTRY ||
+        entry_parse(wire, &e) < 0)
+        return ERR_CORRUPT;
+    const struct channel *c = channel_find(n, e.channel, &index);
+    uint32_t author = c ? author_find(c, e.author) : NONE;
+    if (author == NONE) return ERR_NOT_FOUND;
+    entry_id(n->crypto, &e, n->shown_id);
+    show_view(n, c, author, &e, &n->shown_arrival, n->shown_id, out);
+    return OK;
 }

@@ -70,8 +70,23 @@ void channel_free(struct node *n, struct channel *c)
     alloc_free(n->allocator, c->members, c->members_cap * sizeof *c->members);
     alloc_free(n->allocator, c->name, c->name_len);
     view_free(n, c);
+    roster_free(n, c->roster);
     map_deinit(&c->by_device);
     alloc_free(n->allocator, c, sizeof *c);
+}
+
+void channel_announce(struct node *n, struct channel *c, enum channel_say what)
+{
+    struct queue *q = &n->channel_queue;
+    uint8_t before = c->says;
+    c->says |= (uint8_t)what;
+    if (before) return;
+    c->says_next = NONE;
+    if (q->tail == NONE)
+        q->head = c->index;
+    else
+        n->channels[q->tail]->says_next = c->index;
+    q->tail = c->index;
 }
 
 uint32_t author_find(const struct channel *c, const uint8_t *device)

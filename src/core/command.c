@@ -4,27 +4,37 @@
 #include "core/identity.h"
 #include "core/state.h"
 
-static int command_join(struct node *n, const struct command *c, uint64_t *out_token)
+int channel_open(struct node *n, const struct channel_spec *spec, slice certificate, uint32_t *out_index)
 {
-    uint32_t index;
-    struct channel *channel = channel_find(n, c->channel, &index);
-    bool person = n->config.role == ROLE_PERSON;
-    if (person && n->certificate_len == 0) return ERR_WRONG_STATE;
-    if (!channel) {
-        if (c->bytes.len > NODE_NAME_BYTES_MAX) return ERR_TOO_LARGE;
-        struct op *op = op_new(n, 0);
-        if (!op) return ERR_BUSY;
-        int rc = channel_add(n, c->channel, c->device, c->bytes, &index);
-        if (rc < 0) {
-            op_free(n, op);
-            return rc;
-        }
-        channel = n->channels[index];
-        op->channel = index;
-        op->author = NONE;
-        op->own = true;
-        op_enqueue(n, op, OP_STORE);
+    struct op *op = op_new(n, 0);
+    if (!op) return ERR_BUSY;
+    int rc = member_channel_add(n, spec, certificate, out_index);
+    if (rc < 0) {
+        op_free(n, op);
+        return rc;
     }
+    op->channel = *out_index;
+    op->author = NONE;
+    op->own = true;
+    op_enqueue(n, op, OP_STORE);
+    return OK;
+}
+
+/* A JOIN, or after a LEAVE in a sealed channel a PROFILE: others give keys to those who are there only. */
+static int write_join(struct node *n, uint32_t channel, uint64_t *out_token)
+{
+    const struct author *self = &n->channels[channel]->authors[n->channels[channel]->self];
+    uint8_t body[NODE_CERTIFICATE_BYTES_MAX + 8];
+    struct writer w = writer_of(body, sizeof body);
+    cbor_put_array(&w, 1);
+    cbor_put_bytes(&w, slice_of(n->certificate, n->certificate_len));
+    return feed_append(n, channel, self->tip == 0 ? ENTRY_JOIN : ENTRY_PROFILE, writer_slice(&w), out_token);
+}
+
+int channel_enter(struct node *n, uint32_t index, bool quiet, uint64_t *out_token)
+{
+    struct channel *channel = n->channels[index];
+    bool back = channel->leaving && channel->roster;
     channel->carried = true;
     channel->leaving = false;
     for (uint32_t i = 0; i < n->pipes_cap; i++) {
@@ -33,12 +43,49 @@ static int command_join(struct node *n, const struct command *c, uint64_t *out_t
             pipe_close(n, p, ERR_FULL, err_text(ERR_FULL));
         }
     }
-    if (!person || channel->authors[channel->self].tip > 0) return OK;
-    uint8_t body[NODE_CERTIFICATE_BYTES_MAX + 8];
-    struct writer w = writer_of(body, sizeof body);
-    cbor_put_array(&w, 1);
-    cbor_put_bytes(&w, slice_of(n->certificate, n->certificate_len));
-    return feed_append(n, index, ENTRY_JOIN, writer_slice(&w), out_token);
+    if (channel->self == NONE || (channel->authors[channel->self].tip > 0 && !back) || quiet) return OK;
+    return write_join(n, index, out_token);
+}
+
+static int command_open(struct node *n, const struct channel_spec *spec, bool quiet, uint64_t *out_token)
+{
+    uint32_t index;
+    uint8_t id[ID_BYTES];
+    bool person = n->config.role == ROLE_PERSON;
+    int rc = channel_spec_id(n->crypto, spec, id);
+    if (rc < 0) return rc;
+    if (person && n->certificate_len == 0) return ERR_WRONG_STATE;
+    struct channel *channel = channel_find(n, id, &index);
+    if (!channel) {
+        bool founds = spec->type == CHANNEL_PRIVATE && memcmp(spec->founder, n->device, ID_BYTES) == 0;
+        bool sealed = channel_sealed(spec->type);
+        if (sealed && person && memcmp(spec->authority, n->certifier, ID_BYTES) != 0) return ERR_DENIED;
+        if (spec->type == CHANNEL_DIRECT && person && !slice_equal(spec->account, n->account) &&
+            !slice_equal(spec->other, n->account))
+            return ERR_DENIED;
+        slice certificate = founds ? slice_of(n->certificate, n->certificate_len) : SLICE_EMPTY;
+        rc = channel_open(n, spec, certificate, &index);
+        if (rc < 0) return rc;
+    } else if (channel->excluded) {
+        return ERR_DENIED;
+    }
+    return channel_enter(n, index, quiet, out_token);
+}
+
+static int command_join(struct node *n, const struct command *c, uint64_t *out_token)
+{
+    uint32_t index;
+    struct channel_spec spec = {.type = CHANNEL_PUBLIC, .authority = c->device, .name = c->bytes};
+    uint8_t id[ID_BYTES];
+    if (c->bytes.len > NODE_NAME_BYTES_MAX) return ERR_TOO_LARGE;
+    if (channel_find(n, c->channel, &index)) {
+        if (n->config.role == ROLE_PERSON && n->certificate_len == 0) return ERR_WRONG_STATE;
+        return channel_enter(n, index, false, out_token);
+    }
+    int rc = channel_spec_id(n->crypto, &spec, id);
+    if (rc < 0) return rc;
+    if (memcmp(id, c->channel, ID_BYTES) != 0) return ERR_INVALID;
+    return command_open(n, &spec, false, out_token);
 }
 
 static int command_leave(struct node *n, const struct command *c, uint64_t *out_token)
@@ -65,7 +112,7 @@ static int command_send(struct node *n, const struct command *c, uint64_t *out_t
     struct channel *channel = channel_find(n, c->channel, &index);
     if (!channel || channel->leaving || !channel->carried) return ERR_NOT_FOUND;
     if (c->entry_kind == ENTRY_JOIN || c->bytes.len == 0) return ERR_INVALID;
-    if (channel->self == NONE) return ERR_DENIED;
+    if (channel->self == NONE || channel->excluded) return ERR_DENIED;
     if (channel->authors[channel->self].tip == 0) return ERR_WRONG_STATE;
     return feed_append(n, index, c->entry_kind, c->bytes, out_token);
 }
@@ -78,6 +125,8 @@ static int command_certificate(struct node *n, slice bytes)
     if (memcmp(c.device, n->device, ID_BYTES) != 0) return ERR_INVALID;
     memcpy(n->certificate, bytes.ptr, bytes.len);
     n->certificate_len = bytes.len;
+    n->account = slice_of(n->certificate + (c.account.ptr - bytes.ptr), c.account.len);
+    memcpy(n->certifier, c.authority, ID_BYTES);
     return OK;
 }
 
@@ -85,7 +134,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
 {
     uint64_t token = 0;
     int rc = ERR_INVALID;
-    bool needs_channel = c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND;
+    bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER;
     bool needs_device =
         c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER || c->kind == COMMAND_CONNECT_FAILED;
     node_clock(n, now);
@@ -97,6 +146,8 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     case COMMAND_LEAVE: rc = command_leave(n, c, &token); break;
     case COMMAND_SEND: rc = command_send(n, c, &token); break;
     case COMMAND_PEER: rc = mesh_hint(n, c->device, c->channel, c->online); break;
+    case COMMAND_OPEN: rc = command_open(n, c->spec, c->quiet, &token); break;
+    case COMMAND_MEMBER: rc = member_command(n, c, &token); break;
     case COMMAND_CONNECT_FAILED:
         mesh_failed(n, c->device, c->path);
         rc = OK;

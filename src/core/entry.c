@@ -4,6 +4,7 @@
 
 #include "base/cbor.h"
 #include "core/identity.h"
+#include "core/spec.h"
 
 int entry_parse(slice wire, struct entry *out)
 {
@@ -108,14 +109,22 @@ void blob_release(const struct allocator *a, struct blob *b)
     if (b && --b->references == 0) alloc_free(a, b, sizeof *b + b->wire.len + 96);
 }
 
+/* [2, channel, authority, name], and for sealed channels: spec, founder's certificate */
 int record_write_channel(const struct channel_record *channel, struct writer *out)
 {
-    cbor_put_array(out, 4);
+    uint8_t spec[SPEC_BYTES_MAX];
+    struct writer s = writer_of(spec, sizeof spec);
+    cbor_put_array(out, channel->spec.authority ? 6 : 4);
     cbor_put_uint(out, RECORD_CHANNEL);
     cbor_put_bytes(out, slice_of(channel->channel, ID_BYTES));
     cbor_put_bytes(out, slice_of(channel->authority, ID_BYTES));
     cbor_put_bytes(out, channel->name);
-    return out->failed ? ERR_FULL : OK;
+    if (channel->spec.authority) {
+        spec_write(&s, &channel->spec);
+        cbor_put_bytes(out, writer_slice(&s));
+        cbor_put_bytes(out, channel->certificate);
+    }
+    return out->failed || s.failed ? ERR_FULL : OK;
 }
 
 int record_parse(slice record, enum record_kind *out_kind, slice *out_wire, struct arrival *out_arrival,
@@ -137,7 +146,14 @@ int record_parse(slice record, enum record_kind *out_kind, slice *out_wire, stru
         out_channel->channel = cbor_fixed(&r, ID_BYTES);
         out_channel->authority = cbor_fixed(&r, ID_BYTES);
         out_channel->name = cbor_bytes(&r, NODE_NAME_BYTES_MAX);
-        cbor_skip(&r, count - 4);
+        out_channel->spec = (struct channel_spec){.type = CHANNEL_PUBLIC};
+        out_channel->certificate = SLICE_EMPTY;
+        if (count >= 6) {
+            slice spec = cbor_bytes(&r, SPEC_BYTES_MAX);
+            out_channel->certificate = cbor_bytes(&r, NODE_CERTIFICATE_BYTES_MAX);
+            if (!spec_parse(spec, &out_channel->spec)) r.failed = true;
+        }
+        cbor_skip(&r, count - (count >= 6 ? 6 : 4));
     } else {
         return ERR_CORRUPT;
     }

@@ -61,6 +61,8 @@ enum record_kind { RECORD_ENTRY = 1, RECORD_CHANNEL = 2 };
 struct channel_record {
     const uint8_t *channel, *authority;
     slice name;
+    struct channel_spec spec; /* of sealed channels; no authority: a public one */
+    slice certificate;        /* PRIVATE: the founder's, or empty */
 };
 /* ERR_CORRUPT for anything that record_* or blob_new did not write. */
 int record_parse(slice record, enum record_kind *out_kind, slice *out_wire, struct arrival *out_arrival,

@@ -52,15 +52,17 @@ static int check_kind(const struct node *n, const struct channel *c, const struc
     return check_certificate(n, c, e, out_account);
 }
 
-static void set_account(struct node *n, struct author *a, slice account)
+static int set_account(struct node *n, const struct channel *c, struct author *a, slice account)
 {
-    if (account.len == 0) return;
+    if (account.len == 0) return OK;
+    if (c->roster && a->account_len) return OK; /* for ever that of the JOIN: membership hangs on it */
     uint8_t *copy = alloc_new(n->allocator, account.len);
-    if (!copy) return; /* shown without a name until the next start */
+    if (!copy) return ERR_MEMORY;
     memcpy(copy, account.ptr, account.len);
     alloc_free(n->allocator, a->account, a->account_len);
     a->account = copy;
     a->account_len = (uint8_t)account.len;
+    return OK;
 }
 
 static void fork_found(struct node *n, struct author *a)
@@ -151,6 +153,7 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
     slice account;
     rc = check_kind(n, c, &e, &account);
     if (rc < 0) return rc;
+    if (!member_takes(c, author, &e, account)) return OK;
     if (author == NONE) {
         rc = author_add(n, c, e.author, &author);
         if (rc == ERR_FULL && sync_make_room(n, c)) rc = author_add(n, c, e.author, &author);
@@ -165,8 +168,8 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
         n->clock_ms = e.time_ms;
     struct blob *blob = blob_new(n->allocator, n->crypto, wire, &arrival);
     if (!blob) return ERR_MEMORY;
-    rc = accept(n, channel, author, blob, false, 0);
-    if (rc == OK) set_account(n, &c->authors[author], account);
+    rc = set_account(n, c, &c->authors[author], account);
+    if (rc == OK) rc = accept(n, channel, author, blob, false, 0);
     blob_release(n->allocator, blob);
     return rc;
 }
@@ -200,8 +203,9 @@ int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body, uin
     uint64_t token = ++n->tokens;
     slice account;
     rc = check_kind(n, c, &blob->entry, &account);
+    if (rc == OK) rc = set_account(n, c, a, account);
     if (rc == OK) rc = accept(n, channel, c->self, blob, true, token);
-    if (rc == OK) set_account(n, a, account);
+    if (rc == OK) rc = member_learn(n, c, &blob->entry, blob->wire, false);
     blob_release(n->allocator, blob);
     if (rc < 0) return rc;
     if (e.time_ms > n->clock_ms) n->clock_ms = e.time_ms;
@@ -234,7 +238,9 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     a->have_ms = e.time_ms;
     memcpy(a->have_id, id, ID_BYTES);
     slice account;
-    if (check_kind(n, c, &e, &account) == OK) set_account(n, a, account);
+    if (check_kind(n, c, &e, &account) == OK) (void)!set_account(n, c, a, account);
+    rc = member_learn(n, c, &e, wire, true);
+    if (rc < 0) return rc;
     if (author == c->self) c->leaving = e.kind == ENTRY_LEAVE; /* until it is joined again */
     author_touch(c, author);
     if (arrival->place_ms > n->clock_ms) n->clock_ms = arrival->place_ms;
@@ -249,6 +255,10 @@ static void release(struct node *n, uint32_t channel, uint32_t author)
     bool grew = false;
     while (c->stored && a->ops_head != NONE && n->ops[a->ops_head].state == OP_STORED) {
         struct op *op = &n->ops[a->ops_head];
+        if (member_learn(n, c, &op->blob->entry, op->blob->wire, true) < 0) {
+            timer_arm(n, TIMER_SEAL, channel, 0, n->now + STORE_RETRY_US); /* no memory: later */
+            break;
+        }
         a->ops_head = op->next_of_author;
         if (a->ops_head == NONE) a->ops_tail = NONE;
         a->have = op->seq;
@@ -293,6 +303,12 @@ static void take_back(struct node *n, struct op *failed)
     sync_lost(n, channel, author);
 }
 
+void feed_release_all(struct node *n, uint32_t channel)
+{
+    for (uint32_t i = 0; i < n->channels[channel]->authors_len; i++)
+        if (n->channels[channel]->authors[i].used) release(n, channel, i);
+}
+
 void feed_done(struct node *n, struct op *op, int result)
 {
     if (op->author == NONE) { /* a channel record: written again until it is there */
@@ -303,8 +319,7 @@ void feed_done(struct node *n, struct op *op, int result)
         }
         op_free(n, op);
         n->channels[channel]->stored = true;
-        for (uint32_t i = 0; i < n->channels[channel]->authors_len; i++)
-            if (n->channels[channel]->authors[i].used) release(n, channel, i);
+        feed_release_all(n, channel);
         return;
     }
     if (result == OK) {

@@ -447,6 +447,7 @@ static void take_certificate(struct node *n, struct pipe *p, struct peer *peer)
     if (certificate_parse(n->crypto, slice_of(p->link.certificate, p->link.certificate_len), &c) < 0) return;
     if (memcmp(c.device, p->link.device, ID_BYTES) != 0 || !certificate_current(&c, n->now)) return;
     p->certified = true;
+    p->account = c.account; /* borrows the link's copy */
     memcpy(p->authority, c.authority, ID_BYTES);
     if (!gives_names(n, c.authority)) return;
     memcpy(peer->account, c.account.ptr, c.account.len);

@@ -1,6 +1,7 @@
 #include "core/message.h"
 
 #include "core/entry.h"
+#include "core/spec.h"
 
 static void parse_have(struct cbor_reader *r, struct message *m)
 {
@@ -64,6 +65,12 @@ int message_parse(slice plain, struct message *out)
         m.count = (uint32_t)cbor_uint(&r, MESSAGE_WANT_COUNT_MAX);
         if (m.from == 0 || m.count == 0) r.failed = true;
         known = 5;
+        break;
+    case MESSAGE_INTRODUCE:
+        m.spec = cbor_bytes(&r, SPEC_BYTES_MAX);
+        m.certificate = cbor_bytes(&r, NODE_CERTIFICATE_BYTES_MAX);
+        m.wire = cbor_bytes(&r, NODE_RECORD_BYTES_MAX);
+        known = 4;
         break;
     case MESSAGE_ENTRY:
         m.wire = cbor_bytes(&r, NODE_RECORD_BYTES_MAX);
@@ -195,4 +202,13 @@ void message_write_signal(struct writer *w, const uint8_t *to, const uint8_t *fr
     cbor_put_bytes(w, slice_of(from, ID_BYTES));
     cbor_put_uint(w, ttl);
     cbor_put_bytes(w, bytes);
+}
+
+void message_write_introduce(struct writer *w, slice spec, slice certificate, slice proof)
+{
+    cbor_put_array(w, 4);
+    cbor_put_uint(w, MESSAGE_INTRODUCE);
+    cbor_put_bytes(w, spec);
+    cbor_put_bytes(w, certificate);
+    cbor_put_bytes(w, proof);
 }

@@ -53,10 +53,11 @@ struct message {
     uint64_t pairs_left;        /* HAVE */
     const uint8_t *author;      /* WANT */
     uint32_t from, count;       /* WANT */
-    slice wire;                 /* ENTRY */
+    slice wire;                 /* ENTRY, INTRODUCE: the proof */
     const uint8_t *to, *device; /* SIGNAL: for whom, and from whom, as it says */
     uint32_t ttl;               /* SIGNAL */
     uint32_t links;             /* CARRY: to persons, that the sender has in the channel */
+    slice spec, certificate;    /* INTRODUCE */
 };
 
 /* ERR_MALFORMED. Unknown kinds are OK, with only `kind` set. The pairs of a HAVE are checked too. */
@@ -82,5 +83,6 @@ void message_write_shuffle(struct writer *w, const uint8_t *channel, const uint8
                            uint32_t devices_len, bool asks);
 void message_write_signal(struct writer *w, const uint8_t *to, const uint8_t *from, uint32_t ttl,
                           slice bytes);
+void message_write_introduce(struct writer *w, slice spec, slice certificate, slice proof);
 
 #endif

@@ -96,7 +96,7 @@ int node_create(const struct node_config *config, const struct allocator *alloca
     n->now = now;
     n->timers_lost_at = NEVER;
     n->ops_free = NONE;
-    n->op_queue = n->peer_queue = (struct queue){NONE, NONE};
+    n->op_queue = n->peer_queue = n->channel_queue = (struct queue){NONE, NONE};
     for (int i = 0; i < PIPE_QUEUES; i++)
         n->pipe_queues[i] = (struct queue){NONE, NONE};
     crypto->sign_public(crypto->context, n->device, config->identity_seed);
@@ -157,9 +157,10 @@ int input_restore(struct node *n, slice record, usec now)
     if (rc < 0) return rc;
     if (kind == RECORD_ENTRY) return feed_restore(n, wire, &arrival);
     if (channel_find(n, c.channel, &index)) return OK;
-    rc = channel_add(n, c.channel, c.authority, c.name, &index);
+    rc = c.spec.authority ? member_channel_add(n, &c.spec, c.certificate, &index)
+                          : channel_add(n, c.channel, c.authority, c.name, &index);
     if (rc == OK) n->channels[index]->stored = true;
-    return rc;
+    return rc == ERR_INVALID ? ERR_CORRUPT : rc;
 }
 
 /* --- links --- */
@@ -380,6 +381,7 @@ static void tick(struct node *n, const struct timer *due)
     case TIMER_SHARE: want_end_doubts(n, n->pipes[due->a], due->b); break;
     case TIMER_HAVE: sync_tick(n, due->a); break;
     case TIMER_VIEW: view_tick(n, due->a); break;
+    case TIMER_SEAL: feed_release_all(n, due->a); break;
     default: break;
     }
 }

@@ -109,8 +109,8 @@ struct node_config {
     /* How long a request for a session waits for an answer (0: 60 s), how long one to somebody who is away
      * (0: 7 days), and after how much silence of the other account a session ends (0: 120 s). */
     usec session_answer_us, session_away_us, session_silence_us;
-    /* Gets every call of the node as bytes, piece by piece (core/trace.h; they hold secrets), or NULL. It must
-     * not call back. */
+    /* Gets every call of the node as bytes, piece by piece (core/trace.h; they hold secrets), or NULL. It
+     * must not call back. */
     void (*trace)(void *context, slice piece);
     void *trace_context;
 };
@@ -241,6 +241,7 @@ struct entry_view {
     enum path path;      /* over what; PATH_NONE for own entries */
     uint64_t arrived_ms; /* when it was received here, ms since 1970 */
     bool locked;         /* sealed, and the key is not here (yet): the body is empty */
+    bool withdrawn;      /* its account was removed before all had it: not to be shown, the body is empty */
 };
 
 enum action_kind {
@@ -262,9 +263,11 @@ enum action_kind {
                             missing before what is shown; from > seq: no more */
     ACTION_HISTORY = 11, /* channel, token (of the COMMAND), seq: entries that came; result: OK,
                             ERR_NOT_FOUND (there is nothing older) or ERR_TIMEOUT (nobody answered) */
-    ACTION_CHANNEL = 12, /* spec, channel: somebody has brought this sealed channel of ours; it is carried
-                            from now on and will be stored */
-    ACTION_UNLOCKED = 13,   /* channel: keys came; what was delivered locked can be viewed anew (node_view) */
+    ACTION_CHANNEL = 12, /* spec, channel, result. OK: somebody has brought this sealed channel of ours; it is
+                            carried from now on and will be stored. ERR_DENIED: this account was removed from
+                            it; it is not carried until somebody brings it again (OK) */
+    ACTION_UNLOCKED = 13,   /* channel: keys came, or members were removed or came back; what is `locked` or
+                               `withdrawn` may have changed: view entries anew (node_view) */
     ACTION_SESSION = 14,    /* channel, account (the other side), device (whose act it was, or NULL), session,
                                state, reason, text (the line), until_ms */
     ACTION_SIGNAL = 15,     /* device (from whom), bytes in `record` */
@@ -329,10 +332,14 @@ struct action {
 /* The next action, or false when there is none. */
 bool node_next(struct node *node, struct action *out_action);
 
-/* A record (of STORE or READ) as it is to be shown: the body of a sealed entry opened if the key is here.
- * Changes nothing. ERR_CORRUPT, ERR_NOT_FOUND (a channel that is not here). The view is good until the next
- * call. */
+/* A record of an entry (of STORE or READ) as it is to be shown: the body of a sealed entry opened if the key
+ * is here. Changes nothing. ERR_CORRUPT, ERR_NOT_FOUND (a channel that is not here). The view is good until
+ * the next call. */
 int node_view(struct node *node, slice record, struct entry_view *out) BASE_CHECKED;
+
+/* The row-th account (0, 1, ...) that is a member of this sealed channel, in a fixed order; false after the
+ * last, and for public channels. Borrows until the next input. */
+bool node_member(const struct node *node, const uint8_t *channel, uint32_t row, slice *out_account);
 
 /* Who of a channel holds how much of one's own: the delivery ledger. */
 struct ledger_row {

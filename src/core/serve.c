@@ -167,6 +167,8 @@ static slice next_served(struct node *n, struct pipe *p)
 
 slice serve_next(struct node *n, struct pipe *p)
 {
+    slice introduction = introduce_next(n, p);
+    if (introduction.len) return introduction;
     for (uint32_t i = 0; i < p->shares_len; i++) {
         struct share *s = p->shares[i];
         if (!s || !s->active) continue;
@@ -181,6 +183,7 @@ slice serve_next(struct node *n, struct pipe *p)
 
 bool serve_has_output(const struct node *n, const struct pipe *p)
 {
+    if (introduce_has_output(p)) return true;
     for (uint32_t i = 0; i < p->shares_len; i++) {
         const struct share *s = p->shares[i];
         if (!s || !s->active) continue;

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "core/entry.h"
 #include "core/link.h"
+#include "core/member.h"
 #include "core/message.h"
 #include "core/node.h"
 #include "core/random.h"
@@ -82,6 +83,7 @@ struct timer {
 struct author {
     uint8_t device[ID_BYTES];
     bool used, forked;
+    bool refused;        /* his account is not a member: not asked for until that changes */
     uint8_t account_len; /* 0 until the JOIN is durable */
     uint8_t *account;
     uint32_t have, tip;
@@ -102,11 +104,19 @@ struct author {
     uint32_t timer;
 };
 
+/* What the shell is to be told about a channel; bits. */
+enum channel_say { CHANNEL_SAY_NEW = 1, CHANNEL_SAY_EXCLUDED = 2, CHANNEL_SAY_UNLOCKED = 4 };
+
 struct channel {
     uint8_t id[ID_BYTES], authority[ID_BYTES];
     uint32_t index; /* in node.channels */
     uint8_t *name;
     size_t name_len;
+    struct roster *roster; /* of a sealed channel, else NULL */
+    bool excluded;         /* our account is not a member (any more) */
+    bool join_due;         /* the JOIN could not be written yet */
+    uint8_t says;          /* bits of channel_say; in the queue when there are some */
+    uint32_t says_next;
     bool carried; /* false when it was left and somebody else holds all that was written here */
     bool leaving; /* LEAVE was written: nothing more is taken, but what was written is still handed on */
     bool stored; /* its record is durable; before that no entry counts, for a restart would not find its place
@@ -137,8 +147,9 @@ struct share {
     bool active;
     uint32_t their_links; /* links to persons that the other side said to have in the channel */
     usec shuffled_at;     /* the next SHUFFLE is not listened to before */
-    uint32_t *have;  /* by author index: what the other side says it holds */
-    uint32_t *doubt; /* by author index: a claim that is set aside; NULL until one was not made good */
+    bool introduce;       /* an INTRODUCE is due */
+    uint32_t *have;       /* by author index: what the other side says it holds */
+    uint32_t *doubt;      /* by author index: a claim that is set aside; NULL until one was not made good */
     usec doubt_until, doubt_pause; /* when some of them are tried again; 0: there is none */
     uint32_t doubt_next;
     uint32_t have_cap;
@@ -171,8 +182,10 @@ struct pipe {
     enum path path;
     bool has_expected, certified, closing, close_said, open_done;
     uint8_t expected[ID_BYTES], authority[ID_BYTES];
-    uint32_t peer; /* NONE until the link is open */
-    usec entry_at; /* when the last entry came */
+    slice account;                      /* by the certificate of the link, when certified */
+    uint32_t introductions, introduced; /* INTRODUCEs due; channels that this link has brought */
+    uint32_t peer;                      /* NONE until the link is open */
+    usec entry_at;                      /* when the last entry came */
     usec opened_at, heard_at, sent_at, ping_at, closing_at;
     uint64_t ping_stamp;
     uint64_t open_order, heard_order; /* n->opened when the link was opened, and when it was last heard */
@@ -266,6 +279,8 @@ struct node {
     bool started;        /* an input other than restore came */
     uint8_t certificate[NODE_CERTIFICATE_BYTES_MAX];
     size_t certificate_len;
+    slice account; /* in it */
+    uint8_t certifier[ID_BYTES];
 
     struct channel **channels;
     uint32_t channels_len, channels_cap;
@@ -285,7 +300,7 @@ struct node {
     uint32_t ops_cap, ops_used, ops_free;
     uint64_t tokens;
 
-    struct queue op_queue, peer_queue, pipe_queues[PIPE_QUEUES];
+    struct queue op_queue, peer_queue, channel_queue, pipe_queues[PIPE_QUEUES];
     struct warning warnings[WARNINGS_MAX];
     uint32_t warnings_head, warnings_len;
     struct cached cache[CACHE_SLOTS];
@@ -294,8 +309,11 @@ struct node {
     uint8_t plain[LINK_MESSAGE_BYTES_MAX]; /* one message to be sent */
     /* What the last action shows; good until the next call. */
     struct blob *shown_blob;
-    uint8_t shown_record[512], shown_device[ID_BYTES], shown_account[NODE_NAME_BYTES_MAX];
+    uint8_t shown_record[1024], shown_device[ID_BYTES], shown_account[NODE_NAME_BYTES_MAX];
     char shown_text[MESSAGE_TEXT_BYTES_MAX + 1];
+    struct channel_spec shown_spec;
+    struct arrival shown_arrival;
+    uint8_t shown_id[ID_BYTES];
 };
 
 /* node.c, command.c, action.c: what border.c calls for each function of node.h. */
@@ -333,6 +351,8 @@ struct channel *channel_find(const struct node *n, const uint8_t *id, uint32_t *
 int channel_add(struct node *n, const uint8_t *id, const uint8_t *authority, slice name,
                 uint32_t *out_index) BASE_CHECKED;
 void channel_free(struct node *n, struct channel *c);
+/* The shell is to be told. */
+void channel_announce(struct node *n, struct channel *c, enum channel_say what);
 uint32_t author_find(const struct channel *c, const uint8_t *device);
 int author_add(struct node *n, struct channel *c, const uint8_t *device, uint32_t *out_index) BASE_CHECKED;
 /* Frees an author of whom nothing is held and nobody claims anything. */
@@ -341,6 +361,13 @@ void author_drop_phantom(struct node *n, struct channel *c, uint32_t author);
 void author_touch(struct channel *c, uint32_t author);
 void channel_set_behind(struct node *n, struct channel *c, uint32_t author, bool behind);
 
+/* command.c */
+/* member_channel_add, and its record is on its way to the disk. */
+int channel_open(struct node *n, const struct channel_spec *spec, slice certificate,
+                 uint32_t *out_index) BASE_CHECKED;
+/* Carries the channel and, unless it is quiet, writes a JOIN when the feed is empty. */
+int channel_enter(struct node *n, uint32_t channel, bool quiet, uint64_t *out_token) BASE_CHECKED;
+
 /* feed.c */
 int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from) BASE_CHECKED;
 int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body,
@@ -348,6 +375,8 @@ int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body,
 int feed_restore(struct node *n, slice wire, const struct arrival *arrival) BASE_CHECKED;
 void feed_done(struct node *n, struct op *op, int result);
 void feed_retry(struct node *n, struct op *op);
+/* Releases what is durable but had to wait. */
+void feed_release_all(struct node *n, uint32_t channel);
 /* The blob of an entry if it is in memory, else NULL. Not a new reference. */
 struct blob *feed_cached(const struct node *n, uint32_t channel, uint32_t author, uint32_t seq);
 
@@ -368,6 +397,8 @@ void sync_pipe_gone(struct node *n, struct pipe *p);
 /* Changed have-vectors are due; who leaves may go. */
 void sync_tick(struct node *n, uint32_t channel);
 struct share *share_of(const struct pipe *p, uint32_t channel);
+/* The same; makes it when there is none. ERR_MEMORY. */
+int sync_share(struct node *n, struct pipe *p, uint32_t channel, struct share **out) BASE_CHECKED;
 
 /* want.c */
 /* What the other side says it holds of this author, 0 when nothing or not believed. */

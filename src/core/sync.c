@@ -11,7 +11,7 @@ struct share *share_of(const struct pipe *p, uint32_t channel)
     return channel < p->shares_len ? p->shares[channel] : NULL;
 }
 
-static int share_get(struct node *n, struct pipe *p, uint32_t channel, struct share **out)
+int sync_share(struct node *n, struct pipe *p, uint32_t channel, struct share **out)
 {
     if (channel >= p->shares_len) {
         int rc = grow(n->allocator, (void **)&p->shares, &p->shares_len, channel + 1, sizeof *p->shares);
@@ -36,12 +36,6 @@ static void share_free(struct node *n, struct pipe *p, uint32_t channel)
 
 /* --- carrying --- */
 
-static bool may_carry(const struct pipe *p, const struct channel *c)
-{
-    if (memcmp(p->link.device, c->authority, ID_BYTES) == 0) return true;
-    return p->certified && memcmp(p->authority, c->authority, ID_BYTES) == 0;
-}
-
 static void member_remove(struct channel *c, uint32_t slot)
 {
     for (uint32_t i = 0; i < c->members_len; i++) {
@@ -53,7 +47,7 @@ static int activate(struct node *n, struct pipe *p, uint32_t channel)
 {
     struct share *s = share_of(p, channel);
     struct channel *c = n->channels[channel];
-    if (!s || s->active || !s->ours || !s->theirs || !may_carry(p, c)) return OK;
+    if (!s || s->active || !s->ours || !s->theirs || !member_may_carry(c, p)) return OK;
     int rc =
         grow(n->allocator, (void **)&c->members, &c->members_cap, c->members_len + 1, sizeof *c->members);
     if (rc < 0) return rc;
@@ -96,13 +90,14 @@ int sync_carry(struct node *n, struct pipe *p, uint32_t channel, bool on)
     struct share *s;
     uint8_t plain[64];
     if (p->closing) return OK;
-    if (on && !may_carry(p, c)) return OK; /* not a member by this channel's authority */
-    int rc = share_get(n, p, channel, &s);
+    if (on && !member_may_carry(c, p)) return OK; /* not a member by this channel's authority */
+    int rc = sync_share(n, p, channel, &s);
     if (rc < 0) return rc;
     struct writer w = writer_of(plain, sizeof plain);
     message_write_carry(&w, c->id, on, view_active(n, c));
     if (!pipe_control(n, p, writer_slice(&w))) return ERR_FULL;
     s->ours = on;
+    if (on && !s->theirs) introduce_due(n, p, channel);
     if (!on) deactivate(n, p, channel);
     return activate(n, p, channel);
 }
@@ -124,10 +119,12 @@ static bool all_kept(const struct node *n, uint32_t channel)
     const struct channel *c = n->channels[channel];
     for (uint32_t i = 0; i < c->authors_len; i++) {
         const struct author *a = &c->authors[i];
-        bool kept = a->have == 0;
+        uint32_t limit = c->roster ? member_limit(c, member_account(c, i), a->device) : UINT32_MAX;
+        uint32_t due = a->have < limit ? a->have : limit;
+        bool kept = due == 0;
         for (uint32_t k = 0; k < c->members_len && !kept; k++) {
             const struct share *s = share_of(n->pipes[c->members[k]], channel);
-            kept = i < s->have_cap && s->have[i] >= a->have;
+            kept = i < s->have_cap && s->have[i] >= due;
         }
         if (!kept || (i == c->self && a->have < a->tip)) return false;
     }
@@ -156,7 +153,7 @@ void sync_pipe_gone(struct node *n, struct pipe *p)
     }
     alloc_free(n->allocator, p->shares, p->shares_len * sizeof *p->shares);
     p->shares = NULL;
-    p->shares_len = 0;
+    p->shares_len = p->introductions = 0;
     for (uint32_t i = 0; i < SERVE_WINDOW; i++) {
         blob_release(n->allocator, p->window[i].blob);
         p->window[i].blob = NULL;
@@ -170,11 +167,12 @@ static int on_carry(struct node *n, struct pipe *p, const struct message *m)
     uint32_t channel;
     struct share *s;
     if (!channel_find(n, m->channel, &channel)) return OK; /* not one of ours (yet) */
-    int rc = share_get(n, p, channel, &s);
+    int rc = sync_share(n, p, channel, &s);
     if (rc < 0) return rc;
     bool news = m->on && !s->theirs;
     s->theirs = m->on;
     s->their_links = m->links;
+    if (m->on && !member_may_carry(n->channels[channel], p)) introduce_due(n, p, channel);
     if (!m->on) {
         deactivate(n, p, channel);
         return OK;
@@ -339,6 +337,7 @@ int sync_message(struct node *n, struct pipe *p, struct message *m)
     case MESSAGE_WANT: return on_want(n, p, m);
     case MESSAGE_ENTRY: return on_entry(n, p, m);
     case MESSAGE_SHUFFLE: view_on_shuffle(n, p, m); return OK;
+    case MESSAGE_INTRODUCE: return introduce_message(n, p, m);
     default: return OK;
     }
 }

@@ -51,6 +51,11 @@ static bool pursue(struct node *n, uint32_t channel, uint32_t author)
     struct channel *c = n->channels[channel];
     struct author *a = &c->authors[author];
     uint32_t seq = 0;
+    if (member_refuses(c, author)) {
+        want_cancel(n, channel, a);
+        channel_set_behind(n, c, author, false);
+        return false;
+    }
     if (a->want_link != NONE) return true;
     if (!anyone_claims_more(n, channel, author)) {
         channel_set_behind(n, c, author, false);
@@ -96,7 +101,7 @@ void want_more(struct node *n, uint32_t channel, uint32_t author)
 {
     struct channel *c = n->channels[channel];
     struct author *a = &c->authors[author];
-    if (c->leaving) return;
+    if (c->leaving || member_refuses(c, author)) return;
     if (a->behind_at == NONE) {
         channel_set_behind(n, c, author, true);
         a->want_failures = 0;

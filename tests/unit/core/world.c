@@ -97,6 +97,7 @@ void world_add(struct world *w, int place, enum node_role role, const char *acco
     if (role == ROLE_REPLICA) memcpy(p->seed, w->authority_seed, 32);
     p->disk = calloc(RECORDS, sizeof *p->disk);
     create(w, place, role);
+    snprintf(p->name, sizeof p->name, "%s", account ? account : "");
     if (role == ROLE_PERSON) enter(w, place, account);
     struct command join = {
         .kind = COMMAND_JOIN, .channel = w->channel, .device = w->authority, .bytes = SLICE("general")};
@@ -120,7 +121,7 @@ void world_restart(struct world *w, int place)
             assert_int_equal(node_restore(p->node, slice_of(p->disk[i].bytes, p->disk[i].len), w->now), OK);
         }
     }
-    if (!replica) enter(w, place, "restarted");
+    if (!replica) enter(w, place, p->name);
 }
 
 int world_link(struct world *w, int a, int b, enum path path)
@@ -184,11 +185,23 @@ static void on_read(struct world *w, struct place *p, const struct action *a)
     }
     for (size_t i = 0; i < p->records; i++) {
         struct stored *s = &p->disk[i];
-        if (s->seq != a->entry.seq || memcmp(s->author, a->entry.author, 32) != 0) continue;
+        if (s->seq != a->entry.seq || memcmp(s->author, a->entry.author, 32) != 0 ||
+            memcmp(s->channel, a->entry.channel, 32) != 0)
+            continue;
         node_done(p->node, a->token, OK, slice_of(s->bytes, s->len), w->now);
         return;
     }
     node_done(p->node, a->token, ERR_NOT_FOUND, SLICE_EMPTY, w->now);
+}
+
+static void text_of(const struct entry_view *e, char out[64])
+{
+    struct cbor_reader r = {e->body, false};
+    out[0] = 0;
+    if (e->kind == ENTRY_TEXT && cbor_array(&r, 8) > 0) {
+        slice text = cbor_bytes(&r, 20000);
+        snprintf(out, 64, "%.*s", (int)text.len, (const char *)text.ptr);
+    }
 }
 
 static void on_deliver(struct place *p, const struct action *a)
@@ -203,11 +216,10 @@ static void on_deliver(struct place *p, const struct action *a)
     d->path = a->entry.path;
     snprintf(d->account, sizeof d->account, "%.*s", (int)a->entry.account.len,
              (const char *)a->entry.account.ptr);
-    struct cbor_reader r = {a->entry.body, false};
-    if (d->kind == ENTRY_TEXT && cbor_array(&r, 8) > 0) {
-        slice text = cbor_bytes(&r, 20000);
-        snprintf(d->text, sizeof d->text, "%.*s", (int)text.len, (const char *)text.ptr);
-    }
+    memcpy(d->channel, a->entry.channel, 32);
+    d->locked = a->entry.locked;
+    d->withdrawn = a->entry.withdrawn;
+    text_of(&a->entry, d->text);
 }
 
 static bool pump(struct world *w, int place, uint32_t link)
@@ -266,6 +278,11 @@ static bool act(struct world *w, int place)
         case ACTION_WRITABLE:
             if ((int)a.link < w->links_len) pump(w, place, a.link); /* others belong to the test */
             break;
+        case ACTION_CHANNEL:
+            p->introduced += a.result == OK;
+            p->excluded += a.result != OK;
+            break;
+        case ACTION_UNLOCKED: p->unlocked++; break;
         case ACTION_WARNING:
             p->warnings++;
             snprintf(p->last_text, sizeof p->last_text, "%.*s", (int)a.text.len, (const char *)a.text.ptr);
@@ -304,6 +321,39 @@ void world_run(struct world *w, usec time)
         }
         world_settle(w);
     }
+}
+
+void world_use(struct world *w, const struct channel_spec *spec)
+{
+    assert_int_equal(channel_spec_id(crypto_native(), spec, w->channel), OK);
+}
+
+int64_t world_open(struct world *w, int place, const struct channel_spec *spec)
+{
+    struct command c = {.kind = COMMAND_OPEN, .spec = spec};
+    return node_command(w->places[place].node, &c, w->now);
+}
+
+int64_t world_member(struct world *w, int place, const char *account, bool on)
+{
+    struct command c = {
+        .kind = COMMAND_MEMBER, .channel = w->channel, .bytes = slice_text(account), .online = on};
+    return node_command(w->places[place].node, &c, w->now);
+}
+
+int world_shows(struct world *w, int place, const char *text)
+{
+    struct place *p = &w->places[place];
+    int count = 0;
+    for (size_t i = 0; i < p->records; i++) {
+        struct entry_view view;
+        char shown[64];
+        if (p->disk[i].seq == 0 || memcmp(p->disk[i].channel, w->channel, 32) != 0) continue;
+        assert_int_equal(node_view(p->node, slice_of(p->disk[i].bytes, p->disk[i].len), &view), OK);
+        text_of(&view, shown);
+        count += strcmp(shown, text) == 0 && !view.locked && !view.withdrawn;
+    }
+    return count;
 }
 
 int64_t world_say(struct world *w, int place, const char *text)

@@ -28,9 +28,10 @@ struct stored {
 };
 
 struct delivery {
-    uint8_t author[32];
+    uint8_t channel[32], author[32];
     uint64_t seq, token;
     uint32_t kind;
+    bool locked, withdrawn;
     enum path path;
     uint8_t from[32];
     char account[32];
@@ -40,11 +41,13 @@ struct delivery {
 struct place {
     struct node *node;
     uint8_t seed[32];
+    char name[32]; /* account */
     struct stored *disk;
     size_t records;
     struct delivery delivered[DELIVERIES];
     size_t deliveries;
-    uint64_t acknowledged[PLACES]; /* DELIVERED by the device of that place */
+    uint64_t acknowledged[PLACES];      /* DELIVERED by the device of that place */
+    int introduced, excluded, unlocked; /* CHANNEL, with a result other than OK, UNLOCKED */
     int closes, last_close, warnings, connects;
     char last_text[256];
     enum path peer_path[PLACES], connect_path;
@@ -83,6 +86,12 @@ void world_cut(struct world *w, int link);
 void world_settle(struct world *w);
 /* Lets time pass, in steps to the next deadline. */
 void world_run(struct world *w, usec time);
+/* Says, hears and stores in this channel from now on; its id is put into w->channel. */
+void world_use(struct world *w, const struct channel_spec *spec);
+int64_t world_open(struct world *w, int place, const struct channel_spec *spec);
+int64_t world_member(struct world *w, int place, const char *account, bool on);
+/* What the records of this place show now in w->channel, by node_view: how often this text, unlocked. */
+int world_shows(struct world *w, int place, const char *text);
 int64_t world_say(struct world *w, int place, const char *text);
 /* How often place has this text in its deliveries. */
 int world_heard(const struct world *w, int place, const char *text);
