@@ -80,9 +80,13 @@ struct acquaintance *acquaintance_of(struct device *d, uint32_t other)
 static void tick_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t serial)
 {
     struct device *d = &sim->devices[device];
-    if (!d->up || d->life != life || d->tick_serial != serial || !d->node) return;
+    if (!d->up || d->life != life || d->tick_serial != serial || !d->node) {
+        sim->idle++;
+        return;
+    }
     usec clock = device_clock(sim, d), deadline = node_deadline(d->node);
-    d->tick_at = 0;
+    d->tick_deadline = UINT64_MAX;
+    sim->idle += clock < deadline;
     if (clock >= deadline) {
         if (sim->now - d->busy_since > SECONDS) {
             d->busy_since = sim->now;
@@ -100,17 +104,16 @@ static void tick_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t
 static void schedule_tick(struct sim *sim, struct device *d)
 {
     usec deadline = node_deadline(d->node), clock = device_clock(sim, d);
-    if (deadline == UINT64_MAX) return;
+    /* A tick that is scheduled for an earlier deadline will look again. */
+    if (deadline == UINT64_MAX || d->tick_deadline <= deadline) return;
+    d->tick_deadline = deadline;
     /* The clock may be slow or stand still for a while: look again when it should be there. */
     usec wait = deadline > clock ? deadline - clock + 1 : 0;
     int64_t passed = (int64_t)(sim->now - d->base_true);
     usec raw = d->base_local + (usec)(passed + passed / 1000 * d->drift_ppm / 1000);
     if (raw < clock) wait += clock - raw;
     wait += wait / 1000; /* a drift of up to 0.1 % */
-    usec at = sim->now + wait;
-    if (d->tick_at && d->tick_at <= at) return; /* that one will look again */
-    d->tick_at = at;
-    schedule_at(sim, at, tick_event, d->index, d->life, ++d->tick_serial);
+    schedule_at(sim, sim->now + wait, tick_event, d->index, d->life, ++d->tick_serial);
 }
 
 /* --- actions --- */
@@ -352,11 +355,13 @@ static struct node *boot(struct sim *sim, struct device *d)
     memcpy(config.identity_seed, d->seed, KEY_BYTES);
     dice_bytes(&d->dice, config.random_seed, KEY_BYTES);
     activities_configure(sim, d, &config);
+    trace_configure(sim, d, &config);
     d->node = NULL;
     int rc = node_create(&config, &d->memory.allocator, &sim->tap.table, device_clock(sim, d), &d->node);
     if (rc == OK && disk_restore(sim, d)) return d->node;
     if (!sim->options.fail_at) sim_fail(sim, "device %u does not start", d->index);
     node_destroy(d->node);
+    trace_check(sim, d);
     disk_crash(sim, d);
     return NULL;
 }
@@ -366,7 +371,7 @@ void device_start(struct sim *sim, struct device *d)
     if (d->up) return;
     d->socket_wanted = false;
     d->life++;
-    d->tick_at = 0;
+    d->tick_deadline = UINT64_MAX;
     d->busy_ticks = 0;
     d->connects = 0;
     d->connects_since = sim->now;
@@ -410,7 +415,10 @@ void device_stop(struct sim *sim, struct device *d, bool silent)
     }
     d->ports_len = d->ports_live = d->writable_len = d->blocked_len = 0;
     d->ports_free = 0;
-    if (d->node) node_destroy(d->node);
+    if (d->node) {
+        node_destroy(d->node);
+        trace_check(sim, d);
+    }
     d->node = NULL;
     if (d->memory.peak > sim->report.memory_peak) sim->report.memory_peak = d->memory.peak;
     if (d->memory.used != 0) sim_fail(sim, "device %u: %zu bytes were not freed", d->index, d->memory.used);

@@ -95,7 +95,7 @@ static void clock_jumps(struct sim *sim, struct dice *dice, struct device *d)
     if (!d->up || !honest(d)) return;
     sim_tell(sim, "device %u: the clock jumps by %lld us", d->index, (long long)jump);
     d->base_local = (usec)((int64_t)d->base_local + jump);
-    d->tick_at = 0;
+    d->tick_deadline = UINT64_MAX;
     device_drain(sim, d);
 }
 

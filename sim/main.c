@@ -6,11 +6,13 @@
 #include "crypto/native.h"
 #include "sham.h"
 #include "sim.h"
+#include "trace_file.h"
 
 static const char usage[] =
     "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--world NAME]\n"
     "           [--crypto real|sham] [--faults all|none|HEX] [--activities HEX] [--skip LIST]\n"
-    "           [--fail D:N] [--verbose] [--list]\n"
+    "           [--fail D:N] [--trace D:FILE] [--verbose]\n"
+    "       sim --list | --replay FILE [--crypto real]\n"
     "Runs simulated worlds of devices and a tracker. A world that breaks a promise prints the command\n"
     "that shows it again. The last line is \"N passed, N failed\".\n"
     "  --world NAME   one of --list (default: mixed)\n"
@@ -23,6 +25,8 @@ static const char usage[] =
     "  --activities HEX  what persons do, bits by the order of --list; these and no others\n"
     "  --skip LIST    faults that are left out, by their numbers in --verbose: 3,17,20-40\n"
     "  --fail D:N     the Nth allocation of device D fails (0 is the tracker)\n"
+    "  --trace D:FILE what goes into the node of device D, for --replay; later lives in FILE.2 ...\n"
+    "  --replay FILE  gives a trace to a node again: the same must come out\n"
     "  --verbose      the whole story\n";
 
 struct arguments {
@@ -31,13 +35,19 @@ struct arguments {
     bool real, verbose;
     uint32_t *skip;
     size_t skip_cap;
-    const char *skip_text;
+    const char *skip_text, *replay;
+    struct trace_file trace;
 };
 
 static void tell(void *context, const char *line)
 {
     fputs(line, context);
     fputc('\n', context);
+}
+
+static void put_trace(void *context, uint32_t life, slice piece)
+{
+    trace_file_put(context, life, piece);
 }
 
 static bool number(const char *text, uint64_t max, uint64_t *out)
@@ -97,6 +107,16 @@ static bool parse_option(const char *name, const char *value, struct arguments *
     } else if (strcmp(name, "--world") == 0) {
         a->options.world = world_of_name(value);
         return a->options.world != NULL;
+    } else if (strcmp(name, "--trace") == 0) {
+        slice path = slice_text(value), device;
+        uint64_t index;
+        if (!slice_split(&path, ':', &device) || !slice_to_u64(device, SIM_NODES_MAX, &index)) return false;
+        a->trace.path = (const char *)path.ptr;
+        a->options.trace = put_trace;
+        a->options.trace_device = (uint32_t)index;
+        return path.len > 0;
+    } else if (strcmp(name, "--replay") == 0) {
+        a->replay = value;
     } else if (strcmp(name, "--skip") == 0) {
         return parse_skip(value, a);
     } else if (strcmp(name, "--activities") == 0) {
@@ -175,6 +195,8 @@ int main(int argc, char **argv)
         return 1;
     }
     a.options.crypto = a.real ? crypto_native() : &crypto_sham;
+    if (a.replay) return trace_file_replay(a.replay, a.options.crypto) ? 0 : 1;
+    a.options.trace_context = &a.trace;
     if (a.verbose) a.options.tell = tell, a.options.context = stdout;
 
     uint64_t passed = 0, failed = 0, digest = 0, entries = 0, deliveries = 0, events = 0, peak = 0;
@@ -201,6 +223,7 @@ int main(int argc, char **argv)
            (unsigned long long)entries, (unsigned long long)deliveries, (unsigned long long)events,
            (unsigned long long)(peak / 1024), (unsigned long long)digest);
     printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
+    trace_file_end(&a.trace);
     free(a.skip);
     return failed ? 1 : 0;
 }

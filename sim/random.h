@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct dice {
     uint64_t state;
@@ -22,6 +23,17 @@ static inline uint64_t dice_mix(uint64_t x)
 static inline struct dice dice_stream(uint64_t seed, uint64_t purpose, uint64_t index)
 {
     return (struct dice){dice_mix(dice_mix(seed + 0x5eed) ^ dice_mix(purpose << 40 ^ index))};
+}
+
+/* Eight bytes as a number, the same on every target. */
+static inline uint64_t word_of(const uint8_t *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
 }
 
 static inline uint64_t dice_next(struct dice *d)

@@ -35,7 +35,7 @@ static void absorb(struct mixer *m, slice bytes)
 {
     size_t at = 0;
     for (; at + 8 <= bytes.len; at += 8)
-        absorb_word(m, load(bytes.ptr + at, 8));
+        absorb_word(m, word_of(bytes.ptr + at));
     if (at < bytes.len) absorb_word(m, load(bytes.ptr + at, bytes.len - at));
     m->len += bytes.len;
     absorb_word(m, bytes.len); /* so that where one input ends and the next begins counts */
@@ -118,10 +118,10 @@ static void stream(uint8_t *out, const uint8_t key[KEY_BYTES], uint64_t counter,
 {
     struct mixer m = mixer_of(counter);
     absorb(&m, slice_of(key, KEY_BYTES));
-    for (size_t at = 0; at < len; at += 8) {
-        size_t part = len - at < 8 ? len - at : 8;
-        store(out + at, part, load(in + at, part) ^ dice_mix(m.a + m.b * (at + 1)));
-    }
+    size_t at = 0;
+    for (; at + 8 <= len; at += 8)
+        store(out + at, 8, word_of(in + at) ^ dice_mix(m.a + m.b * (at + 1)));
+    if (at < len) store(out + at, len - at, load(in + at, len - at) ^ dice_mix(m.a + m.b * (at + 1)));
 }
 
 static void tag(uint8_t out[TAG_BYTES], const uint8_t key[KEY_BYTES], uint64_t counter, slice associated,

@@ -22,6 +22,7 @@
 
 #include "base/buffer.h"
 #include "core/node.h"
+#include "core/trace.h"
 #include "memory.h"
 #include "random.h"
 #include "table.h"
@@ -76,6 +77,10 @@ struct sim_options {
     void *context;
     uint64_t fail_at; /* this allocation of the device `fail_device` fails; 0 for none */
     uint32_t fail_device;
+    /* Gets the trace of this device, life by life (1, 2, 3 ...), or NULL. */
+    void (*trace)(void *context, uint32_t life, slice piece);
+    void *trace_context;
+    uint32_t trace_device;
 };
 
 struct sim_report {
@@ -314,10 +319,11 @@ struct device {
     uint32_t life; /* counts starts; events of earlier lives are dropped */
     struct node *node;
     struct memory memory;
+    struct buffer trace; /* of this life, when it is to be replayed */
     /* Clock: what the shell reads is base_local plus the time since base_true, times 1 + drift. */
     usec base_true, base_local, last_local;
     int64_t drift_ppm;
-    usec tick_at; /* the tick that is scheduled, 0: none */
+    usec tick_deadline; /* for which a tick is scheduled, UINT64_MAX: none */
     uint64_t tick_serial;
     uint32_t busy_ticks;
     usec busy_since;
@@ -380,7 +386,7 @@ struct sim {
     bool calm; /* faults are over */
     struct event *heap;
     size_t heap_len, heap_cap;
-    uint64_t event_order;
+    uint64_t event_order, idle; /* idle: events that found nothing to do; they do not count */
     struct pipe **pipes;
     size_t pipes_len, pipes_cap;
     uint32_t *pipes_free;
@@ -428,6 +434,11 @@ void activities_action(struct sim *sim, struct device *d, const struct action *a
 void activities_calm(struct sim *sim);
 bool activities_converged(struct sim *sim, char *why, size_t room);
 void activities_end(struct sim *sim);
+
+/* trace.c */
+void trace_configure(struct sim *sim, struct device *d, struct node_config *config);
+/* The node is gone. */
+void trace_check(struct sim *sim, struct device *d);
 
 /* channel.c */
 /* A channel with this spec (its slices are copied) and the id that follows from it; who is in it is said with

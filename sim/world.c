@@ -41,14 +41,15 @@ void digest_number(struct sim *sim, uint64_t value)
 uint64_t bytes_hash(slice bytes)
 {
     uint64_t hash = bytes.len;
-    for (size_t i = 0; i < bytes.len; i += 8) {
-        uint64_t word = 0;
-        for (size_t j = i; j < bytes.len && j < i + 8; j++)
-            word = word << 8 | bytes.ptr[j];
-        hash = (hash ^ word) * 0x9fb21c651e98df25u;
+    size_t at = 0;
+    for (; at + 8 <= bytes.len; at += 8) {
+        hash = (hash ^ word_of(bytes.ptr + at)) * 0x9fb21c651e98df25u;
         hash ^= hash >> 31;
     }
-    return hash;
+    uint8_t rest[8] = {0};
+    if (at < bytes.len) memcpy(rest, bytes.ptr + at, bytes.len - at);
+    hash = (hash ^ word_of(rest)) * 0x9fb21c651e98df25u;
+    return hash ^ hash >> 31;
 }
 
 void digest_bytes(struct sim *sim, slice bytes)
@@ -56,17 +57,9 @@ void digest_bytes(struct sim *sim, slice bytes)
     digest_number(sim, bytes_hash(bytes));
 }
 
-static uint64_t id_key(const uint8_t *id)
-{
-    uint64_t key = 0;
-    for (int i = 0; i < 8; i++)
-        key = key << 8 | id[i];
-    return key;
-}
-
 uint32_t device_of_id(const struct sim *sim, const uint8_t *id)
 {
-    uint32_t i = table_get(&sim->device_by_id, id_key(id));
+    uint32_t i = table_get(&sim->device_by_id, word_of(id));
     return i != UINT32_MAX && memcmp(sim->devices[i].id, id, ID_BYTES) == 0 ? i : UINT32_MAX;
 }
 
@@ -103,7 +96,7 @@ static void new_device(struct sim *sim, enum device_kind kind)
         d->memory.fail_at = sim->options.fail_at;
     dice_bytes(&d->dice, d->seed, KEY_BYTES);
     sim->crypto->sign_public(sim->crypto->context, d->id, d->seed);
-    table_put(&sim->device_by_id, id_key(d->id), d->index);
+    table_put(&sim->device_by_id, word_of(d->id), d->index);
     d->region = sim->setup.regions ? d->index % sim->setup.regions : 0;
     const struct device *before = d - 1;
     if (kind == DEVICE_PERSON && d->index > 1 && sim->setup.same_account && dice_chance(&d->dice, 300))
@@ -228,6 +221,7 @@ static void tear_down(struct sim *sim)
 {
     sim->report.channels = sim->channels_len;
     sim->report.virtual_us = sim->now - sim->began;
+    sim->report.events -= sim->idle;
     activities_end(sim);
     for (uint32_t i = 0; i < sim->devices_len; i++) {
         struct device *d = &sim->devices[i];
