@@ -38,9 +38,9 @@ static void noise_drop(struct link *l)
 
 static void inbox_drop(struct link *l)
 {
-    alloc_free(l->allocator, l->inbox, LINK_FRAME_BYTES_MAX);
+    alloc_free(l->allocator, l->inbox, l->inbox_cap);
     l->inbox = NULL;
-    l->inbox_len = 0;
+    l->inbox_len = l->inbox_cap = 0;
 }
 
 void link_deinit(struct link *l)
@@ -141,7 +141,7 @@ static int read_handshake(struct link *l, slice message, uint8_t *scratch)
     return open_if_finished(l);
 }
 
-/* Collects up to `want` bytes in the inbox: true when they are there. */
+/* Collects up to `want` bytes in the inbox, which has room for them: true when they are there. */
 static bool collect(struct link *l, slice *rest, size_t want)
 {
     size_t n = want > l->inbox_len ? want - l->inbox_len : 0;
@@ -152,16 +152,22 @@ static bool collect(struct link *l, slice *rest, size_t want)
     return l->inbox_len >= want;
 }
 
-static int inbox_ready(struct link *l)
+/* Most frames are small: thousands of links with a half one each are not to hold 20 KiB each. */
+static int inbox_room(struct link *l, size_t want)
 {
-    if (!l->inbox) l->inbox = alloc_new(l->allocator, LINK_FRAME_BYTES_MAX);
-    return l->inbox ? OK : ERR_MEMORY;
+    if (want <= l->inbox_cap) return OK;
+    if (want < 64) want = 64;
+    uint8_t *inbox = alloc_resize(l->allocator, l->inbox, l->inbox_cap, want);
+    if (!inbox) return ERR_MEMORY;
+    l->inbox = inbox;
+    l->inbox_cap = want;
+    return OK;
 }
 
 static int read_preface(struct link *l, slice *rest)
 {
     if (rest->len == 0) return ERR_AGAIN;
-    int rc = inbox_ready(l);
+    int rc = inbox_room(l, LINK_PREFACE_BYTES);
     if (rc < 0) return rc;
     bool whole = collect(l, rest, LINK_PREFACE_BYTES);
     size_t letters = l->inbox_len < 4 ? l->inbox_len : 4;
@@ -194,11 +200,12 @@ static int read_frame(struct link *l, slice *rest, slice *out_frame)
             return OK;
         }
     }
-    int rc = inbox_ready(l);
+    int rc = inbox_room(l, 2);
     if (rc < 0) return rc;
     if (!collect(l, rest, 2)) return ERR_AGAIN;
     size_t len = (size_t)l->inbox[0] << 8 | l->inbox[1];
     rc = check_length(l, len);
+    if (rc == OK) rc = inbox_room(l, 2 + len);
     if (rc < 0) return rc;
     if (!collect(l, rest, 2 + len)) return ERR_AGAIN;
     *out_frame = slice_of(l->inbox + 2, len);

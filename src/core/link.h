@@ -41,8 +41,8 @@ struct link {
     bool preface_sent;
     struct noise *noise; /* until LINK_OPEN */
     struct noise_cipher send, receive;
-    uint8_t *inbox; /* LINK_FRAME_BYTES_MAX, or NULL */
-    size_t inbox_len;
+    uint8_t *inbox; /* as long as the frame that is half here; else NULL */
+    size_t inbox_len, inbox_cap;
 
     /* The other side, valid in LINK_OPEN. */
     uint8_t device[ID_BYTES];
