@@ -156,6 +156,48 @@ static bool sham_open(void *context, uint8_t *out, const uint8_t key[KEY_BYTES],
     return true;
 }
 
+static uint64_t nonce_word(const uint8_t nonce[NONCE_BYTES])
+{
+    struct mixer m = mixer_of(1004);
+    absorb(&m, slice_of(nonce, NONCE_BYTES));
+    return m.a ^ m.b;
+}
+
+static void sham_xseal(void *context, uint8_t *out, const uint8_t key[KEY_BYTES],
+                       const uint8_t nonce[NONCE_BYTES], slice associated, slice plain)
+{
+    sham_seal(context, out, key, nonce_word(nonce), associated, plain);
+}
+
+static bool sham_xopen(void *context, uint8_t *out, const uint8_t key[KEY_BYTES],
+                       const uint8_t nonce[NONCE_BYTES], slice associated, slice sealed)
+{
+    return sham_open(context, out, key, nonce_word(nonce), associated, sealed);
+}
+
+/* The secret follows from the public key: whoever wants to cheat can. In a sham nobody does. */
+static void box_secret_of(uint8_t secret[KEY_BYTES], const uint8_t public_key[KEY_BYTES])
+{
+    struct mixer m = mixer_of(1005);
+    absorb(&m, slice_of(public_key, KEY_BYTES));
+    squeeze(&m, secret, KEY_BYTES);
+}
+
+static void sham_box_secret(void *context, uint8_t secret[KEY_BYTES], const uint8_t seed[KEY_BYTES])
+{
+    uint8_t public_key[KEY_BYTES];
+    sham_sign_public(context, public_key, seed);
+    box_secret_of(secret, public_key);
+}
+
+static bool sham_box_public(void *context, uint8_t box_key[KEY_BYTES], const uint8_t public_key[KEY_BYTES])
+{
+    uint8_t secret[KEY_BYTES];
+    box_secret_of(secret, public_key);
+    sham_exchange_public(context, box_key, secret);
+    return true;
+}
+
 const struct crypto crypto_sham = {
     .hash = sham_hash,
     .sign_public = sham_sign_public,
@@ -165,4 +207,8 @@ const struct crypto crypto_sham = {
     .exchange = sham_exchange,
     .seal = sham_seal,
     .open = sham_open,
+    .xseal = sham_xseal,
+    .xopen = sham_xopen,
+    .box_secret = sham_box_secret,
+    .box_public = sham_box_public,
 };

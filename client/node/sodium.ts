@@ -8,6 +8,7 @@ export type Sodium = typeof sodiumModule;
 const KEY = 32;
 const SIGNATURE = 64;
 const NONCE = 12;
+const LONG_NONCE = 24;
 
 /** The import object's "crypto" module. `memory` gives the present view: growing detaches older ones. */
 export function cryptoImports(sodium: Sodium, memory: () => Uint8Array): Record<string, WebAssembly.ImportValue> {
@@ -65,6 +66,45 @@ export function cryptoImports(sodium: Sodium, memory: () => Uint8Array): Record<
         return 1;
       } catch {
         return 0;
+      }
+    },
+    xseal(
+      out: number, key: number, nonce: number,
+      associated: number, associatedLength: number, plain: number, plainLength: number,
+    ): void {
+      const sealed = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
+        at(plain, plainLength), at(associated, associatedLength), null, at(nonce, LONG_NONCE), at(key, KEY),
+      );
+      put(out, sealed);
+    },
+    xopen(
+      out: number, key: number, nonce: number,
+      associated: number, associatedLength: number, sealed: number, sealedLength: number,
+    ): number {
+      try {
+        const plain = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
+          null, at(sealed, sealedLength), at(associated, associatedLength), at(nonce, LONG_NONCE), at(key, KEY),
+        );
+        put(out, plain);
+        return 1;
+      } catch {
+        return 0;
+      }
+    },
+    box_secret(out: number, seed: number): void {
+      const wide = new Uint8Array(2 * KEY); // libsodium's form of a secret key; only the seed is read
+      wide.set(at(seed, KEY));
+      const secret = sodium.crypto_sign_ed25519_sk_to_curve25519(wide);
+      put(out, secret);
+      wide.fill(0);
+      secret.fill(0);
+    },
+    box_public(out: number, publicKey: number): number {
+      try {
+        put(out, sodium.crypto_sign_ed25519_pk_to_curve25519(at(publicKey, KEY)));
+        return 1;
+      } catch {
+        return 0; // not a point of large order: nobody has its secret
       }
     },
   };

@@ -78,10 +78,8 @@ static int command_join(struct node *n, const struct command *c, uint64_t *out_t
     struct channel_spec spec = {.type = CHANNEL_PUBLIC, .authority = c->device, .name = c->bytes};
     uint8_t id[ID_BYTES];
     if (c->bytes.len > NODE_NAME_BYTES_MAX) return ERR_TOO_LARGE;
-    if (channel_find(n, c->channel, &index)) {
-        if (n->config.role == ROLE_PERSON && n->certificate_len == 0) return ERR_WRONG_STATE;
-        return channel_enter(n, index, false, out_token);
-    }
+    if (n->config.role == ROLE_PERSON && n->certificate_len == 0) return ERR_WRONG_STATE;
+    if (channel_find(n, c->channel, &index)) return channel_enter(n, index, false, out_token);
     int rc = channel_spec_id(n->crypto, &spec, id);
     if (rc < 0) return rc;
     if (memcmp(id, c->channel, ID_BYTES) != 0) return ERR_INVALID;

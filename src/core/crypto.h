@@ -14,6 +14,7 @@ enum {
     HASH_BYTES = 32,      /* BLAKE2b-256: ids, chains */
     HASH_LONG_BYTES = 64, /* BLAKE2b-512: inside Noise */
     TAG_BYTES = 16,       /* Poly1305 */
+    NONCE_BYTES = 24,     /* XChaCha20 */
 };
 
 struct crypto {
@@ -37,6 +38,17 @@ struct crypto {
                  slice associated, slice plain);
     bool (*open)(void *context, uint8_t *out, const uint8_t key[KEY_BYTES], uint64_t counter,
                  slice associated, slice sealed);
+    /* The same with XChaCha20-Poly1305-IETF (draft-irtf-cfrg-xchacha): nonces may be random. */
+    void (*xseal)(void *context, uint8_t *out, const uint8_t key[KEY_BYTES], const uint8_t nonce[NONCE_BYTES],
+                  slice associated, slice plain);
+    bool (*xopen)(void *context, uint8_t *out, const uint8_t key[KEY_BYTES], const uint8_t nonce[NONCE_BYTES],
+                  slice associated, slice sealed);
+    /* A device's Ed25519 keys as X25519 keys (the same curve in its other form, RFC 7748 4.1): the secret of
+     * a seed (the first half of its SHA-512, clamped), and the public key of an Ed25519 public key, false
+     * when that is not a point of large order. exchange_public(box_secret(seed)) =
+     * box_public(sign_public(seed)). */
+    void (*box_secret)(void *context, uint8_t secret[KEY_BYTES], const uint8_t seed[KEY_BYTES]);
+    bool (*box_public)(void *context, uint8_t box_key[KEY_BYTES], const uint8_t public_key[KEY_BYTES]);
 };
 
 #endif

@@ -79,7 +79,7 @@ static struct op *op_find(struct node *n, uint64_t token)
 static bool table_complete(const struct crypto *c)
 {
     return c->hash && c->sign_public && c->sign && c->verify && c->exchange_public && c->exchange &&
-           c->seal && c->open;
+           c->seal && c->open && c->xseal && c->xopen && c->box_secret && c->box_public;
 }
 
 int node_create(const struct node_config *config, const struct allocator *allocator,

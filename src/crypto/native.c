@@ -118,6 +118,38 @@ static bool native_open(void *context, uint8_t *out, const uint8_t key[KEY_BYTES
     return EVP_DecryptFinal_ex(c, out ? out + plain_len : &none, &len) == 1;
 }
 
+static void native_xseal(void *context, uint8_t *out, const uint8_t key[KEY_BYTES],
+                         const uint8_t nonce[NONCE_BYTES], slice associated, slice plain)
+{
+    (void)context;
+    must(crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, plain.ptr, plain.len, associated.ptr,
+                                                    associated.len, NULL, nonce, key) == 0);
+}
+
+static bool native_xopen(void *context, uint8_t *out, const uint8_t key[KEY_BYTES],
+                         const uint8_t nonce[NONCE_BYTES], slice associated, slice sealed)
+{
+    (void)context;
+    if (sealed.len < TAG_BYTES) return false;
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed.ptr, sealed.len, associated.ptr,
+                                                      associated.len, nonce, key) == 0;
+}
+
+static void native_box_secret(void *context, uint8_t secret[KEY_BYTES], const uint8_t seed[KEY_BYTES])
+{
+    (void)context;
+    uint8_t wide[crypto_sign_SECRETKEYBYTES] = {0}; /* the public half is not read */
+    memcpy(wide, seed, KEY_BYTES);
+    must(crypto_sign_ed25519_sk_to_curve25519(secret, wide) == 0);
+    sodium_memzero(wide, sizeof wide);
+}
+
+static bool native_box_public(void *context, uint8_t box_key[KEY_BYTES], const uint8_t public_key[KEY_BYTES])
+{
+    (void)context;
+    return crypto_sign_ed25519_pk_to_curve25519(box_key, public_key) == 0;
+}
+
 int crypto_native_start(void)
 {
     static bool started;
@@ -139,6 +171,10 @@ const struct crypto *crypto_native(void)
         native_exchange,
         native_seal,
         native_open,
+        native_xseal,
+        native_xopen,
+        native_box_secret,
+        native_box_public,
     };
     return &table;
 }

@@ -20,6 +20,14 @@ void crypto_seal(uint8_t *out, const uint8_t *key, const uint8_t *nonce, const u
 CRYPTO_IMPORT(open)
 int crypto_open(uint8_t *out, const uint8_t *key, const uint8_t *nonce, const uint8_t *associated,
                 size_t associated_len, const uint8_t *sealed, size_t sealed_len);
+CRYPTO_IMPORT(xseal)
+void crypto_xseal(uint8_t *out, const uint8_t *key, const uint8_t *nonce, const uint8_t *associated,
+                  size_t associated_len, const uint8_t *plain, size_t plain_len);
+CRYPTO_IMPORT(xopen)
+int crypto_xopen(uint8_t *out, const uint8_t *key, const uint8_t *nonce, const uint8_t *associated,
+                 size_t associated_len, const uint8_t *sealed, size_t sealed_len);
+CRYPTO_IMPORT(box_secret) void crypto_box_secret(uint8_t *secret, const uint8_t *seed);
+CRYPTO_IMPORT(box_public) int crypto_box_public(uint8_t *box_key, const uint8_t *public_key);
 
 static void table_hash(void *context, uint8_t *out, size_t out_len, slice input)
 {
@@ -90,6 +98,32 @@ static bool table_open(void *context, uint8_t *out, const uint8_t key[KEY_BYTES]
     return crypto_open(out, key, nonce.bytes, associated.ptr, associated.len, sealed.ptr, sealed.len) != 0;
 }
 
+static void table_xseal(void *context, uint8_t *out, const uint8_t key[KEY_BYTES],
+                        const uint8_t nonce[NONCE_BYTES], slice associated, slice plain)
+{
+    (void)context;
+    crypto_xseal(out, key, nonce, associated.ptr, associated.len, plain.ptr, plain.len);
+}
+
+static bool table_xopen(void *context, uint8_t *out, const uint8_t key[KEY_BYTES],
+                        const uint8_t nonce[NONCE_BYTES], slice associated, slice sealed)
+{
+    (void)context;
+    return crypto_xopen(out, key, nonce, associated.ptr, associated.len, sealed.ptr, sealed.len) != 0;
+}
+
+static void table_box_secret(void *context, uint8_t secret[KEY_BYTES], const uint8_t seed[KEY_BYTES])
+{
+    (void)context;
+    crypto_box_secret(secret, seed);
+}
+
+static bool table_box_public(void *context, uint8_t box_key[KEY_BYTES], const uint8_t public_key[KEY_BYTES])
+{
+    (void)context;
+    return crypto_box_public(box_key, public_key) != 0;
+}
+
 const struct crypto crypto_imported = {
     .context = NULL,
     .hash = table_hash,
@@ -100,4 +134,8 @@ const struct crypto crypto_imported = {
     .exchange = table_exchange,
     .seal = table_seal,
     .open = table_open,
+    .xseal = table_xseal,
+    .xopen = table_xopen,
+    .box_secret = table_box_secret,
+    .box_public = table_box_public,
 };

@@ -2,8 +2,8 @@
 // byte for byte, and what is false must be refused. (Verdicts on hostile signatures are libsodium's: tests/golden.)
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chacha20poly1305 } from "@noble/ciphers/chacha";
-import { ed25519, x25519 } from "@noble/curves/ed25519";
+import { chacha20poly1305, xchacha20poly1305 } from "@noble/ciphers/chacha";
+import { ed25519, edwardsToMontgomeryPriv, edwardsToMontgomeryPub, x25519 } from "@noble/curves/ed25519";
 import { blake2b } from "@noble/hashes/blake2b";
 import { loadModules, loadSodium } from "./load.mjs";
 
@@ -96,5 +96,51 @@ test("ChaCha20-Poly1305: sealed in place, opened in place, altered bytes refused
     altered[length >> 1] ^= 128;
     memory.set(altered, OUT);
     assert.equal(table.open(OUT, keyAt, nonceAt, associatedAt, associated.length, OUT, length + 16), 0);
+  }
+});
+
+test("XChaCha20-Poly1305: sealed in place, opened in place, altered bytes, nonces and associated data refused", () => {
+  for (const length of [0, 1, 63, 64, 65, 16_384]) {
+    const [key, associated, plain] = [bytes(32), long(length % 50), long(length)];
+    const nonce = bytes(24);
+    const [keyAt, nonceAt, associatedAt] = place(key, nonce, associated);
+    const expected = xchacha20poly1305(key, nonce, associated).encrypt(plain);
+    memory.set(plain, OUT);
+    table.xseal(OUT, keyAt, nonceAt, associatedAt, associated.length, OUT, plain.length);
+    assert.deepEqual(out(length + 16), expected);
+    assert.equal(table.xopen(OUT, keyAt, nonceAt, associatedAt, associated.length, OUT, length + 16), 1);
+    assert.deepEqual(out(length), plain);
+    for (const spot of [0, length >> 1, length + 15]) {
+      const altered = expected.slice();
+      altered[spot] ^= 128;
+      memory.set(altered, OUT);
+      assert.equal(table.xopen(OUT, keyAt, nonceAt, associatedAt, associated.length, OUT, length + 16), 0);
+    }
+    memory.set(expected, OUT);
+    assert.equal(table.xopen(OUT, keyAt, nonceAt, associatedAt, associated.length, OUT, length + 15), 0);
+    memory[nonceAt + 23] ^= 1;
+    assert.equal(table.xopen(OUT, keyAt, nonceAt, associatedAt, associated.length, OUT, length + 16), 0);
+    assert.equal(table.xopen(OUT, keyAt, nonceAt, associatedAt, associated.length, OUT, 15), 0);
+  }
+});
+
+test("a device's Ed25519 keys as X25519 keys, and what is no point is refused", () => {
+  for (let i = 0; i < 20; i++) {
+    const seed = bytes(32);
+    const publicKey = ed25519.getPublicKey(seed);
+    const [seedAt, publicAt] = place(seed, publicKey);
+    table.box_secret(OUT, seedAt);
+    const secret = out(32);
+    assert.deepEqual(x25519.getPublicKey(secret), x25519.getPublicKey(edwardsToMontgomeryPriv(seed)));
+    assert.equal(table.box_public(OUT, publicAt), 1);
+    assert.deepEqual(out(32), edwardsToMontgomeryPub(publicKey));
+    assert.deepEqual(out(32), x25519.getPublicKey(secret));
+  }
+  const neutral = new Uint8Array(32); // (0, 1): of order one
+  neutral[0] = 1;
+  const nowhere = new Uint8Array(32).fill(2); // not on the curve, or not of the large group
+  for (const key of [neutral, nowhere, new Uint8Array(32)]) {
+    const [publicAt] = place(key);
+    assert.equal(table.box_public(OUT, publicAt), 0);
   }
 });

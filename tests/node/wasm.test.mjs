@@ -5,7 +5,7 @@ import { brotliCompressSync } from "node:zlib";
 import { wasmBytes, wasmModule } from "./load.mjs";
 import { connect, createDevice, createMemoryStore, createWorld, settle } from "./world.mjs";
 
-const IMPORTS = ["hash", "sign_public", "sign", "verify", "exchange_public", "exchange", "seal", "open"];
+const IMPORTS = ["hash", "sign_public", "sign", "verify", "exchange_public", "exchange", "seal", "open", "xseal", "xopen", "box_secret", "box_public"];
 const PLAIN_BYTES_MAX = 112 * 1024;
 const BROTLI_BYTES_MAX = 40 * 1024;
 
