@@ -3,9 +3,10 @@
 import { fromUtf8, toHex, toUtf8, type Bytes } from "./bytes";
 import { actionOf, type Action, type ActionRow, type Entry } from "./actions";
 import { cborDecode, cborEncode, type Cbor } from "./cbor";
-import { commandArray, idToBytes, PATHS, type ChannelSpec, type Command, type LinkPath } from "./commands";
+import { commandArray, idToBytes, PATHS, specArray, type ChannelSpec, type Command, type LinkPath } from "./commands";
 import { cryptoImports, type Sodium } from "./sodium";
 import { nodeError } from "./errors";
+import { createTree, type Tree, type TreeExports } from "./tree";
 import type { Id, NodeError } from "./api";
 
 export type { Action, ChannelSpec, Command, Entry, LinkPath };
@@ -72,12 +73,13 @@ export interface Core {
 export interface CoreTools {
   certificateParse(bytes: Uint8Array): Certificate;
   certificateWrite(seed: Uint8Array, fields: Certificate): Bytes;
-  channelId(authority: Id, name: string): Id;
+  channelId(spec: ChannelSpec): Id;
   sign(seed: Uint8Array, domain: string, bytes: Uint8Array): Bytes;
+  readonly tree: Tree;
   create(config: CoreConfig, now: number): Core;
 }
 
-interface Exports {
+interface Exports extends TreeExports {
   memory: WebAssembly.Memory;
   _initialize(): void;
   w_input(): number;
@@ -228,10 +230,11 @@ export function instantiateCore(module: WebAssembly.Module, sodium: Sodium): Cor
   exports._initialize();
   const border = bindBuffers(exports);
   const codes = errorCodes(border);
-  const checked = (length: number): Bytes => {
-    if (length < 0) throw border.error(length);
-    return border.take(length);
+  const checkedNumber = (result: number): number => {
+    if (result < 0) throw border.error(result);
+    return result;
   };
+  const checked = (length: number): Bytes => border.take(checkedNumber(length));
   return {
     certificateParse(certificate) {
       const [account, device, authority, issued, expires] = cborDecode(
@@ -246,10 +249,10 @@ export function instantiateCore(module: WebAssembly.Module, sodium: Sodium): Cor
       ];
       return checked(exports.w_certificate_write(border.give(cborEncode(row))));
     },
-    channelId: (authority, name) =>
-      toHex(checked(exports.w_channel_id(border.give(cborEncode([idToBytes(authority), toUtf8(name)]))))),
+    channelId: (spec) => toHex(checked(exports.w_channel_id(border.give(cborEncode(specArray(spec)))))),
     sign: (seed, domain, message) =>
       checked(exports.w_sign(border.give(cborEncode([seed as Bytes, toUtf8(domain), message as Bytes])))),
+    tree: createTree(exports, { ...border, checked: checkedNumber }),
     create(config, now) {
       const { channelLinksMax = BROWSER_LINKS.channel, linksMax = BROWSER_LINKS.all } = config;
       const row: Cbor[] = [

@@ -272,7 +272,7 @@ function deviceCommands(account: string, ready: () => Promise<Open>): DeviceComm
 
 function joinChannels(open: Open, tools: CoreTools, welcome: Welcome, emit: DeviceOptions["emit"]): void {
   for (const { id, name } of welcome.channels) {
-    if (tools.channelId(welcome.tracker, name) !== id) {
+    if (tools.channelId({ type: "public", authority: welcome.tracker, name }) !== id) {
       emit("warning", { code: "INVALID", text: `The tracker names a false id for the channel ${name}` });
       continue;
     }

@@ -30,8 +30,8 @@ static void keep_trace(void *context, slice piece)
 }
 
 WASM_EXPORT(w_trace) uint32_t w_trace(void);
-/* Output: the next piece of the trace; gives its length, 0 when there is none now. To be asked until then after
- * every call, also after the last. */
+/* Output: the next piece of the trace; gives its length, 0 when there is none now. To be asked until then
+ * after every call, also after the last. */
 uint32_t w_trace(void)
 {
     slice piece = slice_sub(buffer_slice(&wasm.trace), 0, WASM_BUFFER_BYTES);

@@ -77,16 +77,14 @@ int w_certificate_write(uint32_t len)
 }
 
 WASM_EXPORT(w_channel_id) int w_channel_id(uint32_t len);
-/* Input [authority, name]. Output: the channel's id. */
+/* Input: a spec, as w_command has it. Output: the channel's id. */
 int w_channel_id(uint32_t len)
 {
     struct cbor_reader r = cbor_reader_of(wasm_input(len));
-    cbor_array(&r, 2);
-    const uint8_t *authority = cbor_fixed(&r, ID_BYTES);
-    slice name = cbor_bytes(&r, NODE_NAME_BYTES_MAX);
-    if (!cbor_done(&r)) return ERR_INVALID;
-    channel_id(&crypto_imported, authority, name, wasm.output);
-    return ID_BYTES;
+    struct channel_spec spec = {0};
+    if (!wasm_spec(&r, &spec) || !cbor_done(&r)) return ERR_INVALID;
+    int result = channel_spec_id(&crypto_imported, &spec, wasm.output);
+    return result < 0 ? result : ID_BYTES;
 }
 
 WASM_EXPORT(w_sign) int w_sign(uint32_t len);

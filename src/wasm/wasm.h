@@ -21,9 +21,9 @@ enum { WASM_BUFFER_BYTES = 80 * 1024, WASM_TRACE_BYTES_MAX = 512 * 1024 };
 
 struct wasm {
     struct node *node;
-    uint32_t used;      /* of the last w_receive */
+    uint32_t used;       /* of the last w_receive */
     struct buffer trace; /* what w_trace has not given yet */
-    struct action next; /* what w_next took last; its slices borrow from the node */
+    struct action next;  /* what w_next took last; its slices borrow from the node */
     uint8_t input[WASM_BUFFER_BYTES];
     uint8_t output[WASM_BUFFER_BYTES];
 };

@@ -71,6 +71,67 @@ function badCertificates() {
     ];
 }
 
+function channelVectors() {
+    const authority = hex(ids.tracker);
+    const nonce = bytesOf(16, 32);
+    const open = (name) => ({ spec: { type: 'public', authority, name }, id: hex(o.channelId(ids.tracker, name)) });
+    const closed = (founder) => ({
+        spec: { type: 'private', authority, founder: hex(founder), nonce: hex(nonce) },
+        id: hex(o.privateId(ids.tracker, founder, nonce)),
+    });
+    const direct = (account, other) => ({
+        spec: { type: 'direct', authority, account, other }, id: hex(o.directId(ids.tracker, account, other)),
+    });
+    const long = 'x'.repeat(128);
+    return {
+        channels: [
+            open('general'), open('kênh'), open(long), closed(ids.alice), closed(ids.bob), direct('alice', 'bob'),
+            direct('bob', 'alice'), direct('Đặng', 'an'), direct('an', 'an'), direct('a', 'lice-and-bob'), direct('al', 'ice-and-bob'), direct(long, 'b'),
+        ],
+        bad_channels: [
+            { spec: { type: 'public', authority, name: '' } }, { spec: { type: 'direct', authority, account: 'alice', other: '' } },
+            { spec: { type: 'direct', authority, account: '', other: 'alice' } }, { spec: { type: 'public', authority, name: `${long}x` } },
+        ],
+    };
+}
+
+// What a file of a vector holds: byte i is the exclusive or of the bytes of i.
+export const fileBytes = (size) => Uint8Array.from({ length: size }, (_, i) => (i ^ (i >> 8) ^ (i >> 16)) & 255);
+
+function fileVectors() {
+    const leaf = o.LEAF_BYTES;
+    const files = [0, 1, leaf - 1, leaf, leaf + 1, 2 * leaf, 3 * leaf, 4 * leaf + 7, 5 * leaf, 6 * leaf + 1, 11 * leaf - 5].map((size) => {
+        const tree = new o.Tree(fileBytes(size));
+        const leaves = tree.levels[0].length;
+        return {
+            size, root: hex(tree.root), hashes: tree.hashes.map(hex),
+            proofs: Array.from({ length: leaves }, (_, i) => ({ leaf: i, positions: tree.siblings(i), proof: hex(tree.proof(i)) })),
+        };
+    });
+    const size = 6 * leaf + 1;
+    const tree = new o.Tree(fileBytes(size));
+    const bad = (name, changes) => ({
+        name, root: hex(tree.root), size, leaf: 2, from: 2 * leaf, length: leaf, proof: hex(tree.proof(2)), ...changes,
+    });
+    return {
+        rule: 'byte i of a file is the exclusive or of the bytes of i', files,
+        bad: [
+            bad('another leaf of the file', { from: 3 * leaf }),
+            bad('the leaf under another number', { leaf: 3 }),
+            bad('a bit of the bytes changed', { changed: 12345 }),
+            bad('a bit of the proof changed', { proof: hex(flip(tree.proof(2), 300)) }),
+            bad('the proof one hash too short', { proof: hex(tree.proof(2).slice(0, -32)) }),
+            bad('the proof one hash too long', { proof: hex(concat(tree.proof(2), fill(0))) }),
+            bad('no proof', { proof: '' }),
+            bad('the proof of another leaf', { proof: hex(tree.proof(3)) }),
+            bad('a byte less', { length: leaf - 1 }),
+            bad('another size with as many leaves', { size: size + 1 }),
+            bad('another root', { root: hex(fill(7)) }),
+            bad('the last leaf, a byte longer', { leaf: 6, from: 6 * leaf, length: 2, proof: hex(tree.proof(6)) }),
+        ],
+    };
+}
+
 function identityVectors() {
     const nonce = bytesOf(32, 64);
     const certificateVector = (name, bytes, fields) => ({ name, ...fields, hex: hex(bytes) });
@@ -81,9 +142,7 @@ function identityVectors() {
             name, seed: hex(seed), device: hex(ids[name]),
             noise_secret: hex(o.noiseSecret(seed)), noise_public: hex(x25519.getPublicKey(o.noiseSecret(seed))),
         })),
-        channels: ['general', 'kênh', ''].map((name) => ({
-            name, authority: hex(ids.tracker), id: hex(o.channelId(ids.tracker, name)),
-        })),
+        ...channelVectors(),
         hello: [{
             seed: hex(seeds.alice), nonce: hex(nonce), tracker: hex(ids.tracker), account: 'alice',
             proof: hex(o.sign(seeds.alice, o.DOMAIN.hello, concat(nonce, ids.tracker, text('alice')))),
@@ -265,7 +324,7 @@ function signatureVectors() {
 export function vectors() {
     return {
         'cbor.json': cborVectors(), 'identity.json': identityVectors(), 'entry.json': entryVectors(),
-        'message.json': messageVectors(), 'link.json': linkVectors(), 'signature.json': signatureVectors(),
+        'message.json': messageVectors(), 'link.json': linkVectors(), 'signature.json': signatureVectors(), 'file.json': fileVectors(),
     };
 }
 

@@ -42,6 +42,48 @@ static void cbor_is_read_strictly(void **state)
     }
 }
 
+static struct channel_spec spec_of(const json_t *item)
+{
+    const json_t *spec = vector_get(item, "spec");
+    const char *type = vector_text(spec, "type");
+    struct channel_spec s = {.type = CHANNEL_PUBLIC, .authority = vector_bytes(spec, "authority").ptr};
+    if (strcmp(type, "public") == 0) {
+        s.name = slice_text(vector_text(spec, "name"));
+    } else if (strcmp(type, "private") == 0) {
+        s.type = CHANNEL_PRIVATE;
+        s.founder = vector_bytes(spec, "founder").ptr;
+        s.nonce = vector_bytes(spec, "nonce").ptr;
+    } else {
+        s.type = CHANNEL_DIRECT;
+        s.account = slice_text(vector_text(spec, "account"));
+        s.other = slice_text(vector_text(spec, "other"));
+    }
+    return s;
+}
+
+static void channels_have_the_ids_of_their_specs(void **state)
+{
+    (void)state;
+    const json_t *document = vectors_open("identity.json");
+    uint8_t id[ID_BYTES];
+    size_t i;
+    json_t *item;
+    json_array_foreach(vector_get(document, "channels"), i, item)
+    {
+        struct channel_spec spec = spec_of(item);
+        assert_int_equal(channel_spec_id(crypto, &spec, id), OK);
+        assert_bytes(slice_of(id, sizeof id), vector_bytes(item, "id"));
+        if (spec.type != CHANNEL_PUBLIC) continue;
+        channel_id(crypto, spec.authority, spec.name, id);
+        assert_bytes(slice_of(id, sizeof id), vector_bytes(item, "id"));
+    }
+    json_array_foreach(vector_get(document, "bad_channels"), i, item)
+    {
+        struct channel_spec spec = spec_of(item);
+        assert_int_equal(channel_spec_id(crypto, &spec, id), ERR_INVALID);
+    }
+}
+
 static void published_noise_vector(const json_t *vector)
 {
     struct noise sides[2];
@@ -87,7 +129,7 @@ static void noise_speaks_as_published(void **state)
     json_array_foreach(vectors, i, vector) published_noise_vector(vector);
 }
 
-static void devices_channels_and_proofs_are_derived_alike(void **state)
+static void devices_and_proofs_are_derived_alike(void **state)
 {
     (void)state;
     size_t i;
@@ -103,12 +145,6 @@ static void devices_channels_and_proofs_are_derived_alike(void **state)
         uint8_t public_key[KEY_BYTES];
         crypto->exchange_public(crypto->context, public_key, key);
         assert_bytes(slice_of(public_key, sizeof public_key), vector_bytes(item, "noise_public"));
-    }
-    json_array_foreach(vector_get(document, "channels"), i, item)
-    {
-        uint8_t id[ID_BYTES];
-        channel_id(crypto, vector_bytes(item, "authority").ptr, slice_text(vector_text(item, "name")), id);
-        assert_bytes(slice_of(id, sizeof id), vector_bytes(item, "id"));
     }
     json_array_foreach(vector_get(document, "hello"), i, item)
     {
@@ -193,7 +229,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         GOLDEN(cbor_is_read_strictly),
         GOLDEN(noise_speaks_as_published),
-        GOLDEN(devices_channels_and_proofs_are_derived_alike),
+        GOLDEN(devices_and_proofs_are_derived_alike),
+        GOLDEN(channels_have_the_ids_of_their_specs),
         GOLDEN(certificates_are_read_alike),
         GOLDEN(certificates_are_written_alike),
         GOLDEN(hostile_signatures_get_the_written_verdict),

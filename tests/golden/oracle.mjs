@@ -30,6 +30,48 @@ export function certificate(authoritySeed, { account, device: subject, issued, e
 }
 
 export const channelId = (authority, name) => hash(text('weaprous.channel.1'), authority, text(name));
+export const privateId = (authority, founder, nonce) => hash(text('weaprous.private.1'), authority, founder, nonce);
+export function directId(authority, ...accounts) {
+    const [first, second] = accounts.map(text).sort((a, b) => Buffer.compare(a, b));
+    return hash(text('weaprous.direct.1'), authority, Uint8Array.of(first.length), first, second);
+}
+
+// The hash tree of a file: levels of hashes, the leaves' first; where one is left over it moves up as it is.
+export const LEAF_BYTES = 65536;
+export class Tree {
+    constructor(bytes) {
+        const leaves = Array.from({ length: Math.ceil(bytes.length / LEAF_BYTES) }, (_, i) =>
+            hash(Uint8Array.of(0), hash(bytes.subarray(LEAF_BYTES * i, LEAF_BYTES * (i + 1)))));
+        this.levels = [leaves];
+        for (let level = leaves; level.length > 1; this.levels.push(level)) {
+            const pairs = [];
+            for (let i = 0; i < level.length; i += 2) {
+                pairs.push(i + 1 < level.length ? hash(Uint8Array.of(1), level[i], level[i + 1]) : level[i]);
+            }
+            level = pairs;
+        }
+        const size = new Uint8Array(8);
+        new DataView(size.buffer).setBigUint64(0, BigInt(bytes.length));
+        this.root = hash(Uint8Array.of(2), size, this.levels.at(-1)[0] ?? new Uint8Array(32));
+    }
+    // All hashes by their position: level 0 first, the top last.
+    get hashes() {
+        return this.levels.flat();
+    }
+    siblings(leaf) {
+        const positions = [];
+        let base = 0;
+        this.levels.slice(0, -1).forEach((level, up) => {
+            const beside = (leaf >> up) ^ 1;
+            if (beside < level.length) positions.push(base + beside);
+            base += level.length;
+        });
+        return positions;
+    }
+    proof(leaf) {
+        return concat(...this.siblings(leaf).map((position) => this.hashes[position]));
+    }
+}
 
 export function entry(seed, { kind, channel, seq, prev, time, body, author = device(seed) }, domain = DOMAIN.entry) {
     const fields = cbor([1, kind, channel, author, seq, prev, time, body]);

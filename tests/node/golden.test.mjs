@@ -11,6 +11,7 @@ const unhex = (text) => Uint8Array.from(Buffer.from(text, "hex"));
 const hex = (bytes) => Buffer.from(bytes).toString("hex");
 const identity = load("identity");
 const seedOf = (device) => unhex(identity.devices.find((known) => known.device === device).seed);
+const fileBytes = (size) => Uint8Array.from({ length: size }, (_, i) => (i ^ (i >> 8) ^ (i >> 16)) & 255);
 const fresh = async () => (await instantiateWorld()).tools;
 
 test("a seed gives the device that the vectors name", async () => {
@@ -22,7 +23,8 @@ test("a seed gives the device that the vectors name", async () => {
 
 test("channel ids, proofs and certificates are written as the vectors say, and read back", async () => {
   const tools = await fresh();
-  for (const { name, authority, id } of identity.channels) assert.equal(tools.channelId(authority, name), id, name);
+  for (const { spec, id } of identity.channels) assert.equal(tools.channelId(spec), id, JSON.stringify(spec));
+  for (const { spec } of identity.bad_channels) assert.throws(() => tools.channelId(spec), ({ code }) => code === "INVALID");
   for (const { seed, nonce, tracker, account, proof } of identity.hello) {
     const signed = Buffer.concat([unhex(nonce), unhex(tracker), Buffer.from(account)]);
     assert.equal(hex(tools.sign(unhex(seed), "weaprous.hello.1", signed)), proof);
@@ -70,6 +72,31 @@ test("a device that writes what the vectors' author wrote writes the same entrie
     }
   }
   assert.equal(written, feed.length);
+});
+
+test("files have the vectors' hash trees, and only true leaves are proved", async () => {
+  const { tree } = await fresh();
+  const { files, bad } = load("file");
+  for (const { size, root, hashes, proofs } of files) {
+    const bytes = fileBytes(size);
+    const side = [];
+    const builder = tree.begin(size);
+    for (let at = 0; at < size; at += 65536) {
+      for (const { position, hash } of builder.add(bytes.subarray(at, at + 65536))) side[position] = hex(hash);
+    }
+    assert.equal(builder.root(), root, `${size} bytes`);
+    assert.deepEqual(side, hashes);
+    assert.equal(tree.positions(size), hashes.length);
+    for (const { leaf, positions, proof } of proofs) {
+      assert.deepEqual(tree.siblings(size, leaf), positions);
+      assert.ok(tree.verify(root, size, leaf, bytes.subarray(65536 * leaf, 65536 * (leaf + 1)), unhex(proof)));
+    }
+  }
+  for (const { name, root, size, leaf, from, length, changed, proof } of bad) {
+    const bytes = fileBytes(from + length).slice(from);
+    if (changed !== undefined) bytes[changed] ^= 1;
+    assert.ok(!tree.verify(root, size, leaf, bytes, unhex(proof)), name);
+  }
 });
 
 test("the page's CBOR reader accepts and refuses what the vectors say", async () => {

@@ -99,7 +99,7 @@ async function device(cookie, { replica = true } = {}) {
         log.certificate = tools.certificateParse(certificate);
         shell.command({ kind: "certificate", bytes: certificate });
         for (const { id, name } of welcome.channels) {
-          assert.equal(tools.channelId(welcome.tracker, name), id);
+          assert.equal(tools.channelId({ type: "public", authority: welcome.tracker, name }), id);
           shell.command({ kind: "join", channel: id, authority: welcome.tracker, name });
         }
         links.trackerUp(welcome.tracker);

@@ -123,7 +123,7 @@ export async function createWorld() {
   return {
     clock: createClock(),
     tracker: id,
-    channel: tools.channelId(id, "general"),
+    channel: tools.channelId({ type: "public", authority: id, name: "general" }),
     bodyOf: (text) => modules.cborEncode([new TextEncoder().encode(text)]),
     textOf: (entry) => new TextDecoder().decode(modules.cborDecode(entry.body)[0]),
   };
