@@ -52,6 +52,15 @@ export interface Holder {
   replica: boolean;
 }
 
+/** Messages from..seq of an author that are missing before one that is here; from > seq: none any more. */
+export interface Gap {
+  channel: Id;
+  author: Id;
+  account: string;
+  from: number;
+  seq: number;
+}
+
 export interface Message {
   id: Id;
   channel: Id;
@@ -95,6 +104,8 @@ export interface Commands {
   }>;
   /** Resolves when the message is durable on this device. */
   send(params: { channel: Id; text: string }): Promise<Message>;
+  /** What is missing now, and is being asked for. */
+  gaps(params: { channel: Id }): Promise<Gap[]>;
   /** Which devices hold an own message. */
   holders(params: { channel: Id; seq: number }): Promise<Holder[]>;
   markRead(params: { channel: Id; place: number }): Promise<void>;
@@ -108,6 +119,7 @@ export interface Events {
   message: Message;
   /** Own messages from..seq of the channel are now at least this far. */
   delivered: { channel: Id; from: number; seq: number; mark: "handed" | "delivered"; holder: Holder };
+  gap: Gap;
   peer: Peer;
   connection: Connection;
   channel: Channel;

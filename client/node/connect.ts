@@ -144,7 +144,8 @@ function createCommands(calls: Calls, settled: (method: string, value: unknown) 
     return value;
   };
   return {
-    status: command("status"), history: command("history"), send: command("send"), holders: command("holders"),
+    status: command("status"), history: command("history"), send: command("send"), gaps: command("gaps"),
+    holders: command("holders"),
     markRead: command("markRead"), retry: command("retry"), logout: command("logout"),
   } as Commands;
 }

@@ -8,6 +8,7 @@ import { nodeError } from "./errors";
 import { createChannels } from "./channels";
 import { acquireLease, isLeaseLost, type Lease } from "./lease";
 import { createLinks, type Links, type RtcTab } from "./links";
+import { createGaps } from "./gaps";
 import { createMarks, type Held } from "./marks";
 import { messageOf, rowOf, textBody } from "./messages";
 import { createPeers } from "./peers";
@@ -37,7 +38,7 @@ export interface DeviceOptions {
   broken: (why?: "storage-failed") => void;
 }
 
-export type DeviceCommands = Pick<Commands, "history" | "send" | "holders" | "markRead">;
+export type DeviceCommands = Pick<Commands, "history" | "send" | "gaps" | "holders" | "markRead">;
 
 export interface Device {
   readonly account: string;
@@ -101,6 +102,8 @@ async function openParts(options: DeviceOptions, store: Store) {
     changed: (channel) => emit("channel", channel),
   });
 
+  const gaps = createGaps((gap) => emit("gap", gap));
+
   /** Own texts on their way to the disk: SEND's token to whoever waits. */
   const sending = new Map<number, { resolve: (message: Message) => void; reject: (error: Error) => void }>();
   const markOf = (entry: { author: Id; channel: Id; seq: number }): Message["mark"] =>
@@ -136,6 +139,10 @@ async function openParts(options: DeviceOptions, store: Store) {
         return links.connect(action.device, action.path);
       case "peer":
         return peers.linked(action.device, action.account, action.replica, action.path, action.rttMs);
+      case "gap": {
+        const { kind: _, ...gap } = action;
+        return gaps.take({ ...gap, account: gap.account || nameOf(gap.author) });
+      }
       case "warning": {
         const { kind: _, ...warning } = action;
         return emit("warning", warning);
@@ -203,7 +210,7 @@ async function openParts(options: DeviceOptions, store: Store) {
   }
   const flush = (): Promise<unknown> => Promise.all([markBatch.flush(), peerBatch.flush()]);
   return {
-    identity, core, store, shell, links, peers, channels, marks, sending, markOf, room, wake, flush,
+    identity, core, store, shell, links, peers, channels, marks, gaps, sending, markOf, room, wake, flush,
     unsaved: () => unsaved,
   };
 }
@@ -261,6 +268,9 @@ function deviceCommands(account: string, ready: () => Promise<Open>): DeviceComm
       return { messages: rows.map((row) => messageOf(row, account, open.markOf(row))), more };
     },
     send: createSend(ready),
+    async gaps({ channel }) {
+      return (await ready()).gaps.of(channel);
+    },
     async holders({ channel, seq }) {
       return (await ready()).marks.holders(channel, seq);
     },

@@ -224,6 +224,7 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
     status,
     history: async (params) => opened().commands.history(params),
     send: async (params) => opened().commands.send(params),
+    gaps: async (params) => opened().commands.gaps(params),
     holders: async (params) => opened().commands.holders(params),
     markRead: async (params) => opened().commands.markRead(params),
     async retry() {

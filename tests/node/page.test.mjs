@@ -102,6 +102,31 @@ test("marks only go forward, and only on this device's messages up to seq", () =
   assert.deepEqual(timeline.messages.filter((one) => one.mine).map((one) => one.mark), ["handed", "delivered", "delivered"]);
 });
 
+test("what is missing between an author's messages is a row before the next of them, until it is there", () => {
+  const timeline = whole([message(1), message(2, { account: "Binh" }), message(5), message(6)]);
+  const gap = (from, seq) => ({ channel: "c", author: "device of An", account: "An", from, seq });
+  const shape = () => timeline.rows().filter(({ kind }) => kind === "message" || kind === "gap").map((row) => (row.kind === "gap" ? `${row.count} of ${row.account}` : row.message.seq));
+  timeline.setGap(gap(2, 4));
+  assert.deepEqual(shape(), [1, 2, "3 of An", 5, 6]);
+  timeline.setGap(gap(2, 3));
+  timeline.insert(message(4));
+  assert.deepEqual(shape(), [1, 2, "2 of An", 4, 5, 6]);
+  timeline.setGap(gap(4, 3));
+  assert.deepEqual(shape(), [1, 2, 4, 5, 6]);
+});
+
+test("who is new in a channel reads at the top how much is still to come", () => {
+  const timeline = whole([message(5), message(6)]);
+  assert.equal(timeline.rows()[0].kind, "start");
+  timeline.setGap({ channel: "c", author: "device of An", account: "An", from: 1, seq: 4 });
+  timeline.setGap({ channel: "c", author: "device of Chi", account: "Chi", from: 1, seq: 10 });
+  assert.deepEqual(timeline.rows()[0], { kind: "coming", key: "coming", count: 14 });
+  assert.ok(!timeline.rows().some(({ kind }) => kind === "gap"));
+  timeline.setGap({ channel: "c", author: "device of An", account: "An", from: 1, seq: 0 });
+  timeline.setGap({ channel: "c", author: "device of Chi", account: "Chi", from: 1, seq: 0 });
+  assert.equal(timeline.rows()[0].kind, "start");
+});
+
 test("one author within five minutes is one group; another author, a gap, a day and the New line end it", () => {
   const at = (n, minutes, account = "An") => message(n, { account, place: NOON + minutes * MINUTE });
   const timeline = whole([at(1, 0), at(2, 4), at(3, 9.5), at(4, 10, "Binh"), at(5, 11, "Binh"), at(6, 12 * 60 + 1, "Binh")]);

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import type { Channel, Message } from "../../node/api";
 import { clock, dayName, exactTime, nameList } from "../format";
 import { t } from "../i18n";
+import { connection, peers } from "../state/chat";
 import type { Row } from "../state/timeline";
 import { Icon } from "./icons";
 import { MessageView } from "./MessageView";
@@ -62,11 +63,29 @@ function RowOfKind({ row, channel, focusable }: Props): JSX.Element {
           {t("messages.unknown", { name: row.message.account })}
         </p>
       );
+    case "gap":
+      return (
+        <p class="event-line" role="note">
+          {t("gap.missing", { n: row.count, name: row.account })} <GapHope />
+        </p>
+      );
+    case "coming":
+      return (
+        <p class="beginning" role="note">
+          {t("gap.coming", { n: row.count })} <GapHope />
+        </p>
+      );
     case "message":
       return <MessageView message={row.message} first={row.first} last={row.last} focusable={focusable} />;
     case "outgoing":
       return <OutgoingView channel={channel.id} outgoing={row.outgoing} first={row.first} focusable={focusable} />;
   }
+}
+
+/** Whether somebody can be asked for what is missing. */
+function GapHope(): JSX.Element {
+  const linked = [...peers.value.values()].some(({ path }) => path !== "none");
+  return <>{t(linked || connection.value.state === "online" ? "gap.asking" : "gap.nobody")}</>;
 }
 
 function foldWords(messages: Message[]): string {

@@ -1,7 +1,7 @@
 // What the node says, as signals that the page draws. Everything that happens in a chat passes here: opening
 // the node, its events, sending, reading. Nothing here knows how it looks.
 import { batch, computed, signal } from "@preact/signals";
-import type { Channel, Commands, Connection, Holder, Id, Message, Node, Peer } from "../../node/api";
+import type { Channel, Commands, Connection, Gap, Holder, Id, Message, Node, Peer } from "../../node/api";
 import { announce, notify } from "./attention";
 import { logEvent } from "./log";
 import { readSetting, writeSetting } from "./settings";
@@ -10,6 +10,7 @@ import { type Outgoing, Timeline } from "./timeline";
 
 const PAGE = 60;
 const UNREAD_PAGE_MAX = 500;
+const GAP_SHOWN_MS = 2000;
 
 export const account = signal("");
 export const device = signal<Id>("");
@@ -27,6 +28,8 @@ const timelines = new Map<Id, Timeline>();
 /** Up to which place each channel was read on this page. */
 const readPlaces = new Map<Id, number>();
 const loaded = new Set<Id>();
+/** Not shown yet, by channel and author. */
+const freshGaps = new Map<string, Gap>();
 let node: Node | null = null;
 /** The first list of channels is there; later ones come as events. */
 let listed = false;
@@ -87,6 +90,7 @@ function rememberStart(name: string): number {
 function listen(opened: Node): void {
   opened.on("message", takeMessage);
   opened.on("delivered", ({ channel, from, seq, mark }) => timelineOf(channel).mark(device.value, from, seq, mark));
+  opened.on("gap", takeGap);
   opened.on("peer", (peer) => {
     logPathChange(peers.value.get(peer.device), peer);
     peers.value = new Map(peers.value).set(peer.device, peer);
@@ -94,6 +98,24 @@ function listen(opened: Node): void {
   opened.on("connection", takeConnection);
   opened.on("channel", takeChannel);
   opened.on("warning", (warning) => logEvent({ kind: "warning", text: warning.text }));
+}
+
+/** Most gaps are filled before anybody could read of them. */
+function takeGap(gap: Gap): void {
+  const timeline = timelineOf(gap.channel);
+  const name = `${gap.channel}/${gap.author}`;
+  if (gap.from > gap.seq || timeline.hasGap(gap.author)) {
+    freshGaps.delete(name);
+    return timeline.setGap(gap);
+  }
+  const waiting = freshGaps.has(name);
+  freshGaps.set(name, gap);
+  if (waiting) return;
+  setTimeout(() => {
+    const latest = freshGaps.get(name);
+    freshGaps.delete(name);
+    if (latest) timeline.setGap(latest);
+  }, GAP_SHOWN_MS);
 }
 
 function logPathChange(before: Peer | undefined, now: Peer): void {
@@ -125,6 +147,7 @@ async function loadFirst(channel: Channel): Promise<void> {
   timeline.prepend(messages, more);
   timeline.newFrom = timeline.unreadStart(channel.unread);
   recoverUnsent(channel.id, timeline);
+  for (const gap of await commands().gaps({ channel: channel.id })) takeGap(gap);
 }
 
 /** The page above what is loaded; safe to call again while one is on its way. */

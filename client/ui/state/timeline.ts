@@ -1,7 +1,7 @@
 // The messages of one channel that are loaded now, in their one order (place, author, seq), and what the list
 // shows of them: day lines, groups by author, folded joins, the "New" line, texts on their way to disk.
 import { signal } from "@preact/signals";
-import type { Message } from "../../node/api";
+import type { Gap, Message } from "../../node/api";
 import { dayOf } from "./day";
 
 /** A loaded list is cut to this many when it is read at its end; older ones come back by paging up. */
@@ -24,6 +24,9 @@ export type Row =
   | { kind: "new"; key: "new" }
   | { kind: "fold"; key: string; messages: Message[] }
   | { kind: "odd"; key: string; message: Message }
+  /** Missing: so many of an author's, between two that are here; or before everything that is here. */
+  | { kind: "gap"; key: string; account: string; count: number }
+  | { kind: "coming"; key: "coming"; count: number }
   | { kind: "message"; key: string; message: Message; first: boolean; last: boolean }
   | { kind: "outgoing"; key: string; outgoing: Outgoing; first: boolean };
 
@@ -45,6 +48,8 @@ export class Timeline {
   /** The first unread message when the channel was opened; the "New" line stands before it. */
   newFrom: string | null = null;
   private readonly ids = new Set<string>();
+  /** By author. */
+  private readonly gaps = new Map<string, Gap>();
 
   changed(): void {
     this.version.value++;
@@ -115,6 +120,24 @@ export class Timeline {
     if (touched) this.changed();
   }
 
+  hasGap(author: string): boolean {
+    return this.gaps.has(author);
+  }
+
+  setGap(gap: Gap): void {
+    const known = this.gaps.delete(gap.author);
+    if (gap.from <= gap.seq) this.gaps.set(gap.author, gap);
+    else if (!known) return;
+    this.changed();
+  }
+
+  /** Messages of authors of whom nothing older is here: what a device that is new in a channel waits for. */
+  private get coming(): number {
+    let count = 0;
+    for (const { from, seq } of this.gaps.values()) if (from === 1) count += seq;
+    return count;
+  }
+
   addOutgoing(outgoing: Outgoing): void {
     this.outgoing = [...this.outgoing, outgoing];
     this.changed();
@@ -169,8 +192,13 @@ export class Timeline {
     return null;
   }
 
+  private firstRow(): Row {
+    if (this.more) return { kind: "loading", key: "loading" };
+    return this.coming > 0 ? { kind: "coming", key: "coming", count: this.coming } : { kind: "start", key: "start" };
+  }
+
   rows(): Row[] {
-    const rows: Row[] = [this.more ? { kind: "loading", key: "loading" } : { kind: "start", key: "start" }];
+    const rows: Row[] = [this.firstRow()];
     let day = 0;
     let above: Message | null = null; // the message that the next one may be grouped with
     for (const message of this.messages) {
@@ -182,6 +210,12 @@ export class Timeline {
       }
       if (message.id === this.newFrom) {
         rows.push({ kind: "new", key: "new" });
+        above = null;
+      }
+      const gap = this.gaps.get(message.author);
+      if (gap && gap.from > 1 && gap.seq + 1 === message.seq) {
+        const count = gap.seq - gap.from + 1;
+        rows.push({ kind: "gap", key: `gap-${message.id}`, account: gap.account || message.account, count });
         above = null;
       }
       above = appendMessage(rows, message, above);
