@@ -172,11 +172,13 @@ static bool next_delivered(struct node *n, struct action *out)
             const struct channel *c = n->channels[i];
             if (!s || !s->delivered_due || c->self >= s->have_cap) continue;
             s->delivered_due = false;
-            uint32_t seq = s->have[c->self], have = c->authors[c->self].have;
+            struct span held = share_span(s, c->self);
+            uint32_t have = c->authors[c->self].have;
             show_peer(n, n->peers[p->peer], out);
             out->kind = ACTION_DELIVERED;
             out->channel = c->id;
-            out->seq = seq < have ? seq : have; /* a claim beyond what exists says nothing */
+            out->from = held.low <= have ? held.low : 1;
+            out->seq = held.high < have ? held.high : have; /* a claim beyond what exists says nothing */
             return true;
         }
         pipe_dequeue(n, p, QUEUE_DELIVERED);
@@ -210,7 +212,7 @@ bool output_next(struct node *n, struct action *out)
 {
     node_clock(n, n->now);
     *out = (struct action){.kind = ACTION_WARNING};
-    return next_channel(n, out) || next_op(n, out) || next_delivered(n, out) || next_peer(n, out) ||
+    return next_channel(n, out) || gap_next(n, out) || next_op(n, out) || history_next(n, out) || next_delivered(n, out) || next_peer(n, out) ||
            next_warning(n, out) || next_pipe(n, out);
 }
 

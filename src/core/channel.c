@@ -34,6 +34,7 @@ int channel_add(struct node *n, const uint8_t *id, const uint8_t *authority, sli
     c->carried = true;
     c->self = c->newest = c->authors_free = NONE;
     c->have_at = NEVER;
+    c->history.link = NONE;
     map_init(&c->by_device, n->allocator, NODE_AUTHORS_MAX, n->map_secret);
     c->name = name.len ? alloc_new(n->allocator, name.len) : NULL;
     int rc = name.len && !c->name ? ERR_MEMORY : OK;
@@ -56,7 +57,7 @@ int channel_add(struct node *n, const uint8_t *id, const uint8_t *authority, sli
 
 static void author_clear(struct node *n, struct author *a)
 {
-    alloc_free(n->allocator, a->prefixes, a->prefixes_cap * sizeof *a->prefixes);
+    lane_free(n, a);
     alloc_free(n->allocator, a->account, a->account_len);
     *a = (struct author){0};
 }
@@ -121,12 +122,10 @@ void author_drop_phantom(struct node *n, struct channel *c, uint32_t author)
     if (!a->used || a->tip > 0 || a->ops_head != NONE || a->want_link != NONE || author == c->self) return;
     for (uint32_t i = 0; i < c->members_len; i++) {
         struct pipe *p = n->pipes[c->members[i]];
-        for (uint32_t k = 0; p && k < p->shares_len; k++) {
-            struct share *s = p->shares[k];
-            if (!s || n->channels[k] != c || author >= s->have_cap) continue;
-            if (s->have[author] > 0) return;
-            if (s->doubt) s->doubt[author] = 0; /* the index may become another author's */
-        }
+        struct share *s = p ? share_of(p, c->index) : NULL;
+        if (!s || author >= s->have_cap) continue;
+        if (s->have[author] > 0 || (s->hold && s->hold[author].high > 0)) return;
+        if (s->doubt) s->doubt[author] = 0; /* the index may become another author's */
     }
     channel_set_behind(n, c, author, false);
     map_remove(&c->by_device, a->device);

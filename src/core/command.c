@@ -136,7 +136,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     bool needs_device =
         c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER || c->kind == COMMAND_CONNECT_FAILED;
     node_clock(n, now);
-    n->started = true;
+    node_started(n);
     if ((needs_channel && !c->channel) || (needs_device && !c->device)) return ERR_INVALID;
     switch (c->kind) {
     case COMMAND_CERTIFICATE: rc = command_certificate(n, c->bytes); break;

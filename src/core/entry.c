@@ -66,16 +66,17 @@ int entry_write(const struct crypto *crypto, const struct entry *fields, const u
     return f.failed || out->failed ? ERR_FULL : OK;
 }
 
-/* [1, path, from, arrived_ms, place_ms, entry] */
+/* [1, path, from, arrived_ms, place_ms, entry] and, if not 0, the run */
 static void put_record(struct writer *w, slice wire, const struct arrival *arrival)
 {
-    cbor_put_array(w, 6);
+    cbor_put_array(w, arrival->run == RUN_UP ? 6 : 7);
     cbor_put_uint(w, RECORD_ENTRY);
     cbor_put_uint(w, arrival->path);
     cbor_put_bytes(w, slice_of(arrival->from, ID_BYTES));
     cbor_put_uint(w, arrival->arrived_ms);
     cbor_put_uint(w, arrival->place_ms);
     cbor_put_bytes(w, wire);
+    if (arrival->run != RUN_UP) cbor_put_uint(w, arrival->run);
 }
 
 struct blob *blob_new(const struct allocator *a, const struct crypto *crypto, slice wire,
@@ -89,7 +90,7 @@ struct blob *blob_new(const struct allocator *a, const struct crypto *crypto, sl
     b->references = 1;
     b->len = w.len;
     b->arrival = *arrival;
-    b->wire = slice_of(b->data + w.len - wire.len, wire.len);
+    b->wire = slice_of(b->data + w.len - wire.len - (arrival->run != RUN_UP), wire.len);
     if (w.failed || entry_parse(b->wire, &b->entry) < 0) {
         alloc_free(a, b, sizeof *b + room);
         return NULL;
@@ -141,7 +142,8 @@ int record_parse(slice record, enum record_kind *out_kind, slice *out_wire, stru
         out_arrival->place_ms = cbor_uint(&r, UINT64_MAX / 1000);
         *out_wire = cbor_bytes(&r, NODE_RECORD_BYTES_MAX);
         if (from) memcpy(out_arrival->from, from, ID_BYTES);
-        cbor_skip(&r, count - 6);
+        out_arrival->run = count > 6 ? (enum record_run)cbor_uint(&r, RUN_DOWN) : RUN_UP;
+        if (count > 7) cbor_skip(&r, count - 7);
     } else if (kind == RECORD_CHANNEL && count >= 4) {
         out_channel->channel = cbor_fixed(&r, ID_BYTES);
         out_channel->authority = cbor_fixed(&r, ID_BYTES);

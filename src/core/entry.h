@@ -24,8 +24,17 @@ struct entry {
     const uint8_t *signature;
 };
 
+/* How an entry came to stand beside those that were here: a restore must know which one counts only together
+ * with another one (feed.h). */
+enum record_run {
+    RUN_UP = 0,    /* behind the one before it */
+    RUN_FIRST = 1, /* above a gap, as the first one there */
+    RUN_DOWN = 2,  /* before the one behind it */
+};
+
 /* Where and when an entry came here; part of the record, not of the entry. */
 struct arrival {
+    enum record_run run;
     enum path path;
     uint8_t from[ID_BYTES];
     uint64_t arrived_ms, place_ms;

@@ -7,24 +7,6 @@
 #include "core/identity.h"
 #include "core/state.h"
 
-static uint64_t prefix_of(const uint8_t id[ID_BYTES])
-{
-    uint64_t v = 0;
-    for (int i = 0; i < 8; i++)
-        v = v << 8 | id[i];
-    return v;
-}
-
-static int push_tip(struct node *n, struct author *a, const uint8_t id[ID_BYTES], uint64_t time_ms)
-{
-    int rc = grow(n->allocator, (void **)&a->prefixes, &a->prefixes_cap, a->tip + 1, sizeof *a->prefixes);
-    if (rc < 0) return rc;
-    a->prefixes[a->tip++] = prefix_of(id);
-    memcpy(a->tip_id, id, ID_BYTES);
-    a->tip_ms = time_ms;
-    return OK;
-}
-
 /* The certificate in a JOIN or PROFILE must be the channel authority's for this author. */
 static int check_certificate(const struct node *n, const struct channel *c, const struct entry *e,
                              slice *out_account)
@@ -75,7 +57,7 @@ static void fork_found(struct node *n, struct author *a)
     a->forked = true;
 }
 
-static void cache_put(struct node *n, uint32_t channel, uint32_t author, uint32_t seq, struct blob *blob)
+void feed_cache(struct node *n, uint32_t channel, uint32_t author, uint32_t seq, struct blob *blob)
 {
     struct cached *slot = &n->cache[(author * 31u + seq) % CACHE_SLOTS];
     blob_release(n->allocator, slot->blob);
@@ -89,44 +71,61 @@ struct blob *feed_cached(const struct node *n, uint32_t channel, uint32_t author
     return hit ? slot->blob : NULL;
 }
 
-/* Puts an accepted entry on its way to the disk. */
-static int accept(struct node *n, uint32_t channel, uint32_t author, struct blob *blob, bool own,
-                  uint64_t command_token)
-{
-    struct author *a = &n->channels[channel]->authors[author];
-    struct op *op = op_new(n, own ? OPS_MAX / 4 : OPS_RESERVE);
-    if (!op) return ERR_BUSY;
-    int rc = push_tip(n, a, blob->id, blob->entry.time_ms);
-    if (rc < 0) {
-        op_free(n, op);
-        return rc;
-    }
-    op->own = own;
-    op->channel = channel;
-    op->author = author;
-    op->seq = blob->entry.seq;
-    op->blob = blob_keep(blob);
-    op->command_token = command_token;
-    op->next_of_author = NONE;
-    uint32_t index = (uint32_t)(op - n->ops);
-    if (a->ops_tail == NONE)
-        a->ops_head = index;
-    else
-        n->ops[a->ops_tail].next_of_author = index;
-    a->ops_tail = index;
-    op_enqueue(n, op, OP_STORE);
-    return OK;
-}
-
-/* The entry stands at or below the tip: a duplicate, or the proof of a fork. */
-static int known_seq(struct node *n, struct author *a, const struct entry *e)
+/* The entry is here already: a duplicate, or the proof of a fork. */
+static int known_seq(struct node *n, struct author *a, const struct mark *mark, const struct entry *e)
 {
     uint8_t id[ID_BYTES];
     entry_id(n->crypto, e, id);
-    if (a->prefixes[e->seq - 1] == prefix_of(id)) return OK;
+    if (mark->prefix == feed_prefix(id)) return OK;
     if (!entry_signed(n->crypto, e)) return ERR_SIGNATURE;
     fork_found(n, a);
     return OK;
+}
+
+/* Which edge the entry continues; LANES when none. The first one of an island: LANE_UP. */
+static enum lane lane_for(const struct channel *c, uint32_t author, const struct entry *e)
+{
+    if (author == NONE) return e->seq == 1 ? LANE_MAIN : LANES;
+    const struct author *a = &c->authors[author];
+    if (e->seq == a->tip + 1) return LANE_MAIN;
+    /* Who has no JOIN here has no name; and nobody goes on writing above a gap in his own feed. */
+    if (a->tip == 0 || author == c->self) return LANES;
+    if (!a->island || e->seq == a->island->up.tip + 1) return LANE_UP;
+    return e->seq == a->island->down.tip - 1 ? LANE_DOWN : LANES;
+}
+
+/* Whether the entry follows the one before it (or goes before the one behind it), as its author wrote them:
+ * by the chain, and nobody puts a message before one that he has written already. `id`: of the entry. */
+static bool fits(struct author *a, enum lane lane, const struct entry *e, const uint8_t id[ID_BYTES])
+{
+    static const uint8_t zeros[ID_BYTES];
+    const struct edge *edge = a ? lane_edge(a, lane) : NULL;
+    if (lane == LANE_DOWN) return memcmp(id, edge->tip_id, ID_BYTES) == 0 && e->time_ms < edge->tip_ms;
+    if (lane == LANE_UP && !edge) return e->time_ms > a->tip_ms; /* an island begins */
+    if (!edge || edge->tip == 0) return memcmp(e->prev, zeros, ID_BYTES) == 0;
+    return memcmp(e->prev, edge->tip_id, ID_BYTES) == 0 && e->time_ms > edge->tip_ms;
+}
+
+/* What was just accepted has closed the gap: both sides of it must be of one chain. If they are not, what is
+ * shown is kept, and the author is marked. */
+static void check_seam(struct node *n, struct author *a)
+{
+    const struct island *i = a->island;
+    if (!i || a->tip + 1 != i->down.tip) return;
+    if (memcmp(a->tip_id, i->down.tip_id, ID_BYTES) != 0 || a->tip_ms >= i->down.tip_ms) fork_found(n, a);
+}
+
+static struct blob *arrive(struct node *n, const struct entry *e, slice wire, const struct pipe *from,
+                           enum record_run run)
+{
+    uint64_t now_ms = n->now / MILLISECONDS;
+    struct arrival arrival = {.path = from->path, .arrived_ms = now_ms, .place_ms = e->time_ms, .run = run};
+    memcpy(arrival.from, from->link.device, ID_BYTES);
+    if (e->time_ms > now_ms + AHEAD_MS)
+        arrival.place_ms = now_ms;
+    else if (e->time_ms > n->clock_ms)
+        n->clock_ms = e->time_ms;
+    return blob_new(n->allocator, n->crypto, wire, &arrival);
 }
 
 int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from)
@@ -136,40 +135,38 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
     int rc = entry_parse(wire, &e);
     if (rc < 0) return rc;
     uint32_t author = author_find(c, e.author);
-    if (author != NONE && e.seq <= c->authors[author].tip) return known_seq(n, &c->authors[author], &e);
-    static const uint8_t zeros[ID_BYTES];
-    uint32_t tip = author == NONE ? 0 : c->authors[author].tip;
-    const uint8_t *tip_id = tip == 0 ? zeros : c->authors[author].tip_id;
-    if (e.seq > tip + 1) return OK; /* a gap: not taken; the have-vectors will ask for what lies between */
+    struct author *a = author == NONE ? NULL : &c->authors[author];
+    const struct mark *mark = a ? feed_mark(a, e.seq) : NULL;
+    if (mark) return known_seq(n, a, mark, &e);
+    enum lane lane = lane_for(c, author, &e);
+    if (lane == LANES) return OK; /* not taken; what is missing will be asked for in its order */
 
+    uint8_t id[ID_BYTES];
+    entry_id(n->crypto, &e, id);
     if (!entry_signed(n->crypto, &e)) return ERR_SIGNATURE;
-    if (memcmp(e.prev, tip_id, ID_BYTES) != 0) {
-        if (author == NONE) return ERR_PROTOCOL;
-        fork_found(n, &c->authors[author]);
+    if (!fits(a, lane, &e, id)) {
+        bool himself = memcmp(from->link.device, e.author, ID_BYTES) == 0;
+        if (e.seq == 1 || (himself && lane == LANE_MAIN && memcmp(e.prev, a->tip_id, ID_BYTES) == 0))
+            return ERR_PROTOCOL; /* not in order by itself; or the author, into his own past */
+        fork_found(n, a);        /* whoever hands it on may not have what shows this */
         return OK;
     }
-    /* Nobody puts a message before one that he has written already. */
-    if (tip > 0 && e.time_ms <= c->authors[author].tip_ms) return ERR_PROTOCOL;
     slice account;
     rc = check_kind(n, c, &e, &account);
     if (rc < 0) return rc;
     if (!member_takes(c, author, &e, account)) return OK;
-    if (author == NONE) {
+    if (!a) {
         rc = author_add(n, c, e.author, &author);
         if (rc == ERR_FULL && sync_make_room(n, c)) rc = author_add(n, c, e.author, &author);
         if (rc < 0) return rc;
+        a = &c->authors[author];
     }
-    uint64_t now_ms = n->now / MILLISECONDS;
-    struct arrival arrival = {.path = from->path, .arrived_ms = now_ms, .place_ms = e.time_ms};
-    memcpy(arrival.from, from->link.device, ID_BYTES);
-    if (e.time_ms > now_ms + AHEAD_MS)
-        arrival.place_ms = now_ms;
-    else if (e.time_ms > n->clock_ms)
-        n->clock_ms = e.time_ms;
-    struct blob *blob = blob_new(n->allocator, n->crypto, wire, &arrival);
+    enum record_run run = lane == LANE_DOWN ? RUN_DOWN : lane == LANE_UP && !a->island ? RUN_FIRST : RUN_UP;
+    struct blob *blob = arrive(n, &e, wire, from, run);
     if (!blob) return ERR_MEMORY;
-    rc = set_account(n, c, &c->authors[author], account);
-    if (rc == OK) rc = accept(n, channel, author, blob, false, 0);
+    rc = feed_top(a) < e.seq ? set_account(n, c, a, account) : OK; /* the newest name */
+    if (rc == OK) rc = lane_accept(n, channel, author, lane, blob, 0, false);
+    if (rc == OK) check_seam(n, a);
     blob_release(n->allocator, blob);
     return rc;
 }
@@ -204,13 +201,26 @@ int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body, uin
     slice account;
     rc = check_kind(n, c, &blob->entry, &account);
     if (rc == OK) rc = set_account(n, c, a, account);
-    if (rc == OK) rc = accept(n, channel, c->self, blob, true, token);
+    if (rc == OK) rc = lane_accept(n, channel, c->self, LANE_MAIN, blob, token, true);
     if (rc == OK) rc = member_learn(n, c, &blob->entry, blob->wire, false);
     blob_release(n->allocator, blob);
     if (rc < 0) return rc;
     if (e.time_ms > n->clock_ms) n->clock_ms = e.time_ms;
     *out_token = token;
     return OK;
+}
+
+/* Where a record goes: LANES when nowhere. What was stored downwards waits, loose, for the first entry of its
+ * island; a store that failed may have left a hole before that, and then it does not count. */
+static enum lane restore_lane(struct node *n, struct channel *c, struct author *a, const struct entry *e,
+                              enum record_run run)
+{
+    uint32_t author = a ? (uint32_t)(a - c->authors) : NONE;
+    if (a && a->island && a->island->loose && e->seq > a->island->up.tip + 1) lane_drop_island(n, a);
+    if (a && feed_mark(a, e->seq)) return LANES;
+    enum lane lane = lane_for(c, author, e);
+    if (lane == LANE_UP && !a->island && run == RUN_UP) return LANES; /* what it followed is not there */
+    return lane == LANE_DOWN ? LANES : lane;
 }
 
 int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
@@ -221,92 +231,60 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     struct channel *c = channel_find(n, e.channel, &channel);
     if (!c) return ERR_CORRUPT;
     author = author_find(c, e.author);
-    static const uint8_t zeros[ID_BYTES];
-    uint32_t tip = author == NONE ? 0 : c->authors[author].tip;
-    const uint8_t *tip_id = tip == 0 ? zeros : c->authors[author].tip_id;
-    if (e.seq != tip + 1 || memcmp(e.prev, tip_id, ID_BYTES) != 0) return ERR_CORRUPT;
-    if (author == NONE) {
-        int rc = author_add(n, c, e.author, &author);
-        if (rc < 0) return rc;
-    }
+    struct author *a = author == NONE ? NULL : &c->authors[author];
+    enum lane lane = restore_lane(n, c, a, &e, arrival->run);
     uint8_t id[ID_BYTES];
     entry_id(n->crypto, &e, id);
-    struct author *a = &c->authors[author];
-    int rc = push_tip(n, a, id, e.time_ms);
+    if (lane == LANES) return ERR_CORRUPT;
+    bool seam = !fits(a, lane, &e, id), begins = lane == LANE_UP && !a->island;
+    /* A closed gap whose sides are not of one chain is a fork that was marked and shown. */
+    if (seam && (lane != LANE_MAIN || arrival->run == RUN_UP || e.seq == 1)) return ERR_CORRUPT;
+    if (!a) {
+        int rc = author_add(n, c, e.author, &author);
+        if (rc < 0) return rc;
+        a = &c->authors[author];
+    }
+    int rc = lane_restore(n, a, lane, &e, id, arrival->place_ms);
     if (rc < 0) return rc;
-    a->have = a->tip;
-    a->have_ms = e.time_ms;
-    memcpy(a->have_id, id, ID_BYTES);
+    if (seam) a->forked = true;
+    if (begins && arrival->run == RUN_DOWN) {
+        a->island->loose = true;
+        n->loose++;
+    } else if (a->island && a->island->loose && arrival->run == RUN_FIRST) {
+        a->island->loose = false;
+        n->loose--;
+    }
     slice account;
     if (check_kind(n, c, &e, &account) == OK) (void)!set_account(n, c, a, account);
     rc = member_learn(n, c, &e, wire, true);
     if (rc < 0) return rc;
     if (author == c->self) c->leaving = e.kind == ENTRY_LEAVE; /* until it is joined again */
     author_touch(c, author);
+    if (lane == LANE_MAIN)
+        a->have_version = a->version;
+    else
+        a->hold_version = a->version;
+    if (begins) gap_changed(n, channel, author);
     if (arrival->place_ms > n->clock_ms) n->clock_ms = arrival->place_ms;
     return OK;
 }
 
-/* Releases what is durable at the head of an author's stores, in order. */
-static void release(struct node *n, uint32_t channel, uint32_t author)
+void feed_restored(struct node *n)
 {
-    struct channel *c = n->channels[channel];
-    struct author *a = &c->authors[author];
-    bool grew = false;
-    while (c->stored && a->ops_head != NONE && n->ops[a->ops_head].state == OP_STORED) {
-        struct op *op = &n->ops[a->ops_head];
-        if (member_learn(n, c, &op->blob->entry, op->blob->wire, true) < 0) {
-            timer_arm(n, TIMER_SEAL, channel, 0, n->now + STORE_RETRY_US); /* no memory: later */
-            break;
+    for (uint32_t c = 0; c < n->channels_len && n->loose > 0; c++) {
+        for (uint32_t i = 0; i < n->channels[c]->authors_len; i++) {
+            struct author *a = &n->channels[c]->authors[i];
+            if (!a->island || !a->island->loose) continue;
+            lane_drop_island(n, a);
+            gap_changed(n, c, i);
         }
-        a->ops_head = op->next_of_author;
-        if (a->ops_head == NONE) a->ops_tail = NONE;
-        a->have = op->seq;
-        memcpy(a->have_id, op->blob->id, ID_BYTES);
-        a->have_ms = op->blob->entry.time_ms;
-        cache_put(n, channel, author, op->seq, op->blob);
-        op_enqueue(n, op, OP_DELIVER);
-        grew = true;
     }
-    if (!grew) return;
-    author_touch(c, author);
-    sync_grew(n, channel, author);
-}
-
-/* A received entry could not be stored: it and all that came after it are taken back. */
-static void take_back(struct node *n, struct op *failed)
-{
-    uint32_t channel = failed->channel, author = failed->author, from = failed->seq;
-    struct author *a = &n->channels[channel]->authors[author];
-    uint32_t before = NONE, at = a->ops_head;
-    while (at != NONE && n->ops[at].seq < from)
-        before = at, at = n->ops[at].next_of_author;
-    while (at != NONE) {
-        struct op *op = &n->ops[at];
-        at = op->next_of_author;
-        if (op->state == OP_STORE)
-            op->state = OP_FREE; /* still queued: node_next frees it */
-        else
-            op_free(n, op);
-    }
-    if (before == NONE) {
-        a->ops_head = NONE;
-        memcpy(a->tip_id, a->have_id, ID_BYTES);
-        a->tip_ms = a->have_ms;
-    } else {
-        n->ops[before].next_of_author = NONE;
-        memcpy(a->tip_id, n->ops[before].blob->id, ID_BYTES);
-        a->tip_ms = n->ops[before].blob->entry.time_ms;
-    }
-    a->ops_tail = before;
-    a->tip = from - 1;
-    sync_lost(n, channel, author);
 }
 
 void feed_release_all(struct node *n, uint32_t channel)
 {
     for (uint32_t i = 0; i < n->channels[channel]->authors_len; i++)
-        if (n->channels[channel]->authors[i].used) release(n, channel, i);
+        if (n->channels[channel]->authors[i].used) lane_release(n, channel, i);
 }
 
 void feed_done(struct node *n, struct op *op, int result)
@@ -324,11 +302,11 @@ void feed_done(struct node *n, struct op *op, int result)
     }
     if (result == OK) {
         op->state = OP_STORED;
-        release(n, op->channel, op->author);
+        lane_release(n, op->channel, op->author);
     } else if (op->own) {
         feed_retry(n, op);
     } else {
-        take_back(n, op);
+        lane_take_back(n, op);
     }
 }
 

@@ -357,9 +357,9 @@ static void want_anew(struct node *n, uint32_t channel)
     for (uint32_t k = 0; k < c->members_len; k++) {
         struct share *s = share_of(n->pipes[c->members[k]], channel);
         for (uint32_t i = 0; i < c->authors_len && i < s->have_cap; i++) {
-            if (!c->authors[i].used || s->have[i] <= c->authors[i].tip) continue;
+            if (!c->authors[i].used || s->have[i] == 0) continue;
             if (s->doubt) s->doubt[i] = 0;
-            want_more(n, channel, i);
+            if (want_missing(c, s, i)) want_more(n, channel, i, true);
         }
     }
 }

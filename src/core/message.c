@@ -17,6 +17,32 @@ static void parse_have(struct cbor_reader *r, struct message *m)
     }
 }
 
+static void parse_hold(struct cbor_reader *r, struct message *m)
+{
+    m->channel = cbor_fixed(r, ID_BYTES);
+    uint64_t items = cbor_array(r, 3 * MESSAGE_HOLD_SPANS_MAX);
+    m->pairs = *r;
+    m->pairs_left = items / 3;
+    if (items % 3) r->failed = true;
+    for (uint64_t i = 0; i < m->pairs_left && !r->failed; i++) {
+        (void)cbor_fixed(r, ID_BYTES);
+        uint64_t low = cbor_uint(r, ENTRY_SEQ_MAX), high = cbor_uint(r, ENTRY_SEQ_MAX);
+        if (low == 0 || low > high) r->failed = true;
+    }
+}
+
+static void parse_receipt(struct cbor_reader *r, struct message *m)
+{
+    m->channel = cbor_fixed(r, ID_BYTES);
+    m->author = cbor_fixed(r, ID_BYTES);
+    m->from = (uint32_t)cbor_uint(r, ENTRY_SEQ_MAX);
+    m->upto = (uint32_t)cbor_uint(r, ENTRY_SEQ_MAX);
+    m->time_ms = cbor_uint(r, UINT64_MAX / 1000);
+    m->device = cbor_fixed(r, ID_BYTES);
+    m->signature = cbor_fixed(r, SIGNATURE_BYTES);
+    if (m->from == 0 || m->from > m->upto) r->failed = true;
+}
+
 static void parse_shuffle(struct cbor_reader *r, struct message *m)
 {
     m->channel = cbor_fixed(r, ID_BYTES);
@@ -65,6 +91,10 @@ int message_parse(slice plain, struct message *out)
         m.count = (uint32_t)cbor_uint(&r, MESSAGE_WANT_COUNT_MAX);
         if (m.from == 0 || m.count == 0) r.failed = true;
         known = 5;
+        if (count > known) {
+            m.down = cbor_uint(&r, 1) == 1;
+            known = 6;
+        }
         break;
     case MESSAGE_INTRODUCE:
         m.spec = cbor_bytes(&r, SPEC_BYTES_MAX);
@@ -75,6 +105,31 @@ int message_parse(slice plain, struct message *out)
     case MESSAGE_ENTRY:
         m.wire = cbor_bytes(&r, NODE_RECORD_BYTES_MAX);
         known = 2;
+        break;
+    case MESSAGE_HOLD:
+        parse_hold(&r, &m);
+        known = 3;
+        break;
+    case MESSAGE_DIGEST:
+        m.channel = cbor_fixed(&r, ID_BYTES);
+        m.digest = slice_of(cbor_fixed(&r, DIGEST_BYTES), DIGEST_BYTES);
+        known = 3;
+        break;
+    case MESSAGE_RECENT:
+        m.channel = cbor_fixed(&r, ID_BYTES);
+        m.before_ms = cbor_uint(&r, UINT64_MAX / 1000);
+        m.count = (uint32_t)cbor_uint(&r, MESSAGE_RECENT_COUNT_MAX);
+        known = 4;
+        break;
+    case MESSAGE_RECENT_END:
+        m.channel = cbor_fixed(&r, ID_BYTES);
+        m.before_ms = cbor_uint(&r, UINT64_MAX / 1000);
+        m.more = cbor_uint(&r, 1) == 1;
+        known = 4;
+        break;
+    case MESSAGE_RECEIPT:
+        parse_receipt(&r, &m);
+        known = 8;
         break;
     case MESSAGE_PRUNE:
     case MESSAGE_GRAFT:
@@ -107,6 +162,17 @@ bool message_next_pair(struct message *have, const uint8_t **out_author, uint32_
     have->pairs_left--;
     *out_author = cbor_fixed(&have->pairs, ID_BYTES);
     *out_seq = (uint32_t)cbor_uint(&have->pairs, ENTRY_SEQ_MAX);
+    return true;
+}
+
+bool message_next_span(struct message *hold, const uint8_t **out_author, uint32_t *out_low,
+                       uint32_t *out_high)
+{
+    if (hold->pairs_left == 0) return false;
+    hold->pairs_left--;
+    *out_author = cbor_fixed(&hold->pairs, ID_BYTES);
+    *out_low = (uint32_t)cbor_uint(&hold->pairs, ENTRY_SEQ_MAX);
+    *out_high = (uint32_t)cbor_uint(&hold->pairs, ENTRY_SEQ_MAX);
     return true;
 }
 
@@ -157,15 +223,81 @@ void message_write_pair(struct writer *w, const uint8_t *author, uint32_t seq)
     cbor_put_uint(w, seq);
 }
 
-void message_write_want(struct writer *w, const uint8_t *channel, const uint8_t *author, uint32_t from,
-                        uint32_t count)
+static void write_want(struct writer *w, const uint8_t *channel, const uint8_t *author, uint32_t from,
+                       uint32_t count, uint64_t fields)
 {
-    cbor_put_array(w, 5);
+    cbor_put_array(w, fields);
     cbor_put_uint(w, MESSAGE_WANT);
     cbor_put_bytes(w, slice_of(channel, ID_BYTES));
     cbor_put_bytes(w, slice_of(author, ID_BYTES));
     cbor_put_uint(w, from);
     cbor_put_uint(w, count);
+}
+
+void message_write_want(struct writer *w, const uint8_t *channel, const uint8_t *author, uint32_t from,
+                        uint32_t count)
+{
+    write_want(w, channel, author, from, count, 5);
+}
+
+void message_write_want_down(struct writer *w, const uint8_t *channel, const uint8_t *author, uint32_t from,
+                             uint32_t count)
+{
+    write_want(w, channel, author, from, count, 6);
+    cbor_put_uint(w, 1);
+}
+
+void message_write_hold(struct writer *w, const uint8_t *channel, uint64_t spans)
+{
+    cbor_put_array(w, 3);
+    cbor_put_uint(w, MESSAGE_HOLD);
+    cbor_put_bytes(w, slice_of(channel, ID_BYTES));
+    cbor_put_array(w, 3 * spans);
+}
+
+void message_write_span(struct writer *w, const uint8_t *author, uint32_t low, uint32_t high)
+{
+    message_write_pair(w, author, low);
+    cbor_put_uint(w, high);
+}
+
+void message_write_digest(struct writer *w, const uint8_t *channel, slice digest)
+{
+    cbor_put_array(w, 3);
+    cbor_put_uint(w, MESSAGE_DIGEST);
+    cbor_put_bytes(w, slice_of(channel, ID_BYTES));
+    cbor_put_bytes(w, digest);
+}
+
+void message_write_recent(struct writer *w, const uint8_t *channel, uint64_t before_ms, uint32_t count)
+{
+    cbor_put_array(w, 4);
+    cbor_put_uint(w, MESSAGE_RECENT);
+    cbor_put_bytes(w, slice_of(channel, ID_BYTES));
+    cbor_put_uint(w, before_ms);
+    cbor_put_uint(w, count);
+}
+
+void message_write_recent_end(struct writer *w, const uint8_t *channel, uint64_t oldest_ms, bool more)
+{
+    cbor_put_array(w, 4);
+    cbor_put_uint(w, MESSAGE_RECENT_END);
+    cbor_put_bytes(w, slice_of(channel, ID_BYTES));
+    cbor_put_uint(w, oldest_ms);
+    cbor_put_uint(w, more);
+}
+
+void message_write_receipt(struct writer *w, const struct message *r)
+{
+    cbor_put_array(w, 8);
+    cbor_put_uint(w, MESSAGE_RECEIPT);
+    cbor_put_bytes(w, slice_of(r->channel, ID_BYTES));
+    cbor_put_bytes(w, slice_of(r->author, ID_BYTES));
+    cbor_put_uint(w, r->from);
+    cbor_put_uint(w, r->upto);
+    cbor_put_uint(w, r->time_ms);
+    cbor_put_bytes(w, slice_of(r->device, ID_BYTES));
+    cbor_put_bytes(w, slice_of(r->signature, SIGNATURE_BYTES));
 }
 
 void message_write_entry(struct writer *w, slice wire)

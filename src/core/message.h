@@ -32,29 +32,39 @@ enum message_kind {
 };
 
 enum { HAVE_FIRST = 1, HAVE_LAST = 2 };
+enum { DIGEST_BUCKETS = 256, DIGEST_BYTES = 8 * DIGEST_BUCKETS };
 
 enum {
     MESSAGE_TEXT_BYTES_MAX = 200,
     MESSAGE_WANT_COUNT_MAX = 256,
     MESSAGE_HAVE_PAIRS_MAX = 400, /* in one piece: 400 x 40 bytes, within the frame */
+    MESSAGE_HOLD_SPANS_MAX = 400, /* 400 x 44 bytes */
+    MESSAGE_RECENT_COUNT_MAX = 4096,
     MESSAGE_DEVICES_MAX = 64,     /* in a SHUFFLE */
     MESSAGE_TTL_MAX = 8,
 };
 
 struct message {
-    uint64_t kind;              /* of enum message_kind, or one we do not know */
-    uint64_t stamp;             /* PING, PONG */
-    uint64_t code;              /* CLOSE */
-    slice text;                 /* CLOSE */
-    const uint8_t *channel;     /* CARRY, HAVE, WANT */
-    bool on;                    /* CARRY */
-    uint64_t flags;             /* HAVE */
-    struct cbor_reader pairs;   /* HAVE: read with message_next_pair */
-    uint64_t pairs_left;        /* HAVE */
-    const uint8_t *author;      /* WANT */
-    uint32_t from, count;       /* WANT */
-    slice wire;                 /* ENTRY, INTRODUCE: the proof */
-    const uint8_t *to, *device; /* SIGNAL: for whom, and from whom, as it says */
+    uint64_t kind;            /* of enum message_kind, or one we do not know */
+    uint64_t stamp;           /* PING, PONG */
+    uint64_t code;            /* CLOSE */
+    slice text;               /* CLOSE */
+    const uint8_t *channel;   /* CARRY, HAVE, WANT */
+    bool on;                  /* CARRY */
+    uint64_t flags;           /* HAVE */
+    struct cbor_reader pairs; /* HAVE: read with message_next_pair */
+    uint64_t pairs_left;      /* HAVE */
+    const uint8_t *author;    /* WANT, RECEIPT */
+    uint32_t from, count;     /* WANT; RECENT: count; RECEIPT: from */
+    bool down;                /* WANT: the last one first */
+    uint64_t before_ms;       /* RECENT; RECENT_END: the place of the oldest */
+    bool more;                /* RECENT_END: there is more */
+    slice digest;             /* DIGEST: DIGEST_BYTES */
+    uint32_t upto;            /* RECEIPT */
+    uint64_t time_ms;         /* RECEIPT */
+    const uint8_t *signature; /* RECEIPT */
+    slice wire;               /* ENTRY, INTRODUCE: the proof, SIGNAL */
+    const uint8_t *to, *device; /* SIGNAL: for whom, and from whom, as it says; RECEIPT: who signed */
     uint32_t ttl;               /* SIGNAL */
     uint32_t links;             /* CARRY: to persons, that the sender has in the channel */
     slice spec, certificate;    /* INTRODUCE */
@@ -65,6 +75,9 @@ int message_parse(slice plain, struct message *out) BASE_CHECKED;
 /* The next (author, seq) of a HAVE, false after the last. */
 bool message_next_pair(struct message *have, const uint8_t **out_author, uint32_t *out_seq);
 
+/* The next (author, low, high) of a HOLD, false after the last. */
+bool message_next_span(struct message *hold, const uint8_t **out_author, uint32_t *out_low,
+                       uint32_t *out_high);
 /* The next device of a SHUFFLE, false after the last. */
 bool message_next_device(struct message *shuffle, const uint8_t **out_device);
 
@@ -76,6 +89,17 @@ void message_write_have(struct writer *w, const uint8_t *channel, uint64_t flags
 void message_write_pair(struct writer *w, const uint8_t *author, uint32_t seq);
 void message_write_want(struct writer *w, const uint8_t *channel, const uint8_t *author, uint32_t from,
                         uint32_t count);
+/* ... the last one first. */
+void message_write_want_down(struct writer *w, const uint8_t *channel, const uint8_t *author, uint32_t from,
+                             uint32_t count);
+/* The head of a HOLD; `spans` times author, low and high follow. */
+void message_write_hold(struct writer *w, const uint8_t *channel, uint64_t spans);
+void message_write_span(struct writer *w, const uint8_t *author, uint32_t low, uint32_t high);
+void message_write_digest(struct writer *w, const uint8_t *channel, slice digest);
+void message_write_recent(struct writer *w, const uint8_t *channel, uint64_t before_ms, uint32_t count);
+void message_write_recent_end(struct writer *w, const uint8_t *channel, uint64_t oldest_ms, bool more);
+/* channel, author, from, upto, time_ms, device and signature are read. */
+void message_write_receipt(struct writer *w, const struct message *receipt);
 void message_write_entry(struct writer *w, slice wire);
 /* PRUNE or GRAFT. */
 void message_write_push(struct writer *w, enum message_kind kind, const uint8_t *channel);

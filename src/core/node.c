@@ -27,6 +27,12 @@ void node_warn(struct node *n, int result, const uint8_t *device, const char *te
     if (device) memcpy(w->device, device, ID_BYTES);
 }
 
+void node_started(struct node *n)
+{
+    if (!n->started) feed_restored(n);
+    n->started = true;
+}
+
 struct op *op_new(struct node *n, uint32_t reserve)
 {
     if (n->ops_used + reserve >= OPS_MAX) return NULL;
@@ -96,6 +102,7 @@ int node_create(const struct node_config *config, const struct allocator *alloca
     n->now = now;
     n->timers_lost_at = NEVER;
     n->ops_free = NONE;
+    n->gaps.head = n->gaps.tail = (struct feed_ref){NONE, NONE};
     n->op_queue = n->peer_queue = n->channel_queue = (struct queue){NONE, NONE};
     for (int i = 0; i < PIPE_QUEUES; i++)
         n->pipe_queues[i] = (struct queue){NONE, NONE};
@@ -179,7 +186,7 @@ int input_link_up(struct node *n, uint32_t link, const struct node_link *info, u
     uint8_t key[MAP_KEY_BYTES] = {0}, ephemeral[KEY_BYTES];
     uint32_t slot;
     node_clock(n, now);
-    n->started = true;
+    node_started(n);
     if (pipe_find(n, link)) return ERR_EXISTS;
     if (info->path <= PATH_NONE || info->path > PATH_LAN) return ERR_INVALID;
     if (n->pipes_used >= NODE_LINKS_MAX) return ERR_FULL;
@@ -380,6 +387,8 @@ static void tick(struct node *n, const struct timer *due)
     case TIMER_AUTHOR: want_tick(n, due->a, due->b); break;
     case TIMER_SHARE: want_end_doubts(n, n->pipes[due->a], due->b); break;
     case TIMER_HAVE: sync_tick(n, due->a); break;
+    case TIMER_WANTS: want_next(n, due->a); break;
+    case TIMER_HISTORY: history_tick(n, due->a); break;
     case TIMER_VIEW: view_tick(n, due->a); break;
     case TIMER_SEAL: feed_release_all(n, due->a); break;
     default: break;
@@ -413,7 +422,7 @@ void input_tick(struct node *n, usec now)
 {
     struct timer due;
     node_clock(n, now);
-    n->started = true;
+    node_started(n);
     if (n->timers_lost_at <= n->now) tick_all(n);
     /* What one does may be due in another at once: a link that dies makes its entries wanted elsewhere. */
     while (timer_next(n, &due))

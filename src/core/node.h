@@ -125,7 +125,8 @@ void node_destroy(struct node *node);
 const uint8_t *node_device(const struct node *node);
 
 /* Replays one record that an earlier STORE made durable; only before the first other input. Records come
- * channel records first, then entries of each (channel, author) by rising seq. The hash chain is checked,
+ * channel records first, then entries of each (channel, author) by rising seq; one gap may be between them,
+ * where the newest entries were taken first, and ACTION_GAP tells of it afterwards. The hash chain is checked,
  * signatures are trusted. ERR_CORRUPT: this record does not fit what came before; it was left out, go on with
  * the next (what is missing comes back by sync). */
 int node_restore(struct node *node, slice record, usec now) BASE_CHECKED;
@@ -260,7 +261,8 @@ enum action_kind {
     ACTION_WRITABLE = 8,  /* link: node_transmit has something */
     ACTION_WARNING = 9,   /* device (may be NULL), result, text: something that a person should know */
     ACTION_GAP = 10,     /* channel, device (author), account, from, seq: entries from..seq of this author are
-                            missing before what is shown; from > seq: no more */
+                            missing before what is shown; from > seq: no more. It comes before the DELIVERs
+                            that it is about; whatever is still stored of from..seq does not count */
     ACTION_HISTORY = 11, /* channel, token (of the COMMAND), seq: entries that came; result: OK,
                             ERR_NOT_FOUND (there is nothing older) or ERR_TIMEOUT (nobody answered) */
     ACTION_CHANNEL = 12, /* spec, channel, result. OK: somebody has brought this sealed channel of ours; it is

@@ -10,11 +10,11 @@ int serve_add(struct node *n, struct pipe *p, struct share *s, struct request wa
 {
     if (!s->requests) s->requests = alloc_array(n->allocator, REQUESTS_MAX, sizeof *s->requests);
     if (!s->requests) return ERR_MEMORY;
-    for (uint32_t i = 0; i < s->requests_len; i++) {
+    for (uint32_t i = 0; i < s->requests_len && wanted.from <= wanted.upto; i++) {
         const struct request *r = &s->requests[(s->requests_head + i) % REQUESTS_MAX];
-        if (r->author == wanted.author && r->from <= wanted.from && wanted.from <= r->upto) {
-            wanted.from = r->upto + 1;
-        }
+        if (r->author != wanted.author) continue;
+        if (!wanted.down && r->from <= wanted.from && wanted.from <= r->upto) wanted.from = r->upto + 1;
+        if (wanted.down && r->from <= wanted.upto && wanted.upto <= r->upto) wanted.upto = r->from - 1;
     }
     if (wanted.from > wanted.upto) return OK;
     if (s->requests_len == REQUESTS_MAX) return ERR_FULL;
@@ -37,7 +37,7 @@ static slice next_push(struct node *n, struct pipe *p, uint32_t channel, struct 
     if (c->self == NONE || s->push == 0 || s->push > c->authors[c->self].have) return SLICE_EMPTY;
     struct blob *blob = feed_cached(n, channel, c->self, s->push);
     if (!blob) { /* a long burst: the rest comes from the disk; without room the other side will ask for it */
-        struct request rest = {c->self, s->push, c->authors[c->self].have};
+        struct request rest = {c->self, s->push, c->authors[c->self].have, false};
         s->push = 0;
         (void)!serve_add(n, p, s, rest);
         return SLICE_EMPTY;
@@ -48,7 +48,7 @@ static slice next_push(struct node *n, struct pipe *p, uint32_t channel, struct 
 
 static bool have_due(const struct channel *c, const struct share *s)
 {
-    return s->whole || (c->have_at == NEVER && s->version_sent < c->version);
+    return s->whole || (c->have_at == NEVER && (s->version_sent < c->version || s->hold_sent < c->version));
 }
 
 static slice next_whole(struct node *n, struct channel *c, struct share *s)
@@ -68,22 +68,65 @@ static slice next_whole(struct node *n, struct channel *c, struct share *s)
     return w.failed ? SLICE_EMPTY : writer_slice(&w);
 }
 
+/* The first author in the order of changes that changed after this version. */
+static uint32_t first_change(const struct channel *c, uint64_t version)
+{
+    uint32_t from = NONE;
+    for (uint32_t i = c->newest; i != NONE && c->authors[i].version > version; i = c->authors[i].older)
+        from = i;
+    return from;
+}
+
 /* What changed since the last HAVE on this link, oldest change first, so that a cut-off piece can go on. */
 static slice next_changes(struct node *n, struct channel *c, struct share *s)
 {
-    uint32_t from = NONE, pairs = 0;
-    for (uint32_t i = c->newest; i != NONE && c->authors[i].version > s->version_sent;
-         i = c->authors[i].older)
-        from = i;
-    for (uint32_t i = from; i != NONE && pairs < MESSAGE_HAVE_PAIRS_MAX; i = c->authors[i].newer)
-        pairs++;
+    uint32_t from = first_change(c, s->version_sent), pairs = 0, looked = 0;
+    for (uint32_t i = from; i != NONE && pairs < MESSAGE_HAVE_PAIRS_MAX; i = c->authors[i].newer, looked++)
+        pairs += c->authors[i].have_version > s->version_told;
     struct writer w = writer_of(n->plain, sizeof n->plain);
     message_write_have(&w, c->id, 0, pairs);
-    for (uint32_t i = from; i != NONE && pairs > 0; i = c->authors[i].newer, pairs--) {
-        message_write_pair(&w, c->authors[i].device, c->authors[i].have);
-        s->version_sent = c->authors[i].version;
+    for (uint32_t i = from; looked > 0; i = c->authors[i].newer, looked--) {
+        const struct author *a = &c->authors[i];
+        if (a->have_version > s->version_told) message_write_pair(&w, a->device, a->have);
+        s->version_sent = a->version;
     }
-    return w.failed || from == NONE ? SLICE_EMPTY : writer_slice(&w);
+    if (s->version_sent >= c->version) s->version_told = s->version_sent;
+    return w.failed || pairs == 0 ? SLICE_EMPTY : writer_slice(&w);
+}
+
+/* The same of islands. */
+static slice next_holds(struct node *n, struct channel *c, struct share *s)
+{
+    uint32_t from = first_change(c, s->hold_sent), spans = 0, looked = 0;
+    for (uint32_t i = from; i != NONE && spans < MESSAGE_HOLD_SPANS_MAX; i = c->authors[i].newer, looked++) {
+        const struct author *a = &c->authors[i];
+        spans += a->island && a->island->shown && a->hold_version > s->hold_told;
+    }
+    struct writer w = writer_of(n->plain, sizeof n->plain);
+    message_write_hold(&w, c->id, spans);
+    for (uint32_t i = from; looked > 0; i = c->authors[i].newer, looked--) {
+        const struct author *a = &c->authors[i];
+        if (a->island && a->island->shown && a->hold_version > s->hold_told)
+            message_write_span(&w, a->device, a->island->down.have, a->island->up.have);
+        s->hold_sent = a->version;
+    }
+    if (from == NONE) s->hold_sent = c->version;
+    if (s->hold_sent >= c->version) s->hold_told = s->hold_sent;
+    return w.failed || spans == 0 ? SLICE_EMPTY : writer_slice(&w);
+}
+
+static slice next_have(struct node *n, struct channel *c, struct share *s)
+{
+    if (s->whole) return next_whole(n, c, s);
+    while (s->version_sent < c->version) {
+        slice message = next_changes(n, c, s);
+        if (message.len) return message;
+    }
+    while (s->hold_sent < c->version) {
+        slice message = next_holds(n, c, s);
+        if (message.len) return message;
+    }
+    return SLICE_EMPTY;
 }
 
 void serve_read_done(struct node *n, struct op *op, int result, slice record)
@@ -108,42 +151,73 @@ void serve_read_done(struct node *n, struct op *op, int result, slice record)
     op_free(n, op);
 }
 
-/* Takes the next wanted entry into the window: from memory, or by a READ. False when there is none. */
+/* Takes the entry into the window: from memory, or by a READ. False when there is no room for that. */
+static bool serve_entry(struct node *n, struct pipe *p, uint32_t channel, uint32_t author, uint32_t seq)
+{
+    struct serve *slot = &p->window[(p->window_head + p->window_len) % SERVE_WINDOW];
+    *slot = (struct serve){.channel = channel, .author = author, .seq = seq};
+    struct blob *blob = feed_cached(n, channel, author, seq);
+    if (blob) {
+        slot->blob = blob_keep(blob);
+    } else {
+        struct op *op = op_new(n, OPS_RESERVE);
+        if (!op) return false;
+        op->channel = channel;
+        op->author = author;
+        op->seq = seq;
+        op->pipe = p->slot;
+        op->pipe_serial = p->serial;
+        op_enqueue(n, op, OP_READ);
+        slot->token = op->token;
+    }
+    p->window_len++;
+    return true;
+}
+
+/* The answer to RECENT goes on, or ends. */
+static bool serve_recent(struct node *n, struct pipe *p, uint32_t channel, struct share *s)
+{
+    uint32_t author, seq;
+    if (n->ops_used + OPS_RESERVE >= OPS_MAX) return false;
+    if (recent_take(n, p, channel, &author, &seq)) return serve_entry(n, p, channel, author, seq);
+    struct serve *slot = &p->window[(p->window_head + p->window_len++) % SERVE_WINDOW];
+    *slot = (struct serve){.channel = channel, .end = true};
+    recent_summary(s->recent, &slot->oldest_ms, &slot->more);
+    recent_free(n, s);
+    p->serve_channel = channel + 1;
+    return true;
+}
+
+/* Takes the next wanted entry into the window. False when there is none. */
 static bool serve_one(struct node *n, struct pipe *p)
 {
     for (uint32_t tried = 0; tried < p->shares_len; tried++) {
         uint32_t channel = (p->serve_channel + tried) % p->shares_len;
         struct share *s = p->shares[channel];
-        if (!s || !s->active || s->requests_len == 0) continue;
+        if (!s || !s->active) continue;
+        if (s->requests_len == 0 && !s->recent) continue;
+        if (s->requests_len == 0) return serve_recent(n, p, channel, s);
         struct request *r = &s->requests[s->requests_head];
-        struct serve *slot = &p->window[(p->window_head + p->window_len) % SERVE_WINDOW];
-        *slot = (struct serve){.channel = channel, .author = r->author, .seq = r->from};
-        struct blob *blob = feed_cached(n, channel, r->author, r->from);
-        if (blob) {
-            slot->blob = blob_keep(blob);
-        } else {
-            struct op *op = op_new(n, OPS_RESERVE);
-            if (!op) { /* the shell has its hands full: again soon */
-                timer_arm(n, TIMER_PIPE, p->slot, 0, n->now + HAVE_PAUSE_US);
-                return false;
-            }
-            op->channel = channel;
-            op->author = r->author;
-            op->seq = r->from;
-            op->pipe = p->slot;
-            op->pipe_serial = p->serial;
-            op_enqueue(n, op, OP_READ);
-            slot->token = op->token;
-        }
-        p->window_len++;
-        if (r->from++ == r->upto) {
+        if (!serve_entry(n, p, channel, r->author, r->down ? r->upto : r->from)) return false;
+        if (r->from == r->upto) {
             s->requests_head = (s->requests_head + 1) % REQUESTS_MAX;
             s->requests_len--;
             p->serve_channel = channel + 1;
+        } else if (r->down) {
+            r->upto--;
+        } else {
+            r->from++;
         }
         return true;
     }
     return false;
+}
+
+static slice end_message(struct node *n, const struct serve *slot)
+{
+    struct writer w = writer_of(n->plain, sizeof n->plain);
+    message_write_recent_end(&w, n->channels[slot->channel]->id, slot->oldest_ms, slot->more);
+    return writer_slice(&w);
 }
 
 static slice next_served(struct node *n, struct pipe *p)
@@ -158,6 +232,7 @@ static slice next_served(struct node *n, struct pipe *p)
         slot->blob = NULL;
         p->window_head = (p->window_head + 1) % SERVE_WINDOW;
         p->window_len--;
+        if (slot->end) return end_message(n, slot);
         if (!blob) continue;
         slice message = entry_message(n, blob);
         blob_release(n->allocator, blob);
@@ -174,7 +249,7 @@ slice serve_next(struct node *n, struct pipe *p)
         if (!s || !s->active) continue;
         slice message = next_push(n, p, i, s);
         if (message.len == 0 && have_due(n->channels[i], s)) {
-            message = s->whole ? next_whole(n, n->channels[i], s) : next_changes(n, n->channels[i], s);
+            message = next_have(n, n->channels[i], s);
         }
         if (message.len) return message;
     }
@@ -188,7 +263,7 @@ bool serve_has_output(const struct node *n, const struct pipe *p)
         const struct share *s = p->shares[i];
         if (!s || !s->active) continue;
         const struct channel *c = n->channels[i];
-        if (have_due(c, s) || s->requests_len > 0) return true;
+        if (have_due(c, s) || s->requests_len > 0 || s->recent) return true;
         if (c->self != NONE && s->push > 0 && s->push <= c->authors[c->self].have) return true;
     }
     return p->window_len > 0 && p->window[p->window_head].token == 0;

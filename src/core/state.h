@@ -9,6 +9,8 @@
 #include "base/buffer.h"
 #include "base/map.h"
 #include "core/entry.h"
+#include "core/feed.h"
+#include "core/history.h"
 #include "core/link.h"
 #include "core/member.h"
 #include "core/message.h"
@@ -29,6 +31,8 @@ enum {
     WANTS_MAX = 32,            /* own WANTs unanswered; for one link and channel */
     CONTROL_BYTES_MAX = 32768, /* small messages waiting on one link */
     PUSH_LAG = 8,              /* own entries that are pushed to a link that has not acknowledged them yet */
+    WANT_PROBES = 64,          /* members that are looked at for one author */
+    WANT_AUTHORS = 256,        /* authors that are looked at when somebody has time for a question */
     DOUBT_PROBES = 8,          /* claims that were set aside and are tried again at one time */
     GLITCHES_MAX = 100,
     PHANTOMS_MAX = 4096, /* authors that one link claims and of whom nothing is held */
@@ -64,6 +68,8 @@ enum timer_kind {
     TIMER_SHARE,  /* a: slot of the pipe, b: channel: doubts end */
     TIMER_CHANNEL,
     TIMER_HAVE = TIMER_CHANNEL, /* a: channel, as all below: have-vectors, leaving */
+    TIMER_WANTS,   /* more authors to be asked for */
+    TIMER_HISTORY, /* an answer to RECENT is overdue, or one is to be asked for */
     TIMER_SEAL,
     TIMER_SESSION,
     TIMER_VIEW,
@@ -79,25 +85,39 @@ struct timer {
     uint32_t a, b;
 };
 
+/* An author of a channel, by index; channel NONE: nobody. */
+struct feed_ref {
+    uint32_t channel, author;
+};
+
 /* One feed: an author's log in a channel. Entries 1..have are durable, have+1..tip are being stored. */
 struct author {
     uint8_t device[ID_BYTES];
     bool used, forked;
     bool refused;        /* his account is not a member: not asked for until that changes */
-    uint8_t account_len; /* 0 until the JOIN is durable */
+    uint8_t account_len; /* 0 until the JOIN is accepted */
     uint8_t *account;
-    uint32_t have, tip;
-    uint8_t have_id[ID_BYTES], tip_id[ID_BYTES];
-    uint64_t have_ms, tip_ms; /* time_ms of those entries */
-    uint64_t *prefixes;       /* the first 8 bytes of the id of entry i+1; tip of them */
-    uint32_t prefixes_cap;
-    uint64_t version;      /* channel version at which `have` last grew */
-    uint32_t newer, older; /* neighbours in the list by version */
-    uint32_t ops_head, ops_tail;
+    union {
+        struct edge main;
+        struct {
+            EDGE_FIELDS /* have, tip ... of the contiguous part */
+        };
+    };
+    struct run run;         /* 1..tip */
+    struct island *island;  /* NULL: none */
+    uint64_t version;       /* channel version at which what is held last grew ... */
+    uint64_t have_version;  /* ... the contiguous part, ... */
+    uint64_t hold_version;  /* ... the island */
+    uint32_t newer, older;  /* neighbours in the list by version */
+    struct feed_ref gap_next; /* in node.gaps */
+    bool gap_due;
     /* What is missing: */
     uint32_t behind_at; /* index in channel.behind, NONE when nobody claims more */
     uint32_t want_link; /* link slot that was asked, NONE when no WANT is under way */
-    uint32_t want_upto;
+    uint32_t want_from, want_upto;
+    uint32_t claimed;     /* on demand: the most that a whole vector claimed */
+    bool news;            /* on demand: somebody has written something new, which is wanted */
+    uint32_t want_probed; /* members that were looked at in vain, one after the other */
     uint8_t want_failures;
     usec want_at; /* when it times out; without a WANT: not before */
     usec want_since;
@@ -128,9 +148,12 @@ struct channel {
     uint64_t version;
     uint32_t newest; /* head of the list by version */
     uint32_t *behind;
-    uint32_t behind_len, behind_cap;
+    uint32_t behind_len, behind_cap, behind_next; /* next: whose turn it is */
     uint32_t *members; /* link slots whose share is active */
-    uint32_t members_len, members_cap;
+    uint32_t members_len, members_cap, member_next;
+    bool on_demand; /* old history comes by COMMAND_HISTORY only */
+    bool quiet;     /* the JOIN is written with the first SEND */
+    struct history history;
     usec have_at;   /* when changed HAVEs are due, NEVER when nothing changed */
     usec have_last; /* when they were last due */
     struct view view;
@@ -139,6 +162,12 @@ struct channel {
 
 struct request {
     uint32_t author, from, upto;
+    bool down;
+};
+
+/* The island of the other side. */
+struct span {
+    uint32_t low, high; /* 0, 0: none */
 };
 
 /* One channel on one link. */
@@ -147,9 +176,12 @@ struct share {
     bool active;
     uint32_t their_links; /* links to persons that the other side said to have in the channel */
     usec shuffled_at;     /* the next SHUFFLE is not listened to before */
-    bool introduce;       /* an INTRODUCE is due */
-    uint32_t *have;       /* by author index: what the other side says it holds */
-    uint32_t *doubt;      /* by author index: a claim that is set aside; NULL until one was not made good */
+    uint32_t *have;  /* by author index: what the other side says it holds */
+    struct span *hold; /* by author index: ... beside it; NULL until something was */
+    bool vector;       /* its whole vector is in */
+    uint64_t missing;  /* entries that it claimed in that and that are not here */
+    uint32_t *doubt; /* by author index: a claim that is set aside; NULL until one was not made good */
+    bool introduce;    /* an INTRODUCE is due */
     usec doubt_until, doubt_pause; /* when some of them are tried again; 0: there is none */
     uint32_t doubt_next;
     uint32_t have_cap;
@@ -158,7 +190,11 @@ struct share {
     bool whole;     /* the whole vector is being sent; cursor says how far */
     bool whole_started;
     uint32_t cursor;
-    uint64_t version_sent;
+    uint64_t version_sent; /* up to here changes of have-vectors are said ... */
+    uint64_t version_told; /* ... the last time that all were */
+    uint64_t hold_sent;    /* the same of islands */
+    uint64_t hold_told;
+    struct recent *recent; /* the answer to its RECENT that is under way */
     uint32_t push; /* own seq to push next, 0 when the other side is not level with us */
     bool delivered_due;
     struct request *requests;
@@ -170,6 +206,9 @@ struct serve {
     uint32_t channel, author, seq;
     uint64_t token;    /* of the READ, 0 when the blob is there */
     struct blob *blob; /* NULL and token 0: could not be read, skip */
+    bool end;          /* RECENT_END comes here */
+    bool more;
+    uint64_t oldest_ms;
 };
 
 /* What the shell is to be told about a pipe. */
@@ -249,7 +288,9 @@ struct op {
     usec retry_at, pause;
     uint32_t timer;
     uint32_t next;           /* in the queue of actions or the free list */
-    uint32_t next_of_author; /* the author's stores, by rising seq */
+    uint32_t next_of_author; /* the stores at one edge, in the order of acceptance */
+    enum lane lane;
+    bool recent; /* it came as an answer to RECENT */
 };
 
 struct warning {
@@ -300,6 +341,11 @@ struct node {
     uint32_t ops_cap, ops_used, ops_free;
     uint64_t tokens;
 
+    struct {
+        struct feed_ref head, tail;
+    } gaps; /* authors whose gap changed */
+    uint32_t histories; /* channels whose COMMAND_HISTORY is to be answered */
+    uint32_t loose; /* islands that are not whole yet, while records come back */
     struct queue op_queue, peer_queue, channel_queue, pipe_queues[PIPE_QUEUES];
     struct warning warnings[WARNINGS_MAX];
     uint32_t warnings_head, warnings_len;
@@ -330,6 +376,8 @@ void node_free(struct node *n);
 
 /* node.c */
 void node_clock(struct node *n, usec now);
+/* An input other than restore. */
+void node_started(struct node *n);
 void node_warn(struct node *n, int result, const uint8_t *device, const char *text);
 /* A free operation or NULL (table full or no memory); reserve: how many must stay free. */
 struct op *op_new(struct node *n, uint32_t reserve);
@@ -373,12 +421,19 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
 int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body,
                 uint64_t *out_token) BASE_CHECKED;
 int feed_restore(struct node *n, slice wire, const struct arrival *arrival) BASE_CHECKED;
+/* The records are through: what they left loose is let go. */
+void feed_restored(struct node *n);
 void feed_done(struct node *n, struct op *op, int result);
 void feed_retry(struct node *n, struct op *op);
+void feed_cache(struct node *n, uint32_t channel, uint32_t author, uint32_t seq, struct blob *blob);
 /* Releases what is durable but had to wait. */
 void feed_release_all(struct node *n, uint32_t channel);
 /* The blob of an entry if it is in memory, else NULL. Not a new reference. */
 struct blob *feed_cached(const struct node *n, uint32_t channel, uint32_t author, uint32_t seq);
+
+/* gap.c: the gap of this author opened, shrank or closed: ACTION_GAP. */
+void gap_changed(struct node *n, uint32_t channel, uint32_t author);
+bool gap_next(struct node *n, struct action *out);
 
 /* sync.c */
 int sync_carry_all(struct node *n, struct pipe *p) BASE_CHECKED;
@@ -396,6 +451,8 @@ void sync_leave(struct node *n, uint32_t channel);
 void sync_pipe_gone(struct node *n, struct pipe *p);
 /* Changed have-vectors are due; who leaves may go. */
 void sync_tick(struct node *n, uint32_t channel);
+/* What the other side says to hold of an author: its island, if there is one, else from 1. high 0: nothing. */
+struct span share_span(const struct share *s, uint32_t author);
 struct share *share_of(const struct pipe *p, uint32_t channel);
 /* The same; makes it when there is none. ERR_MEMORY. */
 int sync_share(struct node *n, struct pipe *p, uint32_t channel, struct share **out) BASE_CHECKED;
@@ -403,8 +460,12 @@ int sync_share(struct node *n, struct pipe *p, uint32_t channel, struct share **
 /* want.c */
 /* What the other side says it holds of this author, 0 when nothing or not believed. */
 uint32_t want_claim(const struct share *s, uint32_t author);
-/* Somebody claims more of this author than is here: asks for it, now or soon. */
-void want_more(struct node *n, uint32_t channel, uint32_t author);
+/* Whether this link can give something of the author that is missing here and wanted. */
+bool want_missing(const struct channel *c, const struct share *s, uint32_t author);
+/* Somebody has something of this author that is missing here: asks for it, now or when it is its turn. */
+void want_more(struct node *n, uint32_t channel, uint32_t author, bool now);
+/* Goes on with those of whom something is missing, as far as links have time for more questions. */
+void want_next(struct node *n, uint32_t channel);
 /* Forgets the WANT that is under way. */
 void want_cancel(struct node *n, uint32_t channel, struct author *a);
 /* An entry of this author came over the link and was looked at. */

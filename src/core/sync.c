@@ -28,6 +28,8 @@ static void share_free(struct node *n, struct pipe *p, uint32_t channel)
     if (!s) return;
     alloc_free(n->allocator, s->have, s->have_cap * sizeof *s->have);
     alloc_free(n->allocator, s->doubt, s->have_cap * sizeof *s->doubt);
+    alloc_free(n->allocator, s->hold, s->have_cap * sizeof *s->hold);
+    recent_free(n, s);
     alloc_free(n->allocator, s->requests, REQUESTS_MAX * sizeof *s->requests);
     timer_disarm(n, TIMER_SHARE, p->slot, channel);
     alloc_free(n->allocator, s, sizeof *s);
@@ -55,7 +57,10 @@ static int activate(struct node *n, struct pipe *p, uint32_t channel)
     s->active = s->whole = true;
     s->whole_started = false;
     s->cursor = 0;
-    s->version_sent = c->version;
+    s->version_sent = s->version_told = c->version;
+    s->hold_sent = s->hold_told = 0;
+    s->vector = false;
+    s->missing = 0;
     if (s->doubt_until > 0) timer_arm(n, TIMER_SHARE, p->slot, channel, s->doubt_until);
     pipe_wake(n, p);
     view_linked(n, p, c);
@@ -71,6 +76,9 @@ static void deactivate(struct node *n, struct pipe *p, uint32_t channel)
     uint32_t slot = p->slot;
     member_remove(c, slot);
     view_unlinked(n, p, c);
+    recent_free(n, s);
+    s->push = 0;
+    s->requests_len = 0;
     for (uint32_t i = 0; i < c->authors_len; i++) {
         struct author *a = &c->authors[i];
         if (!a->used) continue;
@@ -80,8 +88,10 @@ static void deactivate(struct node *n, struct pipe *p, uint32_t channel)
             timer_arm(n, TIMER_AUTHOR, channel, i, n->now);
         }
         if (i < s->have_cap) s->have[i] = 0;
+        if (i < s->have_cap && s->hold) s->hold[i] = (struct span){0};
         if (a->tip == 0) author_drop_phantom(n, c, i);
     }
+    history_unlinked(n, p, channel);
 }
 
 int sync_carry(struct node *n, struct pipe *p, uint32_t channel, bool on)
@@ -112,6 +122,23 @@ int sync_carry_all(struct node *n, struct pipe *p)
     return OK;
 }
 
+/* The other side says to hold the entry (0: none) and what belongs to it: all before it, or its island. */
+static bool share_holds(const struct share *s, uint32_t author, uint32_t seq)
+{
+    if (seq == 0) return true;
+    if (author >= s->have_cap) return false;
+    if (s->have[author] >= seq) return true;
+    return s->hold && s->hold[author].low <= seq && s->hold[author].high >= seq;
+}
+
+struct span share_span(const struct share *s, uint32_t author)
+{
+    if (author >= s->have_cap) return (struct span){0};
+    struct span hold = s->hold ? s->hold[author] : (struct span){0}, all = {1, s->have[author]};
+    if (hold.high <= all.high) return all;
+    return hold.low <= all.high + 1 ? (struct span){1, hold.high} : hold;
+}
+
 /* Some other device acknowledges each entry that is held here: the own ones, and those that perhaps only this
  * device has from somebody who left before. */
 static bool all_kept(const struct node *n, uint32_t channel)
@@ -120,11 +147,11 @@ static bool all_kept(const struct node *n, uint32_t channel)
     for (uint32_t i = 0; i < c->authors_len; i++) {
         const struct author *a = &c->authors[i];
         uint32_t limit = c->roster ? member_limit(c, member_account(c, i), a->device) : UINT32_MAX;
-        uint32_t due = a->have < limit ? a->have : limit;
-        bool kept = due == 0;
+        uint32_t due = a->have < limit ? a->have : limit, top = feed_shown(a) < limit ? feed_shown(a) : limit;
+        bool kept = top == 0;
         for (uint32_t k = 0; k < c->members_len && !kept; k++) {
             const struct share *s = share_of(n->pipes[c->members[k]], channel);
-            kept = i < s->have_cap && s->have[i] >= due;
+            kept = share_holds(s, i, due) && share_holds(s, i, top);
         }
         if (!kept || (i == c->self && a->have < a->tip)) return false;
     }
@@ -188,6 +215,14 @@ static int share_room(struct node *n, struct share *s, uint32_t authors)
     if (authors <= before) return OK;
     int rc = grow(n->allocator, (void **)&s->have, &cap, authors, sizeof *s->have);
     if (rc < 0) return rc;
+    if (s->hold) {
+        uint32_t holds = before;
+        rc = grow(n->allocator, (void **)&s->hold, &holds, cap, sizeof *s->hold);
+        if (rc < 0) { /* the same: what was said of islands is forgotten */
+            alloc_free(n->allocator, s->hold, before * sizeof *s->hold);
+            s->hold = NULL;
+        }
+    }
     if (s->doubt) {
         uint32_t doubts = before;
         rc = grow(n->allocator, (void **)&s->doubt, &doubts, cap, sizeof *s->doubt);
@@ -205,10 +240,13 @@ static int share_room(struct node *n, struct share *s, uint32_t authors)
 static void forget_claims(struct node *n, struct channel *c, struct share *s)
 {
     for (uint32_t i = 0; i < s->have_cap && i < c->authors_len; i++) {
-        if (s->have[i] == 0) continue;
+        if (s->have[i] == 0 && (!s->hold || s->hold[i].high == 0)) continue;
         s->have[i] = 0;
+        if (s->hold) s->hold[i] = (struct span){0};
         author_drop_phantom(n, c, i);
     }
+    s->vector = false;
+    s->missing = 0;
 }
 
 bool sync_make_room(struct node *n, struct channel *c)
@@ -220,6 +258,7 @@ bool sync_make_room(struct node *n, struct channel *c)
         for (uint32_t k = 0; k < c->members_len; k++) {
             struct share *s = share_of(n->pipes[c->members[k]], channel);
             if (i < s->have_cap) s->have[i] = 0;
+            if (i < s->have_cap && s->hold) s->hold[i] = (struct span){0};
         }
         author_drop_phantom(n, c, i);
         return true;
@@ -255,10 +294,24 @@ static void own_acknowledged(struct node *n, struct pipe *p, struct share *s, co
                              uint32_t seq)
 {
     /* Level, or so nearly that the rest is pushed rather than asked for. */
-    if (s->push == 0 && seq + PUSH_LAG >= self->have) s->push = seq + 1;
+    if (s->push == 0 && (uint64_t)seq + PUSH_LAG >= self->have) s->push = seq + 1;
     s->delivered_due = true;
     pipe_enqueue(n, p, QUEUE_DELIVERED);
     if (s->push > 0 && s->push <= self->have) pipe_wake(n, p);
+}
+
+/* A claim of the other side went up. Before its whole vector is in, it is only noted. */
+static void claimed(struct node *n, struct pipe *p, struct share *s, struct channel *c, uint32_t author)
+{
+    struct author *a = &c->authors[author];
+    uint32_t claim = want_claim(s, author), top = feed_top(a);
+    if (author == c->self && claim > 0) own_acknowledged(n, p, s, a, claim);
+    if (c->on_demand && claim > top && (s->vector || (c->history.caught_up && claim > a->claimed)))
+        a->news = true;
+    if (!s->vector && claim > a->claimed) a->claimed = claim;
+    bool wanted = want_missing(c, s, author);
+    if (!s->vector && claim > top && !(c->on_demand && wanted)) s->missing += claim - top;
+    if (wanted) want_more(n, c->index, author, s->vector);
 }
 
 static int on_have(struct node *n, struct pipe *p, struct message *m)
@@ -280,13 +333,59 @@ static int on_have(struct node *n, struct pipe *p, struct message *m)
         if (rc < 0) return rc;
         bool more = seq > s->have[author];
         s->have[author] = seq;
-        if (author == c->self && more && seq > 0) own_acknowledged(n, p, s, &c->authors[author], seq);
-        if (want_claim(s, author) > c->authors[author].tip) want_more(n, channel, author);
+        if (s->hold && seq >= s->hold[author].high) s->hold[author] = (struct span){0};
+        if (more) claimed(n, p, s, c, author);
     }
     if (c->leaving) timer_arm(n, TIMER_HAVE, channel, 0, n->now); /* perhaps that was all */
-    if ((m->flags & HAVE_LAST) && c->self != NONE && c->authors[c->self].have == 0 && s->push == 0)
-        s->push = 1;
+    if (!(m->flags & HAVE_LAST)) return OK;
+    if (c->self != NONE && c->authors[c->self].have == 0 && s->push == 0) s->push = 1;
+    s->vector = true;
+    history_consider(n, p, channel);
     return OK;
+}
+
+static int on_hold(struct node *n, struct pipe *p, struct message *m)
+{
+    uint32_t channel;
+    const uint8_t *device;
+    struct span span;
+    struct channel *c = channel_find(n, m->channel, &channel);
+    struct share *s = c ? share_of(p, channel) : NULL;
+    if (!s || !s->active) {
+        pipe_glitch(n, p);
+        return OK;
+    }
+    while (message_next_span(m, &device, &span.low, &span.high)) {
+        uint32_t author = named_author(n, p, s, c, device);
+        if (p->closing) return OK;
+        if (author == NONE) continue;
+        int rc = share_room(n, s, author + 1);
+        if (rc < 0) return rc;
+        if (!s->hold) s->hold = alloc_array(n->allocator, s->have_cap, sizeof *s->hold);
+        if (!s->hold) return ERR_MEMORY;
+        if (span.high <= s->have[author]) continue;
+        s->hold[author] = span;
+        claimed(n, p, s, c, author);
+    }
+    if (c->leaving) timer_arm(n, TIMER_HAVE, channel, 0, n->now);
+    return OK;
+}
+
+/* What is here of from..from + count - 1: of the contiguous part, or of the island. */
+static bool held_part(const struct author *a, const struct message *m, struct request *out)
+{
+    uint64_t last = (uint64_t)m->from + m->count - 1;
+    uint32_t from = m->from, upto = last < ENTRY_SEQ_MAX ? (uint32_t)last : ENTRY_SEQ_MAX;
+    const struct island *i = a->island && a->island->shown ? a->island : NULL;
+    bool above = i && (m->down ? upto >= i->down.have : from > a->have);
+    if (above && from < i->down.have) from = i->down.have;
+    uint32_t have = above ? i->up.have : a->have;
+    if (upto > have) upto = have;
+    if (from > upto) return false;
+    out->from = from;
+    out->upto = upto;
+    out->down = m->down;
+    return true;
 }
 
 static int on_want(struct node *n, struct pipe *p, const struct message *m)
@@ -295,13 +394,12 @@ static int on_want(struct node *n, struct pipe *p, const struct message *m)
     struct channel *c = channel_find(n, m->channel, &channel);
     struct share *s = c ? share_of(p, channel) : NULL;
     uint32_t author = s && s->active ? author_find(c, m->author) : NONE;
-    if (author == NONE || m->from > c->authors[author].have) {
+    struct request wanted = {.author = author};
+    if (author == NONE || !held_part(&c->authors[author], m, &wanted)) {
         pipe_glitch(n, p);
         return OK;
     }
-    uint32_t have = c->authors[author].have;
-    uint32_t upto = have - m->from < m->count ? have : m->from + m->count - 1;
-    int rc = serve_add(n, p, s, (struct request){author, m->from, upto});
+    int rc = serve_add(n, p, s, wanted);
     if (rc != ERR_FULL) return rc;
     pipe_glitch(n, p);
     return OK;
@@ -335,6 +433,9 @@ int sync_message(struct node *n, struct pipe *p, struct message *m)
     case MESSAGE_CARRY: return on_carry(n, p, m);
     case MESSAGE_HAVE: return on_have(n, p, m);
     case MESSAGE_WANT: return on_want(n, p, m);
+    case MESSAGE_HOLD: return on_hold(n, p, m);
+    case MESSAGE_RECENT: return recent_begin(n, p, m);
+    case MESSAGE_RECENT_END: history_on_end(n, p, m); return OK;
     case MESSAGE_ENTRY: return on_entry(n, p, m);
     case MESSAGE_SHUFFLE: view_on_shuffle(n, p, m); return OK;
     case MESSAGE_INTRODUCE: return introduce_message(n, p, m);

@@ -1,12 +1,23 @@
-/* want.c - asking for what is missing: whom, when, and what to make of those who do not answer. */
+/* want.c - asking for what is missing: of whom, when, and what to make of those who do not answer.
+ *
+ * Missing may be what is above the highest entry that is held, and what lies in the gap below an island. The
+ * upper part comes first, upwards; the gap then downwards from the island, so that the newest of it is shown
+ * first, or upwards where a link has only the lower part. Authors of whom something is missing stand in
+ * channel.behind; each is asked for over one link at a time. */
 #include <string.h>
 
 #include "core/state.h"
+
+struct range {
+    uint32_t from, upto;
+    bool down;
+};
 
 uint32_t want_claim(const struct share *s, uint32_t author)
 {
     if (!s || author >= s->have_cap) return 0;
     uint32_t seq = s->have[author];
+    if (s->hold && s->hold[author].high > seq) seq = s->hold[author].high;
     return s->doubt && s->doubt[author] == seq ? 0 : seq;
 }
 
@@ -19,77 +30,151 @@ void want_cancel(struct node *n, uint32_t channel, struct author *a)
     a->want_link = NONE;
 }
 
-/* The member to ask: one that claims more and has the fewest questions open. */
-static uint32_t choose_member(struct node *n, uint32_t channel, uint32_t author, uint32_t *out_claim)
+static uint32_t least(uint32_t a, uint32_t b)
 {
-    struct channel *c = n->channels[channel];
-    uint32_t best = NONE, least = WANTS_MAX;
-    for (uint32_t i = 0; i < c->members_len; i++) {
-        const struct share *s = share_of(n->pipes[c->members[i]], channel);
-        uint32_t seq = want_claim(s, author);
-        if (seq <= c->authors[author].tip || s->wants >= least) continue;
-        best = c->members[i];
-        least = s->wants;
-        *out_claim = seq;
-    }
-    return best;
+    return a < b ? a : b;
 }
 
-static bool anyone_claims_more(struct node *n, uint32_t channel, uint32_t author)
+/* Up from `from`, as far as the link has it. */
+static bool range_up(uint32_t have, struct span hold, uint32_t from, uint32_t below, struct range *out)
 {
-    struct channel *c = n->channels[channel];
-    for (uint32_t i = 0; i < c->members_len; i++) {
-        if (want_claim(share_of(n->pipes[c->members[i]], channel), author) > c->authors[author].tip)
-            return true;
-    }
-    return false;
+    uint32_t upto = have >= from ? have : hold.low <= from && hold.high >= from ? hold.high : 0;
+    if (hold.low <= upto + 1 && hold.high > upto && upto > 0) upto = hold.high;
+    if (below > 0) upto = least(upto, below - 1);
+    if (upto < from) return false;
+    *out = (struct range){from, least(upto, from - 1 + MESSAGE_WANT_COUNT_MAX), false};
+    return true;
 }
 
-/* Asks for what is missing of this author, if it is time; true while it stays behind. */
-static bool pursue(struct node *n, uint32_t channel, uint32_t author)
+/* Down from `upto`, but not below `least_seq`. */
+static bool range_down(uint32_t have, struct span hold, uint32_t upto, uint32_t least_seq, struct range *out)
 {
-    struct channel *c = n->channels[channel];
-    struct author *a = &c->authors[author];
-    uint32_t seq = 0;
-    if (member_refuses(c, author)) {
-        want_cancel(n, channel, a);
-        channel_set_behind(n, c, author, false);
-        return false;
+    uint32_t from = have >= upto ? 1 : hold.low <= upto && hold.high >= upto ? hold.low : 0;
+    if (from == 0 || upto < least_seq) return false;
+    if (hold.low > 0 && hold.low <= have + 1) from = 1;
+    if (from < least_seq) from = least_seq;
+    if (upto - from >= MESSAGE_WANT_COUNT_MAX) from = upto - MESSAGE_WANT_COUNT_MAX + 1;
+    *out = (struct range){from, upto, true};
+    return true;
+}
+
+/* What this link can give of what is missing of the author, and could be taken now. */
+static bool offers(const struct channel *c, const struct share *s, uint32_t author, struct range *out)
+{
+    const struct author *a = &c->authors[author];
+    const struct island *i = a->island;
+    uint32_t claim = want_claim(s, author), top = feed_top(a);
+    if (claim == 0) return false;
+    uint32_t have = s->have[author];
+    struct span hold = s->hold ? s->hold[author] : (struct span){0};
+    bool all = !c->on_demand || author == c->self, near = claim - a->tip <= HISTORY_NEAR;
+    if (claim > top) {
+        if (i || all || (near && (a->tip > 0 || a->news))) {
+            if (range_up(have, hold, top + 1, 0, out)) return true;
+        } else if (a->news && a->tip == 0) {
+            return range_up(have, hold, 1, 2, out); /* his name, then the newest */
+        }
+        /* Only the newest is there, or wanted: an island begins with its last entry. */
+        bool jump = hold.high > 0 || (a->news && !near);
+        if (!i && a->tip > 0 && author != c->self && jump)
+            return range_down(have, hold, claim,
+                              claim > a->tip + HISTORY_NEAR ? claim - HISTORY_NEAR + 1 : a->tip + 2, out);
     }
-    if (a->want_link != NONE) return true;
-    if (!anyone_claims_more(n, channel, author)) {
-        channel_set_behind(n, c, author, false);
-        return false;
+    if (!i || c->on_demand || a->tip + 1 >= i->down.tip) return false;
+    /* Who did not answer one question may answer the other one. */
+    if (a->want_failures % 2 == 1 && range_up(have, hold, a->tip + 1, i->down.tip, out)) return true;
+    return range_down(have, hold, i->down.tip - 1, a->tip + 1, out) ||
+           range_up(have, hold, a->tip + 1, i->down.tip, out);
+}
+
+enum found { FOUND, FOUND_BUSY, FOUND_LATER, FOUND_NOBODY };
+
+/* The member to ask: one that has more and the fewest questions open, of those that are looked at now. Of
+ * very many members a part is looked at each time. */
+static enum found choose_member(struct node *n, struct channel *c, struct author *a, uint32_t *out_member,
+                                struct range *out_range)
+{
+    uint32_t author = (uint32_t)(a - c->authors), fewest = WANTS_MAX;
+    uint32_t probes = least(c->members_len, WANT_PROBES);
+    enum found found = FOUND_NOBODY;
+    for (uint32_t k = 0; k < probes; k++) {
+        uint32_t slot = c->members[(c->member_next + k) % c->members_len];
+        const struct share *s = share_of(n->pipes[slot], c->index);
+        struct range range;
+        if (!offers(c, s, author, &range)) continue;
+        if (found != FOUND) found = FOUND_BUSY;
+        if (s->wants >= fewest) continue;
+        found = FOUND;
+        fewest = s->wants;
+        *out_member = slot;
+        *out_range = range;
     }
-    if (n->now < a->want_at) {
-        timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
-        return true;
-    }
-    uint32_t member = choose_member(n, channel, author, &seq);
-    if (member == NONE) { /* every one has its hands full */
-        a->want_at = n->now + WANT_GRACE_US;
-        timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
-        return true;
-    }
-    uint32_t count = seq - a->tip < MESSAGE_WANT_COUNT_MAX ? seq - a->tip : MESSAGE_WANT_COUNT_MAX;
+    if (probes > 0) c->member_next = (c->member_next + probes) % c->members_len;
+    a->want_probed = found == FOUND_NOBODY ? a->want_probed + probes : 0;
+    if (found == FOUND_NOBODY && a->want_probed < c->members_len) return FOUND_LATER;
+    return found;
+}
+
+static enum found wait_until(struct node *n, struct channel *c, struct author *a, usec at, enum found found)
+{
+    a->want_at = at;
+    timer_arm(n, TIMER_AUTHOR, c->index, (uint32_t)(a - c->authors), at);
+    return found;
+}
+
+static enum found ask(struct node *n, struct channel *c, struct author *a, uint32_t member,
+                      const struct range *range)
+{
     struct pipe *p = n->pipes[member];
     uint8_t plain[128];
     struct writer w = writer_of(plain, sizeof plain);
-    message_write_want(&w, c->id, a->device, a->tip + 1, count);
-    a->want_at = n->now + WANT_PATIENCE_US;
-    timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
-    if (!pipe_control(n, p, writer_slice(&w))) return true;
+    uint32_t count = range->upto - range->from + 1;
+    if (range->down)
+        message_write_want_down(&w, c->id, a->device, range->from, count);
+    else
+        message_write_want(&w, c->id, a->device, range->from, count);
+    (void)wait_until(n, c, a, n->now + WANT_PATIENCE_US, FOUND);
+    if (!pipe_control(n, p, writer_slice(&w))) return FOUND_BUSY;
     a->want_link = member;
     a->want_since = n->now;
-    a->want_upto = a->tip + count;
-    share_of(p, channel)->wants++;
-    return true;
+    a->want_from = range->from;
+    a->want_upto = range->upto;
+    share_of(p, c->index)->wants++;
+    return FOUND;
+}
+
+/* Asks for what is missing of this author, if it is time. FOUND_NOBODY: he is not behind any more. */
+static enum found pursue(struct node *n, uint32_t channel, uint32_t author)
+{
+    struct channel *c = n->channels[channel];
+    struct author *a = &c->authors[author];
+    struct range range = {0};
+    uint32_t member = NONE;
+    if (member_refuses(c, author)) {
+        want_cancel(n, channel, a);
+        channel_set_behind(n, c, author, false);
+        return FOUND_NOBODY;
+    }
+    if (a->want_link != NONE) return FOUND;
+    if (n->now < a->want_at) return wait_until(n, c, a, a->want_at, FOUND_LATER);
+    if (history_asking(c) && author != c->self) return FOUND_LATER; /* goes on when that has come */
+    enum found found = choose_member(n, c, a, &member, &range);
+    switch (found) {
+    case FOUND: return ask(n, c, a, member, &range);
+    case FOUND_BUSY: /* every one has its hands full: want_next comes back to him, or the timer */
+        return wait_until(n, c, a, n->now + WANT_GRACE_US, FOUND_BUSY);
+    case FOUND_LATER: return wait_until(n, c, a, n->now + MILLISECONDS, FOUND_LATER);
+    default:
+        a->news = false;
+        channel_set_behind(n, c, author, false);
+        return FOUND_NOBODY;
+    }
 }
 
 /* The author's own device is linked to us and level: it will push by itself. */
 static bool pushes_itself(struct node *n, struct channel *c, uint32_t channel, uint32_t author)
 {
-    for (uint32_t i = 0; i < c->members_len; i++) {
+    for (uint32_t i = 0; i < c->members_len && i < WANT_PROBES; i++) {
         struct pipe *p = n->pipes[c->members[i]];
         if (memcmp(p->link.device, c->authors[author].device, ID_BYTES) == 0 && share_of(p, channel))
             return true;
@@ -97,7 +182,13 @@ static bool pushes_itself(struct node *n, struct channel *c, uint32_t channel, u
     return false;
 }
 
-void want_more(struct node *n, uint32_t channel, uint32_t author)
+bool want_missing(const struct channel *c, const struct share *s, uint32_t author)
+{
+    struct range unused;
+    return offers(c, s, author, &unused);
+}
+
+void want_more(struct node *n, uint32_t channel, uint32_t author, bool now)
 {
     struct channel *c = n->channels[channel];
     struct author *a = &c->authors[author];
@@ -105,9 +196,30 @@ void want_more(struct node *n, uint32_t channel, uint32_t author)
     if (a->behind_at == NONE) {
         channel_set_behind(n, c, author, true);
         a->want_failures = 0;
+        a->want_probed = 0;
         a->want_at = a->tip > 0 && pushes_itself(n, c, channel, author) ? n->now + WANT_GRACE_US : n->now;
     }
-    (void)pursue(n, channel, author);
+    if (now) (void)pursue(n, channel, author);
+}
+
+void want_next(struct node *n, uint32_t channel)
+{
+    struct channel *c = n->channels[channel];
+    uint32_t asked = 0;
+    bool full = false;
+    for (uint32_t k = 0; k < WANT_AUTHORS && k <= c->behind_len && c->behind_len > 0 && !full; k++) {
+        uint32_t author = c->behind[c->behind_next++ % c->behind_len];
+        struct author *a = &c->authors[author];
+        if (a->want_link != NONE) continue;
+        enum found found = pursue(n, channel, author);
+        if (found == FOUND_NOBODY) author_drop_phantom(n, c, author);
+        asked += found == FOUND;
+        full = found == FOUND_BUSY; /* the next answer comes back here */
+    }
+    if (full || c->behind_len > WANT_AUTHORS) {
+        usec pause = full || asked == 0 ? WANT_GRACE_US : MILLISECONDS;
+        timer_arm(n, TIMER_WANTS, channel, 0, n->now + pause);
+    }
 }
 
 static void doubts_end_at(struct node *n, const struct pipe *p, uint32_t channel, struct share *s)
@@ -125,7 +237,8 @@ static void doubt(struct node *n, const struct pipe *p, uint32_t channel, struct
 {
     if (!s->doubt) s->doubt = alloc_array(n->allocator, s->have_cap, sizeof *s->doubt);
     if (!s->doubt || author >= s->have_cap) return;
-    s->doubt[author] = s->have[author];
+    uint32_t claim = want_claim(s, author);
+    if (claim > 0) s->doubt[author] = claim;
     if (s->doubt_until == 0) doubts_end_at(n, p, channel, s);
 }
 
@@ -136,8 +249,7 @@ static void want_timed_out(struct node *n, uint32_t channel, uint32_t author)
     struct pipe *p = n->pipes[a->want_link];
     struct share *s = p ? share_of(p, channel) : NULL;
     if (s && p->entry_at + WANT_PATIENCE_US > n->now && a->want_since + WANT_PATIENCE_MAX_US > n->now) {
-        a->want_at = p->entry_at + WANT_PATIENCE_US;
-        timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
+        (void)wait_until(n, n->channels[channel], a, p->entry_at + WANT_PATIENCE_US, FOUND_LATER);
         return;
     }
     want_cancel(n, channel, a);
@@ -146,13 +258,14 @@ static void want_timed_out(struct node *n, uint32_t channel, uint32_t author)
         a->want_failures = 0;
     }
     a->want_at = n->now;
-    if (!pursue(n, channel, author)) author_drop_phantom(n, n->channels[channel], author);
+    if (pursue(n, channel, author) == FOUND_NOBODY) author_drop_phantom(n, n->channels[channel], author);
 }
 
 void want_got(struct node *n, const struct pipe *p, uint32_t channel, uint32_t author)
 {
     struct author *a = &n->channels[channel]->authors[author];
     struct share *s = share_of(p, channel);
+    bool ended = false;
     if (s->doubt_until > n->now + DOUBT_SOON_US) { /* slow, but true */
         s->doubt_pause = 0;
         s->doubt_until = n->now + DOUBT_SOON_US;
@@ -160,13 +273,16 @@ void want_got(struct node *n, const struct pipe *p, uint32_t channel, uint32_t a
     }
     if (a->want_link != NONE && n->pipes[a->want_link] == p) {
         a->want_at = n->now + WANT_PATIENCE_US;
-        if (a->tip >= a->want_upto) {
+        if (feed_has(a, a->want_from, a->want_upto)) {
             want_cancel(n, channel, a);
             a->want_failures = 0;
             a->want_at = n->now;
+            ended = true;
         }
     }
-    if (a->behind_at != NONE) (void)pursue(n, channel, author);
+    if (a->behind_at == NONE) return;
+    (void)pursue(n, channel, author);
+    if (ended) want_next(n, channel);
 }
 
 void want_end_doubts(struct node *n, struct pipe *p, uint32_t channel)
@@ -185,8 +301,8 @@ void want_end_doubts(struct node *n, struct pipe *p, uint32_t channel)
         if (s->doubt[i] == 0 || i >= c->authors_len) continue;
         if (c->authors[i].forked) continue; /* that link holds the other branch, for ever */
         s->doubt[i] = 0;
-        if (want_claim(s, i) <= c->authors[i].tip) continue;
-        want_more(n, channel, i);
+        if (!want_missing(c, s, i)) continue;
+        want_more(n, channel, i, true);
         s->doubt_next = i + 1;
         tried++;
     }
@@ -202,6 +318,6 @@ void want_tick(struct node *n, uint32_t channel, uint32_t author)
         timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
     else if (a->want_link != NONE)
         want_timed_out(n, channel, author);
-    else if (!pursue(n, channel, author))
+    else if (pursue(n, channel, author) == FOUND_NOBODY)
         author_drop_phantom(n, c, author);
 }

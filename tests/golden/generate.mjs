@@ -208,7 +208,7 @@ function refusedEntries(list) {
         refused('body of one byte more than the limit', 2, alice({ body: cbor([fill(0x78, 16 * 1024 - 3)]) }).bytes),
         refused('prev of another entry', 2, alice({ prev: list[0].id }).bytes),
         refused('prev all zeros', 2, alice({ prev: fill(0) }).bytes),
-        refused('a seq too far', 2, alice({ seq: 4, prev: list[2].id }).bytes),
+        refused('above a gap, of somebody without a JOIN', 0, alice({ seq: 4, prev: list[2].id }).bytes),
         refused('seq 0', 2, alice({ seq: 0 }).bytes),
         refused('seq 2^64 - 1', 2, alice({ seq: 18446744073709551615n }).bytes),
         refused('a fork of seq 2', 2, alice({ seq: 2, prev: list[0].id, body: cbor([text('another second')]) }).bytes),
@@ -228,6 +228,7 @@ function refusedEntries(list) {
 function entryVectors() {
     const list = feed();
     const longer = cbor([1, 3, CHANNEL, ids.alice, 3, list[1].id, TIME_MS + 2000, cbor([text('third')]), [1], text('later')]);
+    const above = o.entry(seeds.alice, { kind: 3, channel: CHANNEL, seq: 9, prev: fill(7), time: TIME_MS + 9000, body: cbor([text('ninth')]) });
     const extended = cbor([longer, o.sign(seeds.alice, o.DOMAIN.entry, longer), 5]);
     return {
         authority: hex(ids.tracker), channel_name: 'general', channel: hex(CHANNEL),
@@ -236,7 +237,10 @@ function entryVectors() {
             kind: item.kind, seq: item.seq, prev: hex(item.prev), time_ms: item.time, body: hex(item.body),
             fields: hex(item.fields), hex: hex(item.bytes), id: hex(item.id),
         })),
-        accepted: [{ name: 'with fields of a later version', holds: 2, hex: hex(extended), id: hex(o.hash(longer)) }],
+        accepted: [
+            { name: 'with fields of a later version', holds: 2, hex: hex(extended), id: hex(o.hash(longer)) },
+            { name: 'above a gap', holds: 2, hex: hex(above.bytes), id: hex(o.hash(above.fields)) },
+        ],
         refused: refusedEntries(list),
     };
 }

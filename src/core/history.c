@@ -1,0 +1,168 @@
+/* history.c - asking for the newest entries first: when, whom, and what the shell hears of it. */
+#include <string.h>
+
+#include "core/state.h"
+
+bool history_asking(const struct channel *c)
+{
+    return c->history.link != NONE;
+}
+
+static bool ask(struct node *n, struct channel *c, struct pipe *p, uint64_t before_ms, uint32_t count)
+{
+    uint8_t plain[64];
+    struct writer w = writer_of(plain, sizeof plain);
+    message_write_recent(&w, c->id, before_ms, count);
+    if (!pipe_control(n, p, writer_slice(&w))) return false;
+    c->history.link = p->slot;
+    c->history.since = n->now;
+    c->history.at = n->now + WANT_PATIENCE_US;
+    timer_arm(n, TIMER_HISTORY, c->index, 0, c->history.at);
+    return true;
+}
+
+/* --- COMMAND_HISTORY --- */
+
+static void ready(struct node *n, struct history *h, int result)
+{
+    h->ended = true;
+    h->result = result;
+    if (h->open == 0) n->histories++;
+}
+
+/* Asks the next member; without one the answer is there already. */
+static void command_ask(struct node *n, struct channel *c)
+{
+    struct history *h = &c->history;
+    if (h->token == 0 || h->ended || h->link != NONE) return;
+    h->page = 0;
+    while (h->tries < HISTORY_TRIES_MAX && h->tries < c->members_len) {
+        struct pipe *p = n->pipes[c->members[(c->member_next + h->tries++) % c->members_len]];
+        const struct share *s = share_of(p, c->index);
+        if (s->vector && ask(n, c, p, h->before_ms, h->count)) return;
+    }
+    ready(n, h, h->came > 0 ? OK : h->result);
+}
+
+int history_command(struct node *n, const struct command *command, uint64_t *out_token)
+{
+    uint32_t channel;
+    struct channel *c = channel_find(n, command->channel, &channel);
+    if (!c || !c->carried || c->leaving) return ERR_NOT_FOUND;
+    if (command->count == 0) return ERR_INVALID;
+    if (c->history.token != 0) return ERR_BUSY;
+    bool large = command->count > MESSAGE_RECENT_COUNT_MAX;
+    struct history *h = &c->history;
+    h->token = *out_token = ++n->tokens;
+    h->count = large ? MESSAGE_RECENT_COUNT_MAX : command->count;
+    h->before_ms = command->before_ms < UINT64_MAX / 1000 ? command->before_ms : 0;
+    h->came = h->tries = 0;
+    h->ended = false;
+    h->result = ERR_TIMEOUT;
+    command_ask(n, c);
+    return OK;
+}
+
+bool history_next(struct node *n, struct action *out)
+{
+    if (n->histories == 0) return false;
+    for (uint32_t i = 0; i < n->channels_len; i++) {
+        struct history *h = &n->channels[i]->history;
+        if (h->token == 0 || !h->ended || h->open > 0) continue;
+        out->kind = ACTION_HISTORY;
+        out->channel = n->channels[i]->id;
+        out->token = h->token;
+        out->seq = h->came;
+        out->result = h->result;
+        h->token = 0;
+        n->histories--;
+        return true;
+    }
+    n->histories = 0;
+    return false;
+}
+
+bool history_takes(const struct node *n, const struct channel *c, const uint8_t *from)
+{
+    uint32_t link = c->history.link;
+    return link != NONE && memcmp(n->pipes[link]->link.device, from, ID_BYTES) == 0;
+}
+
+void history_stored(struct node *n, struct op *op, bool released)
+{
+    struct history *h = &n->channels[op->channel]->history;
+    if (!op->recent) return;
+    op->recent = false;
+    h->open--;
+    if (h->token == 0) return;
+    h->came += released;
+    if (h->open == 0 && h->ended) n->histories++;
+}
+
+/* --- catching up --- */
+
+/* Nothing is under way any more: what was put off goes on. */
+static void go_on(struct node *n, struct channel *c)
+{
+    c->history.link = NONE;
+    c->history.page = 0;
+    command_ask(n, c);
+    if (c->history.link == NONE) want_next(n, c->index);
+}
+
+void history_consider(struct node *n, struct pipe *p, uint32_t channel)
+{
+    struct channel *c = n->channels[channel];
+    struct share *s = share_of(p, channel);
+    bool far = s->missing > (c->on_demand ? 0 : HISTORY_FAR) && !c->leaving;
+    s->missing = 0;
+    if (c->history.link != NONE) return; /* somebody is being asked: what is missing then goes on */
+    if (far && ask(n, c, p, 0, HISTORY_SCREEN)) {
+        c->history.page = 1;
+        c->history.caught_up = true;
+        return;
+    }
+    want_next(n, channel);
+}
+
+void history_on_end(struct node *n, struct pipe *p, const struct message *m)
+{
+    uint32_t channel;
+    struct channel *c = channel_find(n, m->channel, &channel);
+    struct history *h = c ? &c->history : NULL;
+    if (!h || h->link != p->slot) {
+        pipe_glitch(n, p);
+        return;
+    }
+    h->link = NONE;
+    if (h->page == 1 && m->more && !c->on_demand && ask(n, c, p, m->before_ms, HISTORY_SECOND)) {
+        h->page = 2;
+        return;
+    }
+    if (h->page == 0 && h->token != 0) {
+        if (m->more || h->came + h->open > 0)
+            ready(n, h, OK);
+        else
+            h->result = ERR_NOT_FOUND; /* here; perhaps the next one has more */
+    }
+    go_on(n, c);
+}
+
+void history_unlinked(struct node *n, struct pipe *p, uint32_t channel)
+{
+    struct channel *c = n->channels[channel];
+    if (c->members_len == 0) c->history.caught_up = false;
+    if (c->history.link == p->slot) go_on(n, c);
+}
+
+void history_tick(struct node *n, uint32_t channel)
+{
+    struct channel *c = n->channels[channel];
+    if (c->history.link == NONE) return;
+    usec heard = n->pipes[c->history.link]->entry_at + WANT_PATIENCE_US;
+    if (heard > c->history.at && c->history.since + WANT_PATIENCE_MAX_US > n->now) c->history.at = heard;
+    if (c->history.at > n->now)
+        timer_arm(n, TIMER_HISTORY, channel, 0, c->history.at);
+    else
+        go_on(n, c);
+}
