@@ -139,6 +139,8 @@ async function openParts(options: DeviceOptions, store: Store) {
         return links.connect(action.device, action.path);
       case "peer":
         return peers.linked(action.device, action.account, action.replica, action.path, action.rttMs);
+      case "signal":
+        return links.signalBytes(action.device, action.bytes);
       case "gap": {
         const { kind: _, ...gap } = action;
         return gaps.take({ ...gap, account: gap.account || nameOf(gap.author) });

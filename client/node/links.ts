@@ -1,7 +1,6 @@
 // Pipes for the core's links: the replica's and the relayed ones inside the tracker's socket, the direct ones
 // through a tab's RTCPeerConnection. Carries out the core's wishes (connect) and tells it what came of them.
-import type { Bytes } from "./bytes";
-import { toHex, randomBytes } from "./bytes";
+import { fromUtf8, randomBytes, toHex, toUtf8, type Bytes } from "./bytes";
 import type { Clock } from "./clock";
 import { TRANSMIT_ROOM, type LinkPath } from "./core";
 import { RTC_WINDOW_BYTES, type FromWorker, type Switches, type ToWorker } from "./protocol";
@@ -24,6 +23,8 @@ export interface Links {
   relayOpened(from: Id, relay: number): void;
   relayClosed(relay: number): void;
   signal(from: Id, signal: Signal): void;
+  /** The same, brought by other devices: anybody may have written it. */
+  signalBytes(from: Id, bytes: Uint8Array): void;
   fromTab(tab: RtcTab, message: FromTab): void;
   tabGone(tab: RtcTab): void;
 }
@@ -42,6 +43,7 @@ const REPLICA = 0;
 const OPENING = -1; // no link has this number
 const ATTEMPTS_MAX = 512;
 const ATTEMPTS_OF_DEVICE_MAX = 4;
+const ATTEMPT_NAME_MAX = 64;
 const SOCKET_POLL_MS = 10;
 
 export function createLinks(options: {
@@ -122,6 +124,12 @@ export function createLinks(options: {
     }
   }
 
+  /** By the tracker, or over the links that there are when it is away. */
+  async function send(to: Id, signal: Signal): Promise<void> {
+    if (tracker.state() === "online") return tracker.signal(to, signal);
+    shell.command({ kind: "signal", device: to, bytes: toUtf8(JSON.stringify(signal)) });
+  }
+
   async function openRelay(device: Id): Promise<void> {
     options.connecting(device, true);
     try {
@@ -154,6 +162,20 @@ export function createLinks(options: {
     const id = `${from}/${name}`;
     attempts.set(id, { tab, device: from, name, initiator: false, room: RTC_WINDOW_BYTES });
     tab.post({ t: "rtc-accept", attempt: id, description, ice: options.ice() });
+  }
+
+  function takeSignal(from: Id, signal: Signal): void {
+    if (!switches().direct || avoided(from) || typeof signal.attempt !== "string") return;
+    if (signal.attempt.length > ATTEMPT_NAME_MAX) return;
+    const id = `${from}/${signal.attempt}`;
+    const attempt = attempts.get(id);
+    if (attempt && "description" in signal) {
+      attempt.tab.post({ t: "rtc-signal", attempt: id, description: signal.description });
+    } else if (attempt && "candidate" in signal) {
+      attempt.tab.post({ t: "rtc-signal", attempt: id, candidate: signal.candidate });
+    } else if ("description" in signal && signal.description?.type === "offer") {
+      acceptOffer(from, signal.attempt, signal.description);
+    }
   }
 
   function endAttempt(id: string, attempt: Attempt): void {
@@ -191,7 +213,8 @@ export function createLinks(options: {
   return {
     connect(device, path) {
       const allowed = path === "direct" ? switches().direct : switches().relay;
-      if (!allowed || avoided(device) || tracker.state() !== "online") return failed(device, path);
+      const possible = path === "direct" || tracker.state() === "online";
+      if (!allowed || !possible || avoided(device)) return failed(device, path);
       if (path === "direct") dial(device);
       else void openRelay(device);
     },
@@ -210,16 +233,13 @@ export function createLinks(options: {
       useRelay(relay, "relay", false, from, "relay");
     },
     relayClosed: dropRelay,
-    signal(from, signal) {
-      if (!switches().direct || avoided(from) || typeof signal.attempt !== "string") return;
-      const id = `${from}/${signal.attempt}`;
-      const attempt = attempts.get(id);
-      if (attempt && "description" in signal) {
-        attempt.tab.post({ t: "rtc-signal", attempt: id, description: signal.description });
-      } else if (attempt && "candidate" in signal) {
-        attempt.tab.post({ t: "rtc-signal", attempt: id, candidate: signal.candidate });
-      } else if ("description" in signal && signal.description?.type === "offer") {
-        acceptOffer(from, signal.attempt, signal.description);
+    signal: takeSignal,
+    signalBytes(from, bytes) {
+      try {
+        const signal: unknown = JSON.parse(fromUtf8(bytes));
+        if (typeof signal === "object" && signal !== null) takeSignal(from, signal as Signal);
+      } catch {
+        // Not of our making.
       }
     },
     fromTab(tab, message) {
@@ -229,7 +249,7 @@ export function createLinks(options: {
       switch (message.t) {
         case "rtc-signal": {
           const what = "description" in message ? { description: message.description } : { candidate: message.candidate };
-          tracker.signal(attempt.device, { attempt: attempt.name, ...what }).catch(() => {
+          send(attempt.device, { attempt: attempt.name, ...what }).catch(() => {
             if (!("description" in message) || attempts.get(id) !== attempt || attempt.link !== undefined) return;
             tab.post({ t: "rtc-close", attempt: id });
             endAttempt(id, attempt);
