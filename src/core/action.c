@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/state.h"
+#include "core/transfer.h"
 
 /* The entry as it is to be shown; what is not to be seen is left out. */
 static void show_view(struct node *n, const struct channel *c, uint32_t author, const struct entry *e,
@@ -212,8 +213,9 @@ bool output_next(struct node *n, struct action *out)
 {
     node_clock(n, n->now);
     *out = (struct action){.kind = ACTION_WARNING};
-    return next_channel(n, out) || gap_next(n, out) || next_op(n, out) || history_next(n, out) || next_delivered(n, out) || next_peer(n, out) ||
-           next_warning(n, out) || next_pipe(n, out);
+    return next_channel(n, out) || gap_next(n, out) || next_op(n, out) || history_next(n, out) ||
+           next_delivered(n, out) || next_peer(n, out) || next_warning(n, out) || next_pipe(n, out) ||
+           transfer_next(n, out);
 }
 
 int node_view(struct node *n, slice record, struct entry_view *out)

@@ -3,6 +3,7 @@
 
 #include "core/identity.h"
 #include "core/state.h"
+#include "core/transfer.h"
 
 int channel_open(struct node *n, const struct channel_spec *spec, slice certificate, uint32_t *out_index)
 {
@@ -154,6 +155,10 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
         mesh_network(n);
         rc = OK;
         break;
+    case COMMAND_FILE_HOLD:
+    case COMMAND_FILE_FETCH:
+    case COMMAND_FILE_PAUSE:
+    case COMMAND_FILE_DROP: rc = transfer_command(n, c); break;
     default: break;
     }
     return rc < 0 ? rc : (int64_t)token;

@@ -63,6 +63,66 @@ bool leaves_remove(struct leaves *s, uint32_t leaf)
     return true;
 }
 
+static void add_word(struct leaves *s, uint32_t word, uint64_t bits)
+{
+    uint64_t more = bits & ~s->words[word];
+    if (!more) return;
+    s->words[word] |= more;
+    s->tops[word / 64] |= (uint64_t)1 << (word % 64);
+    s->count += (uint32_t)__builtin_popcountll(more);
+}
+
+void leaves_add_run(struct leaves *s, uint32_t from, uint32_t count)
+{
+    assert(from <= s->total && count <= s->total - from);
+    while (count > 0) {
+        uint32_t bit = from % 64, here = 64 - bit < count ? 64 - bit : count;
+        uint64_t mask = here == 64 ? UINT64_MAX : (((uint64_t)1 << here) - 1) << bit;
+        add_word(s, from / 64, mask);
+        from += here;
+        count -= here;
+    }
+}
+
+bool leaves_add_bits(struct leaves *s, uint32_t from, slice bits)
+{
+    assert(from % 64 == 0);
+    if (from > s->total || bits.len > (s->total - from + (size_t)7) / 8) return false;
+    uint32_t beyond = (8 - (s->total - from) % 8) % 8;
+    bool ends = bits.len == (s->total - from + (size_t)7) / 8;
+    if (ends && bits.len && beyond && bits.ptr[bits.len - 1] >> (8 - beyond)) return false;
+    for (size_t i = 0; i < bits.len; i += 8) {
+        uint64_t word = 0;
+        for (size_t k = 0; k < 8 && i + k < bits.len; k++)
+            word |= (uint64_t)bits.ptr[i + k] << (8 * k);
+        if (word) add_word(s, from / 64 + (uint32_t)(i / 8), word);
+    }
+    return true;
+}
+
+void leaves_add_all(struct leaves *s, const struct leaves *other)
+{
+    assert(s->total == other->total);
+    for (uint32_t word = 0; word < words_of(s->total); word++)
+        add_word(s, word, other->words[word]);
+}
+
+void leaves_clear(struct leaves *s)
+{
+    if (s->words) memset(s->words, 0, leaves_bytes(s->total));
+    s->count = 0;
+}
+
+size_t leaves_bits(const struct leaves *s, uint32_t from, uint8_t *out, size_t room)
+{
+    assert(from % 64 == 0 && from <= s->total);
+    size_t len = (s->total - from + (size_t)7) / 8;
+    if (len > room) len = room;
+    for (size_t i = 0; i < len; i++)
+        out[i] = (uint8_t)(s->words[from / 64 + i / 8] >> (8 * (i % 8)));
+    return len;
+}
+
 static uint64_t from_bit(uint64_t word, uint32_t bit)
 {
     return word & (UINT64_MAX << bit);

@@ -27,6 +27,16 @@ bool leaves_has(const struct leaves *s, uint32_t leaf);
 /* False when nothing changed. */
 bool leaves_add(struct leaves *s, uint32_t leaf);
 bool leaves_remove(struct leaves *s, uint32_t leaf);
+/* Adds `count` leaves from `from` on; or what is in `bits`, leaf `from` (a multiple of 64) being bit 0 of the
+ * first byte: bits beyond the last leaf must not be set. */
+void leaves_add_run(struct leaves *s, uint32_t from, uint32_t count);
+bool leaves_add_bits(struct leaves *s, uint32_t from, slice bits) BASE_CHECKED;
+/* Adds all of `other` (of as many leaves). */
+void leaves_add_all(struct leaves *s, const struct leaves *other);
+void leaves_clear(struct leaves *s);
+/* Writes the bits of leaves from.. (a multiple of 64), up to the end or until `room` bytes are full; how many
+ * bytes. */
+size_t leaves_bits(const struct leaves *s, uint32_t from, uint8_t *out, size_t room);
 
 /* The first leaf >= from in the set, and in `also` (of as many leaves) unless that is NULL; LEAVES_NONE when
  * there is none. */

@@ -6,6 +6,7 @@
 
 #include "core/identity.h"
 #include "core/state.h"
+#include "core/transfer.h"
 
 /* --- small things that all parts use --- */
 
@@ -124,6 +125,7 @@ void node_free(struct node *n)
     for (uint32_t i = 0; i < n->pipes_cap; i++) {
         if (n->pipes[i]) pipe_free(n, i);
     }
+    transfer_free(n);
     for (uint32_t i = 0; i < n->peers_cap; i++)
         alloc_free(a, n->peers[i], sizeof **n->peers);
     for (uint32_t i = 0; i < n->ops_cap; i++)
@@ -268,6 +270,11 @@ static int on_message(struct node *n, struct pipe *p, slice plain)
         p->ping_stamp = 0;
         peer_announce(n, n->peers[p->peer]);
         return OK;
+    case MESSAGE_FILE_ASK:
+    case MESSAGE_FILE_HAVE:
+    case MESSAGE_FILE_WANT:
+    case MESSAGE_FILE_DATA:
+    case MESSAGE_FILE_STOP: return transfer_message(n, p, m.kind, plain);
     default: return sync_message(n, p, &m);
     }
 }
@@ -358,6 +365,7 @@ size_t input_transmit(struct node *n, uint32_t link, uint8_t *buffer, size_t roo
 void input_done(struct node *n, uint64_t token, int result, slice bytes, usec now)
 {
     node_clock(n, now);
+    if (transfer_done(n, token, result, bytes)) return;
     struct op *op = op_find(n, token);
     if (!op) return;
     if (op->state == OP_STORING)
@@ -390,6 +398,7 @@ static void tick(struct node *n, const struct timer *due)
     case TIMER_WANTS: want_next(n, due->a); break;
     case TIMER_HISTORY: history_tick(n, due->a); break;
     case TIMER_VIEW: view_tick(n, due->a); break;
+    case TIMER_FILES: transfer_tick(n); break;
     case TIMER_SEAL: feed_release_all(n, due->a); break;
     default: break;
     }

@@ -273,8 +273,8 @@ enum action_kind {
     ACTION_SESSION = 14,    /* channel, account (the other side), device (whose act it was, or NULL), session,
                                state, reason, text (the line), until_ms */
     ACTION_SIGNAL = 15,     /* device (from whom), bytes in `record` */
-    ACTION_FILE_READ = 16,  /* token, root, leaf: give the leaf's bytes and its proof (core/tree.h) with
-                               node_done */
+    ACTION_FILE_READ = 16,  /* token, root, leaf: give the leaf's bytes and behind them its proof
+                               (core/tree.h) with node_done. ERR_NOT_FOUND: it is not there any more */
     ACTION_FILE_WRITE = 17, /* token, root, leaf, record (the leaf's bytes), proof: write both, node_done.
                                ERR_DISK_FULL pauses the transfer, in words */
     ACTION_FILE = 18,       /* root, file_state, leaves, leaves_total, sources, result, text: how it stands */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/state.h"
+#include "core/transfer.h"
 
 /* Queues entries to be served; what is on its way already is not queued again. ERR_MEMORY, ERR_FULL. */
 int serve_add(struct node *n, struct pipe *p, struct share *s, struct request wanted)
@@ -253,7 +254,8 @@ slice serve_next(struct node *n, struct pipe *p)
         }
         if (message.len) return message;
     }
-    return next_served(n, p);
+    slice message = next_served(n, p);
+    return message.len > 0 ? message : transfer_output(n, p);
 }
 
 bool serve_has_output(const struct node *n, const struct pipe *p)
@@ -266,5 +268,6 @@ bool serve_has_output(const struct node *n, const struct pipe *p)
         if (have_due(c, s) || s->requests_len > 0 || s->recent) return true;
         if (c->self != NONE && s->push > 0 && s->push <= c->authors[c->self].have) return true;
     }
-    return p->window_len > 0 && p->window[p->window_head].token == 0;
+    if (p->window_len > 0 && p->window[p->window_head].token == 0) return true;
+    return transfer_has_output(n, p);
 }

@@ -232,6 +232,7 @@ struct pipe {
     struct buffer control; /* [length 2 bytes][message] ... */
     struct share **shares; /* by channel index */
     uint32_t shares_len;
+    struct bulk *bulk; /* transfer.h; NULL until it has to do with files */
     struct serve window[SERVE_WINDOW];
     uint32_t window_head, window_len;
     uint32_t serve_channel; /* whose turn it is */
@@ -346,6 +347,8 @@ struct node {
     } gaps; /* authors whose gap changed */
     uint32_t histories; /* channels whose COMMAND_HISTORY is to be answered */
     uint32_t loose; /* islands that are not whole yet, while records come back */
+    struct transfers *transfers; /* transfer.h; NULL until there is a file */
+
     struct queue op_queue, peer_queue, channel_queue, pipe_queues[PIPE_QUEUES];
     struct warning warnings[WARNINGS_MAX];
     uint32_t warnings_head, warnings_len;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/state.h"
+#include "core/transfer.h"
 
 struct share *share_of(const struct pipe *p, uint32_t channel)
 {
@@ -55,6 +56,7 @@ static int activate(struct node *n, struct pipe *p, uint32_t channel)
     if (rc < 0) return rc;
     c->members[c->members_len++] = p->slot;
     s->active = s->whole = true;
+    transfer_shared(n, p, channel);
     s->whole_started = false;
     s->cursor = 0;
     s->version_sent = s->version_told = c->version;
@@ -75,6 +77,7 @@ static void deactivate(struct node *n, struct pipe *p, uint32_t channel)
     s->active = false;
     uint32_t slot = p->slot;
     member_remove(c, slot);
+    transfer_unshared(n, p, channel);
     view_unlinked(n, p, c);
     recent_free(n, s);
     s->push = 0;
@@ -185,6 +188,7 @@ void sync_pipe_gone(struct node *n, struct pipe *p)
         blob_release(n->allocator, p->window[i].blob);
         p->window[i].blob = NULL;
     }
+    transfer_pipe_gone(n, p);
 }
 
 /* --- what the other side says --- */
