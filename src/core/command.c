@@ -48,7 +48,8 @@ int channel_enter(struct node *n, uint32_t index, bool quiet, uint64_t *out_toke
     return write_join(n, index, out_token);
 }
 
-static int command_open(struct node *n, const struct channel_spec *spec, bool quiet, uint64_t *out_token)
+static int command_open(struct node *n, const struct channel_spec *spec, bool quiet, bool on_demand,
+                        uint64_t *out_token)
 {
     uint32_t index;
     uint8_t id[ID_BYTES];
@@ -70,6 +71,8 @@ static int command_open(struct node *n, const struct channel_spec *spec, bool qu
     } else if (channel->excluded) {
         return ERR_DENIED;
     }
+    n->channels[index]->quiet = quiet;
+    n->channels[index]->on_demand = on_demand;
     return channel_enter(n, index, quiet, out_token);
 }
 
@@ -84,7 +87,7 @@ static int command_join(struct node *n, const struct command *c, uint64_t *out_t
     int rc = channel_spec_id(n->crypto, &spec, id);
     if (rc < 0) return rc;
     if (memcmp(id, c->channel, ID_BYTES) != 0) return ERR_INVALID;
-    return command_open(n, &spec, false, out_token);
+    return command_open(n, &spec, false, false, out_token);
 }
 
 static int command_leave(struct node *n, const struct command *c, uint64_t *out_token)
@@ -112,7 +115,11 @@ static int command_send(struct node *n, const struct command *c, uint64_t *out_t
     if (!channel || channel->leaving || !channel->carried) return ERR_NOT_FOUND;
     if (c->entry_kind == ENTRY_JOIN || c->bytes.len == 0) return ERR_INVALID;
     if (channel->self == NONE || channel->excluded) return ERR_DENIED;
-    if (channel->authors[channel->self].tip == 0) return ERR_WRONG_STATE;
+    if (channel->authors[channel->self].tip == 0) {
+        uint64_t unused;
+        int rc = channel->quiet ? write_join(n, index, &unused) : ERR_WRONG_STATE;
+        if (rc < 0) return rc;
+    }
     return feed_append(n, index, c->entry_kind, c->bytes, out_token);
 }
 
@@ -133,7 +140,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
 {
     uint64_t token = 0;
     int rc = ERR_INVALID;
-    bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER;
+    bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER || c->kind == COMMAND_HISTORY;
     bool needs_device =
         c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER || c->kind == COMMAND_CONNECT_FAILED;
     node_clock(n, now);
@@ -145,8 +152,9 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     case COMMAND_LEAVE: rc = command_leave(n, c, &token); break;
     case COMMAND_SEND: rc = command_send(n, c, &token); break;
     case COMMAND_PEER: rc = mesh_hint(n, c->device, c->channel, c->online); break;
-    case COMMAND_OPEN: rc = command_open(n, c->spec, c->quiet, &token); break;
+    case COMMAND_OPEN: rc = command_open(n, c->spec, c->quiet, c->on_demand, &token); break;
     case COMMAND_MEMBER: rc = member_command(n, c, &token); break;
+    case COMMAND_HISTORY: rc = history_command(n, c, &token); break;
     case COMMAND_CONNECT_FAILED:
         mesh_failed(n, c->device, c->path);
         rc = OK;

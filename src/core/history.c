@@ -114,7 +114,7 @@ void history_consider(struct node *n, struct pipe *p, uint32_t channel)
 {
     struct channel *c = n->channels[channel];
     struct share *s = share_of(p, channel);
-    bool far = s->missing > (c->on_demand ? 0 : HISTORY_FAR) && !c->leaving;
+    bool far = (s->missing > (c->on_demand ? 0 : HISTORY_FAR) || s->overflow) && !c->leaving;
     s->missing = 0;
     if (c->history.link != NONE) return; /* somebody is being asked: what is missing then goes on */
     if (far && ask(n, c, p, 0, HISTORY_SCREEN)) {
@@ -135,8 +135,13 @@ void history_on_end(struct node *n, struct pipe *p, const struct message *m)
         return;
     }
     h->link = NONE;
-    if (h->page == 1 && m->more && !c->on_demand && ask(n, c, p, m->before_ms, HISTORY_SECOND)) {
-        h->page = 2;
+    struct share *s = share_of(p, channel);
+    if (!m->more) s->overflow = false;
+    bool more = h->page > 0 && m->more && !c->on_demand && h->token == 0;
+    bool many = s->overflow || c->behind_len > HISTORY_AUTHORS;
+    uint32_t count = h->page == 1 ? HISTORY_SECOND : MESSAGE_RECENT_COUNT_MAX;
+    if (more && (h->page == 1 || many) && ask(n, c, p, m->before_ms, count)) {
+        h->page++;
         return;
     }
     if (h->page == 0 && h->token != 0) {

@@ -20,7 +20,8 @@ enum {
     HISTORY_NEAR = 64,     /* so few entries of one author are asked for upwards */
     HISTORY_FAR = 64,      /* who misses more than this in all asks for the newest first */
     HISTORY_SCREEN = 64,   /* entries in the first answer ... */
-    HISTORY_SECOND = 512,  /* ... and in the second one, which ends it */
+    HISTORY_SECOND = 512,  /* ... and in the second one, which ends it, unless very many authors are behind: */
+    HISTORY_AUTHORS = 256, /* they are not asked for one by one */
     HISTORY_TRIES_MAX = 4, /* members that are asked for one COMMAND_HISTORY */
 };
 

@@ -76,6 +76,7 @@ static int open_if_finished(struct link *l)
 {
     if (!noise_finished(l->noise)) return OK;
     noise_split(l->noise, &l->send, &l->receive);
+    memcpy(l->session, l->noise->hash, sizeof l->session);
     noise_drop(l);
     l->state = LINK_OPEN;
     return OK;

@@ -41,7 +41,8 @@ struct link {
     bool preface_sent;
     struct noise *noise; /* until LINK_OPEN */
     struct noise_cipher send, receive;
-    uint8_t *inbox; /* as long as the frame that is half here; else NULL */
+    uint8_t session[16]; /* both sides have the same, each link another: of the handshake's hash */
+    uint8_t *inbox;      /* as long as the frame that is half here; else NULL */
     size_t inbox_len, inbox_cap;
 
     /* The other side, valid in LINK_OPEN. */

@@ -49,19 +49,21 @@ static slice next_push(struct node *n, struct pipe *p, uint32_t channel, struct 
 
 static bool have_due(const struct channel *c, const struct share *s)
 {
-    return s->whole || (c->have_at == NEVER && (s->version_sent < c->version || s->hold_sent < c->version));
+    return s->whole || digest_due(s) ||
+           (c->have_at == NEVER && (s->version_sent < c->version || s->hold_sent < c->version));
 }
 
 static slice next_whole(struct node *n, struct channel *c, struct share *s)
 {
     uint32_t pairs = 0, from = s->cursor, to = s->cursor;
     for (; to < c->authors_len && pairs < MESSAGE_HAVE_PAIRS_MAX; to++)
-        pairs += c->authors[to].have > 0;
+        pairs += c->authors[to].have > 0 && share_tells(s, &c->authors[to]);
     uint64_t flags = (s->whole_started ? 0 : HAVE_FIRST) | (to == c->authors_len ? HAVE_LAST : 0);
     struct writer w = writer_of(n->plain, sizeof n->plain);
     message_write_have(&w, c->id, flags, pairs);
     for (uint32_t i = from; i < to; i++) {
-        if (c->authors[i].have > 0) message_write_pair(&w, c->authors[i].device, c->authors[i].have);
+        const struct author *a = &c->authors[i];
+        if (a->have > 0 && share_tells(s, a)) message_write_pair(&w, a->device, a->have);
     }
     s->cursor = to;
     s->whole_started = true;
@@ -116,8 +118,12 @@ static slice next_holds(struct node *n, struct channel *c, struct share *s)
     return w.failed || spans == 0 ? SLICE_EMPTY : writer_slice(&w);
 }
 
-static slice next_have(struct node *n, struct channel *c, struct share *s)
+static slice next_have(struct node *n, struct pipe *p, struct channel *c, struct share *s)
 {
+    if (digest_due(s)) {
+        slice message = digest_message(n, p, c, s);
+        if (message.len) return message;
+    }
     if (s->whole) return next_whole(n, c, s);
     while (s->version_sent < c->version) {
         slice message = next_changes(n, c, s);
@@ -250,7 +256,7 @@ slice serve_next(struct node *n, struct pipe *p)
         if (!s || !s->active) continue;
         slice message = next_push(n, p, i, s);
         if (message.len == 0 && have_due(n->channels[i], s)) {
-            message = next_have(n, n->channels[i], s);
+            message = next_have(n, p, n->channels[i], s);
         }
         if (message.len) return message;
     }

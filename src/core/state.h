@@ -33,6 +33,7 @@ enum {
     PUSH_LAG = 8,              /* own entries that are pushed to a link that has not acknowledged them yet */
     WANT_PROBES = 64,          /* members that are looked at for one author */
     WANT_AUTHORS = 256,        /* authors that are looked at when somebody has time for a question */
+    DIGEST_AUTHORS = 64,       /* with more of them a digest goes before the vector */
     DOUBT_PROBES = 8,          /* claims that were set aside and are tried again at one time */
     GLITCHES_MAX = 100,
     PHANTOMS_MAX = 4096, /* authors that one link claims and of whom nothing is held */
@@ -179,6 +180,7 @@ struct share {
     uint32_t *have;  /* by author index: what the other side says it holds */
     struct span *hold; /* by author index: ... beside it; NULL until something was */
     bool vector;       /* its whole vector is in */
+    bool overflow;     /* it named more authors than could be noted */
     uint64_t missing;  /* entries that it claimed in that and that are not here */
     uint32_t *doubt; /* by author index: a claim that is set aside; NULL until one was not made good */
     bool introduce;    /* an INTRODUCE is due */
@@ -194,6 +196,8 @@ struct share {
     uint64_t version_told; /* ... the last time that all were */
     uint64_t hold_sent;    /* the same of islands */
     uint64_t hold_told;
+    struct digest *digest; /* the comparing of large vectors that is under way */
+    uint8_t buckets[DIGEST_BUCKETS / 8]; /* bits: which authors the whole vector tells of */
     struct recent *recent; /* the answer to its RECENT that is under way */
     uint32_t push; /* own seq to push next, 0 when the other side is not level with us */
     bool delivered_due;
@@ -456,6 +460,8 @@ void sync_pipe_gone(struct node *n, struct pipe *p);
 void sync_tick(struct node *n, uint32_t channel);
 /* What the other side says to hold of an author: its island, if there is one, else from 1. high 0: nothing. */
 struct span share_span(const struct share *s, uint32_t author);
+/* The other side has as much of the author as was held here. ERR_MEMORY. */
+int sync_level(struct node *n, struct pipe *p, struct channel *c, uint32_t author, uint32_t seq) BASE_CHECKED;
 struct share *share_of(const struct pipe *p, uint32_t channel);
 /* The same; makes it when there is none. ERR_MEMORY. */
 int sync_share(struct node *n, struct pipe *p, uint32_t channel, struct share **out) BASE_CHECKED;
@@ -476,6 +482,20 @@ void want_got(struct node *n, const struct pipe *p, uint32_t channel, uint32_t a
 void want_tick(struct node *n, uint32_t channel, uint32_t author);
 /* Some of what was set aside is believed again when its time is over. */
 void want_end_doubts(struct node *n, struct pipe *p, uint32_t channel);
+
+/* digest.c */
+/* The vector is so large that a digest pays. */
+bool digest_pays(const struct channel *c);
+int digest_begin(struct node *n, struct share *s) BASE_CHECKED;
+void digest_free(struct node *n, struct share *s);
+bool digest_due(const struct share *s);
+slice digest_message(struct node *n, struct pipe *p, struct channel *c, struct share *s);
+int digest_receive(struct node *n, struct pipe *p, const struct message *m) BASE_CHECKED;
+/* The whole vector for this link tells of this author. */
+static inline bool share_tells(const struct share *s, const struct author *a)
+{
+    return s->buckets[a->device[0] / 8] >> a->device[0] % 8 & 1;
+}
 
 /* serve.c */
 /* Queues entries to be served; what is on its way already is not queued again. ERR_MEMORY, ERR_FULL. */

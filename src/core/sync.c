@@ -31,6 +31,7 @@ static void share_free(struct node *n, struct pipe *p, uint32_t channel)
     alloc_free(n->allocator, s->doubt, s->have_cap * sizeof *s->doubt);
     alloc_free(n->allocator, s->hold, s->have_cap * sizeof *s->hold);
     recent_free(n, s);
+    digest_free(n, s);
     alloc_free(n->allocator, s->requests, REQUESTS_MAX * sizeof *s->requests);
     timer_disarm(n, TIMER_SHARE, p->slot, channel);
     alloc_free(n->allocator, s, sizeof *s);
@@ -55,9 +56,11 @@ static int activate(struct node *n, struct pipe *p, uint32_t channel)
         grow(n->allocator, (void **)&c->members, &c->members_cap, c->members_len + 1, sizeof *c->members);
     if (rc < 0) return rc;
     c->members[c->members_len++] = p->slot;
-    s->active = s->whole = true;
+    s->active = true;
     transfer_shared(n, p, channel);
-    s->whole_started = false;
+    s->whole = !digest_pays(c) || digest_begin(n, s) < 0;
+    memset(s->buckets, 0xff, sizeof s->buckets);
+    s->whole_started = s->overflow = false;
     s->cursor = 0;
     s->version_sent = s->version_told = c->version;
     s->hold_sent = s->hold_told = 0;
@@ -80,6 +83,7 @@ static void deactivate(struct node *n, struct pipe *p, uint32_t channel)
     transfer_unshared(n, p, channel);
     view_unlinked(n, p, c);
     recent_free(n, s);
+    digest_free(n, s);
     s->push = 0;
     s->requests_len = 0;
     for (uint32_t i = 0; i < c->authors_len; i++) {
@@ -277,13 +281,9 @@ static uint32_t named_author(struct node *n, struct pipe *p, struct share *s, st
     uint32_t author = author_find(c, device);
     if (author != NONE) return author;
     if (s->phantoms >= PHANTOMS_MAX) {
-        s->phantoms = 0;
-        for (uint32_t i = 0; i < c->authors_len && i < s->have_cap; i++) {
-            s->phantoms += c->authors[i].used && c->authors[i].tip == 0 && s->have[i] > 0;
-        }
-    }
-    if (s->phantoms >= PHANTOMS_MAX) {
-        pipe_glitch(n, p);
+        /* The first vector may be large: RECENT brings those who found no room here. */
+        if (s->vector) pipe_glitch(n, p);
+        s->overflow = true;
         return NONE;
     }
     int rc = author_add(n, c, device, &author);
@@ -304,6 +304,14 @@ static void own_acknowledged(struct node *n, struct pipe *p, struct share *s, co
     if (s->push > 0 && s->push <= self->have) pipe_wake(n, p);
 }
 
+static void count_phantoms(const struct channel *c, struct share *s)
+{
+    if (s->phantoms < PHANTOMS_MAX) return;
+    s->phantoms = 0;
+    for (uint32_t i = 0; i < c->authors_len && i < s->have_cap; i++)
+        s->phantoms += c->authors[i].used && c->authors[i].tip == 0 && s->have[i] > 0;
+}
+
 /* A claim of the other side went up. Before its whole vector is in, it is only noted. */
 static void claimed(struct node *n, struct pipe *p, struct share *s, struct channel *c, uint32_t author)
 {
@@ -318,6 +326,17 @@ static void claimed(struct node *n, struct pipe *p, struct share *s, struct chan
     if (wanted) want_more(n, c->index, author, s->vector);
 }
 
+int sync_level(struct node *n, struct pipe *p, struct channel *c, uint32_t author, uint32_t seq)
+{
+    struct share *s = share_of(p, c->index);
+    int rc = share_room(n, s, author + 1);
+    if (rc < 0) return rc;
+    if (seq <= s->have[author]) return OK;
+    s->have[author] = seq;
+    claimed(n, p, s, c, author);
+    return OK;
+}
+
 static int on_have(struct node *n, struct pipe *p, struct message *m)
 {
     uint32_t channel, seq;
@@ -329,6 +348,7 @@ static int on_have(struct node *n, struct pipe *p, struct message *m)
         return OK;
     }
     if (m->flags & HAVE_FIRST) forget_claims(n, c, s);
+    count_phantoms(c, s);
     while (message_next_pair(m, &device, &seq)) {
         uint32_t author = named_author(n, p, s, c, device);
         if (p->closing) return OK; /* one oddity too many: the share is gone */
@@ -359,6 +379,7 @@ static int on_hold(struct node *n, struct pipe *p, struct message *m)
         pipe_glitch(n, p);
         return OK;
     }
+    count_phantoms(c, s);
     while (message_next_span(m, &device, &span.low, &span.high)) {
         uint32_t author = named_author(n, p, s, c, device);
         if (p->closing) return OK;
@@ -438,6 +459,7 @@ int sync_message(struct node *n, struct pipe *p, struct message *m)
     case MESSAGE_HAVE: return on_have(n, p, m);
     case MESSAGE_WANT: return on_want(n, p, m);
     case MESSAGE_HOLD: return on_hold(n, p, m);
+    case MESSAGE_DIGEST: return digest_receive(n, p, m);
     case MESSAGE_RECENT: return recent_begin(n, p, m);
     case MESSAGE_RECENT_END: history_on_end(n, p, m); return OK;
     case MESSAGE_ENTRY: return on_entry(n, p, m);
