@@ -10,7 +10,8 @@
 enum { STREAM_CHAT = 100 };
 
 struct chat {
-    uint64_t left;     /* messages that may still be written */
+    uint64_t left; /* messages that may still be written */
+    uint64_t tried, written;
     struct dice *dice; /* by device */
     uint8_t text[NODE_BODY_BYTES_MAX], body[NODE_BODY_BYTES_MAX];
 };
@@ -38,7 +39,10 @@ static void say_something(struct sim *sim, struct chat *chat, struct device *d)
     struct writer w = writer_of(chat->body, sizeof chat->body);
     cbor_put_array(&w, 1);
     cbor_put_bytes(&w, slice_of(chat->text, len));
-    if (device_send(sim, d, channel, ENTRY_TEXT, writer_slice(&w)) > 0) chat->left--;
+    chat->tried++;
+    if (device_send(sim, d, channel, ENTRY_TEXT, writer_slice(&w)) <= 0) return;
+    chat->written++;
+    chat->left--;
 }
 
 static void say_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t pause_us)
@@ -101,6 +105,7 @@ static void chat_plan(struct sim *sim)
         if (d->kind != DEVICE_PERSON) continue;
         bool speaks = setup->speakers ? i % stride == 0 || stride == 1 : dice_chance(dice, 800);
         usec pause = dice_between(dice, setup->pause_least, setup->pause_most);
+        if (speaks) membership_of(d, 0)->quiet = false;
         if (speaks) schedule_at(sim, sim->now + dice_below(dice, pause), say_event, i, 0, pause);
         plan_comings(sim, d, dice);
     }
@@ -109,6 +114,8 @@ static void chat_plan(struct sim *sim)
 static void chat_end(struct sim *sim)
 {
     struct chat *chat = chat_of(sim);
+    if (chat->tried > 50 && chat->written == 0)
+        sim_fail(sim, "%llu times somebody wanted to write and could not", (unsigned long long)chat->tried);
     free(chat->dice);
     free(chat);
 }

@@ -72,7 +72,7 @@ struct membership *membership_add(struct sim *sim, uint32_t channel, struct devi
         d->memberships =
             must_grow(d->memberships, d->memberships_len, &d->memberships_cap, sizeof *d->memberships);
         m = &d->memberships[d->memberships_len++];
-        *m = (struct membership){.channel = channel};
+        *m = (struct membership){.channel = channel, .quiet = sim->setup.quiet};
         c->members = must_grow(c->members, c->members_len, &c->members_cap, sizeof *c->members);
         c->members[c->members_len++] = d->index;
     }

@@ -97,17 +97,20 @@ static void measure(struct sim *sim, struct device *d, struct held *held, const 
                     const struct entry_view *entry, uint32_t channel, uint32_t author)
 {
     uint32_t from = device_of_id(sim, entry->from);
-    if (from == UINT32_MAX || d->kind != DEVICE_PERSON) return;
+    if (from == UINT32_MAX) return;
     const struct held *theirs = held_find(shelf_find(&sim->devices[from], channel, author), entry->seq);
-    uint32_t depth = 1u + (theirs ? theirs->depth : 0);
-    held->depth = depth < 255 ? (uint8_t)depth : 255;
-    sim->report.depths++;
-    sim->report.depth_sum += depth;
-    if (depth > sim->report.depth_max) sim->report.depth_max = depth;
-    usec delay =
-        truth->acknowledged_at && sim->now > truth->acknowledged_at ? sim->now - truth->acknowledged_at : 0;
-    sim->report.delay_sum_us += delay;
-    if (delay > sim->report.delay_max_us) sim->report.delay_max_us = delay;
+    uint32_t hops = 1u + (theirs ? theirs->depth : 0);
+    held->depth = hops < 255 ? (uint8_t)hops : 255;
+    if (d->kind != DEVICE_PERSON || sim->calm) return;
+    struct sim_report *report = &sim->report;
+    report->fresh++;
+    if (!truth->acknowledged_at || d->started_at + 10 * SECONDS > truth->acknowledged_at) return;
+    report->hops_count++;
+    report->hops_sum += hops;
+    if (hops > report->hops_max) report->hops_max = hops;
+    usec delay = sim->now > truth->acknowledged_at ? sim->now - truth->acknowledged_at : 0;
+    report->delay_sum_us += delay;
+    if (delay > report->delay_max_us) report->delay_max_us = delay;
 }
 
 static void check_deliver(struct sim *sim, struct device *d, const struct action *action)
@@ -347,10 +350,10 @@ static uint64_t owed_of(const struct sim *sim, const struct chronicle *chronicle
 static bool all_joined(const struct sim *sim, uint32_t channel, char *why, size_t room)
 {
     const struct sim_channel *c = &sim->channels[channel];
-    for (size_t i = 0; i < c->members_len && !sim->setup.quiet; i++) {
+    for (size_t i = 0; i < c->members_len; i++) {
         const struct device *d = &sim->devices[c->members[i]];
         const struct membership *m = membership_of(d, channel);
-        if (d->kind != DEVICE_PERSON || !m->member || !m->joins) continue;
+        if (d->kind != DEVICE_PERSON || !m->member || !m->joins || m->quiet) continue;
         const struct chronicle *own = chronicle_of(sim, channel, d->index);
         if (own && own->known > 0) continue;
         if (why) snprintf(why, room, "device %u has not joined channel %u", d->index, channel);

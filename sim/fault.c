@@ -35,6 +35,7 @@ static void heal_event(struct sim *sim, uint32_t unused, uint32_t unused2, uint6
     if (!sim->partitioned) return;
     sim->partitioned = false;
     sim_tell(sim, "the network is whole again");
+    recovery_begin(sim);
     for (uint32_t i = 1; i < sim->devices_len; i++) {
         struct device *d = &sim->devices[i];
         if (!d->up || !honest(d) || dice_chance(&d->dice, 500)) continue;

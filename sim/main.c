@@ -1,7 +1,9 @@
+#define _POSIX_C_SOURCE 200809L
 /* sim - runs worlds by seed and says what they came to. See sim.h and docs/testing.md. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "crypto/native.h"
 #include "sham.h"
@@ -11,7 +13,7 @@
 static const char usage[] =
     "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--world NAME]\n"
     "           [--crypto real|sham] [--faults all|none|HEX] [--activities HEX] [--skip LIST]\n"
-    "           [--fail D:N] [--trace D:FILE] [--verbose]\n"
+    "           [--fail D:N] [--trace D:FILE] [--figures] [--json] [--verbose]\n"
     "       sim --list | --replay FILE [--crypto real]\n"
     "Runs simulated worlds of devices and a tracker. A world that breaks a promise prints the command\n"
     "that shows it again. The last line is \"N passed, N failed\".\n"
@@ -27,12 +29,13 @@ static const char usage[] =
     "  --fail D:N     the Nth allocation of device D fails (0 is the tracker)\n"
     "  --trace D:FILE what goes into the node of device D, for --replay; later lives in FILE.2 ...\n"
     "  --replay FILE  gives a trace to a node again: the same must come out\n"
+    "  --figures      a line of figures for each world; --json: as an object in a line\n"
     "  --verbose      the whole story\n";
 
 struct arguments {
     uint64_t first, last;
     struct sim_options options;
-    bool real, verbose;
+    bool real, verbose, figures, json;
     uint32_t *skip;
     size_t skip_cap;
     const char *skip_text, *replay;
@@ -146,6 +149,10 @@ static bool parse(int argc, char **argv, struct arguments *a)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--verbose") == 0) {
             a->verbose = true;
+        } else if (strcmp(argv[i], "--figures") == 0) {
+            a->figures = true;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            a->json = true;
         } else if (i + 1 < argc && parse_option(argv[i], argv[i + 1], a)) {
             i++;
         } else {
@@ -170,6 +177,62 @@ static void print_failure(const char *program, const struct arguments *a, const 
     printf("%s --verbose\n", a->real ? " --crypto real" : "");
 }
 
+static void print_list(void)
+{
+    for (size_t i = 0; i < sim_worlds_len; i++)
+        printf("world %-14s %s\n", sim_worlds[i].name, sim_worlds[i].brief);
+    for (size_t i = 0; i < sim_activities_len; i++)
+        printf("activity %-11s %s (bit %x)\n", sim_activities[i]->name, sim_activities[i]->brief, 1u << i);
+}
+
+/* Of this process: the machine may have other work. */
+static uint64_t clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* One world, and what is to be said of it. True when it kept its promises. */
+static bool run_seed(const char *program, struct arguments *a, uint64_t seed, struct sim_report *report)
+{
+    char line[2048];
+    uint64_t began_us = clock_us();
+    a->options.seed = seed;
+    bool good = sim_run(&a->options, report) == OK;
+    uint64_t cpu_us = clock_us() - began_us;
+    if (!good) print_failure(program, a, report);
+    if ((a->first == a->last || a->verbose) && !a->json) {
+        sim_print(&a->options, report, line, sizeof line);
+        printf("%s\n", line);
+    }
+    if (a->figures || a->json) {
+        sim_figures(&a->options, report, cpu_us, a->json, line, sizeof line);
+        printf("%s\n", line);
+    }
+    fflush(stdout);
+    return good;
+}
+
+static bool run_all(const char *program, struct arguments *a)
+{
+    unsigned long long passed = 0, failed = 0, digest = 0, entries = 0, deliveries = 0, events = 0, peak = 0;
+    for (uint64_t seed = a->first; seed <= a->last; seed++) {
+        struct sim_report report;
+        if (run_seed(program, a, seed, &report))
+            passed++;
+        else
+            failed++;
+        digest = dice_mix(digest ^ report.digest);
+        if (report.memory_peak > peak) peak = report.memory_peak;
+        entries += report.entries, deliveries += report.deliveries, events += report.events;
+    }
+    printf("%llu entries, %llu deliveries, %llu events, at most %llu KB in one core, digest %016llx\n",
+           entries, deliveries, events, peak / 1024, digest);
+    printf("%llu passed, %llu failed\n", passed, failed);
+    return failed == 0;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {
@@ -179,11 +242,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc > 1 && strcmp(argv[1], "--list") == 0) {
-        for (size_t i = 0; i < sim_worlds_len; i++)
-            printf("world %-14s %s\n", sim_worlds[i].name, sim_worlds[i].brief);
-        for (size_t i = 0; i < sim_activities_len; i++)
-            printf("activity %-11s %s (bit %x)\n", sim_activities[i]->name, sim_activities[i]->brief,
-                   1u << i);
+        print_list();
         return 0;
     }
     if (!parse(argc, argv, &a)) {
@@ -198,32 +257,8 @@ int main(int argc, char **argv)
     if (a.replay) return trace_file_replay(a.replay, a.options.crypto) ? 0 : 1;
     a.options.trace_context = &a.trace;
     if (a.verbose) a.options.tell = tell, a.options.context = stdout;
-
-    uint64_t passed = 0, failed = 0, digest = 0, entries = 0, deliveries = 0, events = 0, peak = 0;
-    for (uint64_t seed = a.first; seed <= a.last; seed++) {
-        struct sim_report report;
-        a.options.seed = seed;
-        if (sim_run(&a.options, &report) == OK) {
-            passed++;
-        } else {
-            failed++;
-            print_failure(argv[0], &a, &report);
-        }
-        if (a.first == a.last || a.verbose) {
-            char line[1024];
-            sim_print(&a.options, &report, line, sizeof line);
-            printf("%s\n", line);
-        }
-        digest = dice_mix(digest ^ report.digest);
-        if (report.memory_peak > peak) peak = report.memory_peak;
-        entries += report.entries, deliveries += report.deliveries, events += report.events;
-        fflush(stdout);
-    }
-    printf("%llu entries, %llu deliveries, %llu events, at most %llu KB in one core, digest %016llx\n",
-           (unsigned long long)entries, (unsigned long long)deliveries, (unsigned long long)events,
-           (unsigned long long)(peak / 1024), (unsigned long long)digest);
-    printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
+    bool good = run_all(argv[0], &a);
     trace_file_end(&a.trace);
     free(a.skip);
-    return failed ? 1 : 0;
+    return good ? 0 : 1;
 }

@@ -68,12 +68,12 @@ function buildPlain() {
   run("cmake", ["--preset", "release", "-B", build, "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]);
   run("ninja", ["-C", build, "sim/sim"]);
   const compile = new Map();
-  for (const { file, command } of JSON.parse(readFileSync(join(build, "compile_commands.json"), "utf8"))) compile.set(file, command.split(" "));
+  for (const { file, command } of JSON.parse(readFileSync(join(build, "compile_commands.json"), "utf8"))) compile.set(file, command.split(" ").filter((word) => word !== ""));
   const link = run("ninja", ["-C", build, "-t", "commands", "sim/sim"]).trimEnd().split("\n").at(-1);
-  return { compile, link: link.split(" ").filter((word) => word !== "&&" && word !== ":") };
+  return { program: join(build, "sim/sim"), failing: new Map(), compile, link: link.split(" ").filter((word) => !["", "&&", ":"].includes(word)) };
 }
 
-const valueAt = (words, option, value) => words.with ? words.with(words.indexOf(option) + 1, value) : Object.assign([...words], { [words.indexOf(option) + 1]: value });
+const valueAt = (words, option, value) => Object.assign([...words], { [words.indexOf(option) + 1]: value });
 
 /** A simulator with this bug in it. What was linked before the archives is not taken out of them again. */
 function buildMutant({ compile, link }, mutant, text) {
@@ -118,12 +118,22 @@ function runSeeds(program, options, first, last) {
   });
 }
 
+/** What the simulator finds without a bug as well is none of this one's. */
+async function isPlain(plain, options, { seed }) {
+  if (!/^\d+$/.test(seed)) return false;
+  const key = `${options.join(" ")} --seed ${seed}`;
+  plain.failing.set(key, plain.failing.get(key) ?? (await runSeeds(plain.program, options, seed, seed)));
+  return plain.failing.get(key) !== undefined;
+}
+
 /** Few seeds first: most bugs are found at once. */
-async function hunt(program, options, seeds) {
+async function hunt(plain, program, options, seeds) {
   const until = Date.now() + SECONDS_MAX * 1000;
-  for (let first = 1, size = 10; first <= seeds && Date.now() < until; first += size, size = Math.min(size * 2, 100)) {
-    const found = await runSeeds(program, options, first, Math.min(first + size - 1, seeds));
-    if (found) return found;
+  for (let first = 1, size = 10; first <= seeds && Date.now() < until; size = Math.min(size * 2, 100)) {
+    const last = Math.min(first + size - 1, seeds);
+    const found = await runSeeds(program, options, first, last);
+    if (found && !(await isPlain(plain, options, found))) return found;
+    first = found ? Number(found.seed) + 1 : last + 1;
   }
   return undefined;
 }
@@ -161,13 +171,22 @@ async function main() {
       for (let next = fitting.shift(); next; next = fitting.shift()) {
         const { mutant, text } = next;
         const began = Date.now();
-        const found = await hunt(buildMutant(plain, mutant, text), mutant.options, Number(values.seeds));
+        let program;
+        try {
+          program = buildMutant(plain, mutant, text);
+        } catch {
+          say(mutant, false, "is not C, see above");
+          continue;
+        }
+        const found = await hunt(plain, program, mutant.options, Number(values.seeds));
         const took = `${((Date.now() - began) / 1000).toFixed(0)} s`;
         if (found) say(mutant, true, `seed ${String(found.seed).padEnd(6)} ${took.padStart(5)}  ${mutant.brief}\n${" ".repeat(29)}${found.words}`);
         else say(mutant, false, `SURVIVED ${values.seeds} seeds, ${took}: ${mutant.brief}`);
       }
     };
     await Promise.all(Array.from({ length: Math.max(1, Number(values.jobs)) }, work));
+    for (const [options, found] of plain.failing)
+      if (found) say({ name: "(no bug)" }, false, `sim ${options}: ${found.words}`);
   }
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;

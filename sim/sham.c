@@ -118,10 +118,14 @@ static void stream(uint8_t *out, const uint8_t key[KEY_BYTES], uint64_t counter,
 {
     struct mixer m = mixer_of(counter);
     absorb(&m, slice_of(key, KEY_BYTES));
+    uint64_t word = m.b;
     size_t at = 0;
-    for (; at + 8 <= len; at += 8)
-        store(out + at, 8, word_of(in + at) ^ dice_mix(m.a + m.b * (at + 1)));
-    if (at < len) store(out + at, len - at, load(in + at, len - at) ^ dice_mix(m.a + m.b * (at + 1)));
+    for (; at + 8 <= len; at += 8) {
+        word = (word ^ word >> 32) * 0x9fb21c651e98df25u + m.a;
+        store(out + at, 8, word_of(in + at) ^ word);
+    }
+    word = (word ^ word >> 32) * 0x9fb21c651e98df25u + m.a;
+    if (at < len) store(out + at, len - at, load(in + at, len - at) ^ word);
 }
 
 static void tag(uint8_t out[TAG_BYTES], const uint8_t key[KEY_BYTES], uint64_t counter, slice associated,

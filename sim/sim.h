@@ -32,6 +32,7 @@ enum {
     SIM_MESSAGE_BYTES_MAX = 400,
     SIM_WINDOW_BYTES = 8, /* of the mark that no link may carry in the clear */
     SIM_ACTIVITIES_MAX = 16,
+    SIM_FIGURES_MAX = 16,
     SIM_KINDS = 32, /* of messages that are counted one by one */
 };
 
@@ -83,6 +84,12 @@ struct sim_options {
     uint32_t trace_device;
 };
 
+/* Something that an activity has measured: its name, its value in thousandths. */
+struct sim_figure {
+    const char *name;
+    uint64_t thousandths;
+};
+
 struct sim_report {
     bool failed;
     char message[SIM_MESSAGE_BYTES_MAX]; /* what was violated first */
@@ -93,18 +100,32 @@ struct sim_report {
      * due, words of the tracker, acts of persons, faults. actions: what the cores asked for. */
     uint64_t events, actions, entries, deliveries, acknowledgements, link_bytes, links, crashes, closes,
         stores, reads, warnings;
-    uint64_t messages[SIM_KINDS];  /* on links, by kind, as opened by who received them */
-    uint64_t copies, copies_fresh; /* ENTRY messages: all, and those whose entry was delivered in the end */
-    uint64_t depth_sum, depth_max, depths; /* hops of entries to persons other than the author */
-    uint64_t delay_sum_us, delay_max_us;   /* from the author's DELIVER to theirs, while nothing was wrong */
+    uint64_t messages[SIM_KINDS]; /* on links, by kind, as opened by who received them */
+    /* To persons, until the faults are over: entries of others that were delivered, messages that brought
+     * one, bytes that they read. */
+    uint64_t fresh, copies, copy_bytes;
+    /* Of entries that were written while the person was there: hops, and time since they were with their
+     * author. */
+    uint64_t hops_sum, hops_max, hops_count, delay_sum_us, delay_max_us;
+    uint64_t recoveries, recovery_sum_us,
+        recovery_max_us;                                 /* from the end of a partition until all is level */
+    uint64_t busy_us, busy_bytes, quiet_us, quiet_bytes; /* on links: until all is level; and afterwards */
     uint64_t virtual_us;
-    uint64_t converged_us; /* after the faults had stopped */
-    uint64_t memory_peak;  /* bytes of the largest core; differs between targets, not in the digest */
-    uint64_t allocations;  /* of the device `fail_device` */
+    uint64_t converged_us;  /* after the faults had stopped */
+    uint64_t memory_peak;   /* bytes of the largest core; differs between targets, not in the digest */
+    uint64_t memory_median; /* bytes of a person's core at the end; likewise */
+    uint64_t allocations;   /* of the device `fail_device` */
+    struct sim_figure figures[SIM_FIGURES_MAX]; /* of activities */
+    size_t figures_len;
 };
 
 /* Runs one world. ERR_CORRUPT when something did not hold (see the report), else OK. */
 int sim_run(const struct sim_options *options, struct sim_report *out_report);
+
+/* What the world came to in figures, in words or as one JSON object; like snprintf. cpu_us: how long it
+ * took. */
+int sim_figures(const struct sim_options *options, const struct sim_report *report, uint64_t cpu_us,
+                bool json, char *out, size_t room);
 
 /* One line about the world, the same on every target; like snprintf. */
 int sim_print(const struct sim_options *options, const struct sim_report *report, char *out, size_t room);
@@ -279,6 +300,7 @@ struct sim_channel {
 struct membership {
     uint32_t channel;
     bool member;   /* is to hold what the others hold */
+    bool quiet;    /* writes no JOIN before its first message */
     bool joins;    /* joins it by command (else: it will be brought, or an activity opens it) */
     usec joins_at; /* not before */
     usec left_at;  /* 0: not */
@@ -317,6 +339,7 @@ struct device {
     size_t memberships_len, memberships_cap;
     bool up;
     uint32_t life; /* counts starts; events of earlier lives are dropped */
+    usec started_at;
     struct node *node;
     struct memory memory;
     struct buffer trace; /* of this life, when it is to be replayed */
@@ -404,6 +427,13 @@ struct sim {
     struct planned *plan;
     size_t plan_len, plan_cap;
     bool partitioned, one_way;
+    uint32_t reader;       /* the device whose core is reading, UINT32_MAX: none */
+    struct recovery {      /* of the last partition */
+        usec since;        /* 0: none is being waited for */
+        uint64_t *targets; /* by chronicle: how much was known then */
+        size_t len;
+        uint32_t unsettled;
+    } recovery;
     uint32_t unsettled; /* a device that had not everything when last looked at */
     uint8_t *scratch, *record;
     void *activity[SIM_ACTIVITIES_MAX];
@@ -532,6 +562,11 @@ void hostile_act(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unu
 void hostile_attached(struct sim *sim, struct device *d, struct port *port, struct pipe *pipe);
 size_t hostile_receive(struct sim *sim, struct device *d, struct port *port, slice bytes);
 void hostile_lost(struct device *d, uint32_t number);
+
+/* figures.c */
+/* The network is whole again: from now on it is measured how long it takes until everybody has everything. */
+void recovery_begin(struct sim *sim);
+void sim_figure(struct sim *sim, const char *name, uint64_t thousandths);
 
 /* tap.c */
 void tap_init(struct sim *sim, const struct crypto *inner);

@@ -14,6 +14,11 @@ static bool tap_open(void *context, uint8_t *out, const uint8_t key[KEY_BYTES], 
     struct cbor_reader r = {slice_of(out, sealed.len - TAG_BYTES), false};
     uint64_t count = cbor_array(&r, 1000), kind = cbor_uint(&r, UINT64_MAX);
     if (r.failed || count == 0) return true;
+    if (kind == MESSAGE_ENTRY && !sim->calm && sim->reader != UINT32_MAX &&
+        sim->devices[sim->reader].kind == DEVICE_PERSON) {
+        sim->report.copies++;
+        sim->report.copy_bytes += sealed.len;
+    }
     sim->report.messages[kind < SIM_KINDS ? kind : SIM_KINDS - 1]++;
     return true;
 }

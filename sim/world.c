@@ -140,6 +140,7 @@ static void build(struct sim *sim)
 {
     struct setup *setup = &sim->setup;
     sim->dice = dice_stream(sim->options.seed, STREAM_WORLD, 0);
+    sim->reader = UINT32_MAX;
     sim->began = sim->now = UINT64_C(1800000000) * SECONDS;
     sim->world = sim->options.world ? sim->options.world : &sim_worlds[0];
     *setup = (struct setup){
@@ -184,7 +185,10 @@ static void check_quiet(struct sim *sim)
     for (size_t i = 0; i < sim->pipes_len; i++)
         for (int side = 0; side < 2; side++)
             sim->pipes[i]->flow[side].bytes = 0;
+    uint64_t before = sim->report.link_bytes;
     run_until(sim, sim->now + QUIET_SECONDS * SECONDS);
+    sim->report.quiet_us = QUIET_SECONDS * SECONDS;
+    sim->report.quiet_bytes = sim->report.link_bytes - before;
     for (size_t i = 0; i < sim->pipes_len; i++) {
         for (int side = 0; side < 2; side++) {
             const struct pipe *pipe = sim->pipes[i];
@@ -209,6 +213,8 @@ static void settle(struct sim *sim)
             run_until(sim, sim->now + SECONDS);
     }
     sim->report.converged_us = sim->now - began;
+    sim->report.busy_us = sim->now - sim->began;
+    sim->report.busy_bytes = sim->report.link_bytes;
     /* Time for links that died without a word to be missed, and for what follows from that. */
     if (!sim->report.failed) run_until(sim, sim->now + 120 * SECONDS);
     if (!sim->report.failed) check_quiet(sim);
@@ -217,12 +223,30 @@ static void settle(struct sim *sim)
     if (!sim->report.failed) check_end(sim);
 }
 
+static int by_size(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static void measure_memory(struct sim *sim)
+{
+    uint64_t *used = must_alloc(sim->devices_len * sizeof *used);
+    size_t len = 0;
+    for (uint32_t i = 0; i < sim->devices_len; i++)
+        if (sim->devices[i].kind == DEVICE_PERSON) used[len++] = sim->devices[i].memory.used;
+    if (len > 0) qsort(used, len, sizeof *used, by_size);
+    sim->report.memory_median = len > 0 ? used[len / 2] : 0;
+    free(used);
+}
+
 static void tear_down(struct sim *sim)
 {
     sim->report.channels = sim->channels_len;
     sim->report.virtual_us = sim->now - sim->began;
     sim->report.events -= sim->idle;
     activities_end(sim);
+    measure_memory(sim);
     for (uint32_t i = 0; i < sim->devices_len; i++) {
         struct device *d = &sim->devices[i];
         if (sim->options.fail_device == i) sim->report.allocations = d->memory.calls;
@@ -240,7 +264,7 @@ static void tear_down(struct sim *sim)
     pipe_free_all(sim);
     table_free(&sim->device_by_id);
     free(sim->devices), free(sim->heap), free(sim->plan);
-    free(sim->scratch), free(sim->record);
+    free(sim->scratch), free(sim->record), free(sim->recovery.targets);
 }
 
 int sim_print(const struct sim_options *options, const struct sim_report *r, char *out, size_t room)
