@@ -106,6 +106,15 @@ async function openParts(options: DeviceOptions, store: Store) {
 
   /** Own texts on their way to the disk: SEND's token to whoever waits. */
   const sending = new Map<number, { resolve: (message: Message) => void; reject: (error: Error) => void }>();
+  /** Questions for older entries by the command's token: who waits for the number of those that came; or that
+   *  number, when the answer was there before the command had returned. */
+  const asking = new Map<number, number | ((came: number) => void)>();
+  function answered(token: number, came: number): void {
+    const waiting = asking.get(token);
+    asking.delete(token);
+    if (typeof waiting === "function") waiting(came);
+    else asking.set(token, came);
+  }
   const markOf = (entry: { author: Id; channel: Id; seq: number }): Message["mark"] =>
     entry.author === core.device ? marks.of(entry.channel, entry.seq) : undefined;
   const nameOf = (device: Id): string => peers.account(device) ?? "";
@@ -139,6 +148,8 @@ async function openParts(options: DeviceOptions, store: Store) {
         return links.connect(action.device, action.path);
       case "peer":
         return peers.linked(action.device, action.account, action.replica, action.path, action.rttMs);
+      case "history":
+        return answered(action.token, action.count);
       case "signal":
         return links.signalBytes(action.device, action.bytes);
       case "gap": {
@@ -212,7 +223,7 @@ async function openParts(options: DeviceOptions, store: Store) {
   }
   const flush = (): Promise<unknown> => Promise.all([markBatch.flush(), peerBatch.flush()]);
   return {
-    identity, core, store, shell, links, peers, channels, marks, gaps, sending, markOf, room, wake, flush,
+    identity, core, store, shell, links, peers, channels, marks, gaps, sending, asking, markOf, room, wake, flush,
     unsaved: () => unsaved,
   };
 }
@@ -262,11 +273,32 @@ function createSend(ready: () => Promise<Open>): DeviceCommands["send"] {
   };
 }
 
+/** What is older and not here yet: how many came, after waiting as long as the core does. */
+function askMembers(open: Open, channel: Id, before: number | undefined, count: number): Promise<number> {
+  return new Promise((resolve) => {
+    try {
+      const token = open.shell.command({ kind: "history", channel, count, ...(before ? { before } : {}) });
+      const came = open.asking.get(token);
+      if (typeof came !== "number") return void open.asking.set(token, resolve);
+      open.asking.delete(token);
+      resolve(came);
+    } catch {
+      resolve(0); // another question about this channel is on its way
+    }
+  });
+}
+
 function deviceCommands(account: string, ready: () => Promise<Open>): DeviceCommands {
   return {
     async history({ channel, before, limit }) {
       const open = await ready();
-      const { rows, more } = await open.store.history(channel, before, Math.max(1, Math.min(limit, 500)));
+      const count = Math.max(1, Math.min(limit, 500));
+      let { rows, more } = await open.store.history(channel, before, count);
+      if (!more && rows.length < count && open.gaps.of(channel).length > 0) {
+        const came = await askMembers(open, channel, before?.place ?? rows[0]?.place, count);
+        if (came > 0) ({ rows, more } = await open.store.history(channel, before, count));
+        more ||= came > 0 && open.gaps.of(channel).length > 0;
+      }
       return { messages: rows.map((row) => messageOf(row, account, open.markOf(row))), more };
     },
     send: createSend(ready),
@@ -328,6 +360,8 @@ export function createDevice(options: DeviceOptions): Device {
     open?.wake();
     for (const { reject } of open?.sending.values() ?? []) reject(error);
     open?.sending.clear();
+    for (const waiting of open?.asking.values() ?? []) if (typeof waiting === "function") waiting(0);
+    open?.asking.clear();
   }
 
   async function start(): Promise<Open> {

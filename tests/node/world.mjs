@@ -68,11 +68,11 @@ export function createMemoryStore() {
   };
 }
 
-/** One device: certified by the world's tracker unless told otherwise. */
-export async function createDevice(world, account, { seed, store = createMemoryStore(), certified = true } = {}) {
+/** One device: certified by the world's tracker and in its channel, unless told otherwise. */
+export async function createDevice(world, account, { seed, store = createMemoryStore(), certified = true, open, config = {} } = {}) {
   const { tools, shellOf } = await instantiateWorld();
   const identitySeed = new Uint8Array(32).fill(seed);
-  const core = tools.create({ identitySeed, randomSeed: new Uint8Array(32).fill(seed + 100) }, world.clock.now());
+  const core = tools.create({ identitySeed, randomSeed: new Uint8Array(32).fill(seed + 100), ...config }, world.clock.now());
   const restored = store.records().map((record) => core.restore(record, world.clock.now()));
   const log = { actions: [], closed: [], committed: [] };
   const shell = shellOf(core, store, world.clock, {
@@ -87,7 +87,8 @@ export async function createDevice(world, account, { seed, store = createMemoryS
     const now = Math.floor(world.clock.now() / 1000);
     const fields = { account, device: core.device, authority: world.tracker, issued: now - 60, expires: now + 86400 };
     shell.command({ kind: "certificate", bytes: tools.certificateWrite(TRACKER_SEED, fields) });
-    shell.command({ kind: "join", channel: world.channel, authority: world.tracker, name: "general" });
+    if (open) shell.command({ kind: "open", ...open });
+    else shell.command({ kind: "join", channel: world.channel, authority: world.tracker, name: "general" });
   }
   const texts = () =>
     log.actions.filter(({ kind, entry }) => kind === "deliver" && entry.kind === 3).map(({ entry }) => world.textOf(entry));
