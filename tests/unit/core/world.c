@@ -90,7 +90,7 @@ static void enter(struct world *w, int place, const char *account)
     assert_int_equal(node_command(p->node, &c, w->now), 0);
 }
 
-void world_add(struct world *w, int place, enum node_role role, const char *account)
+static void settle_in(struct world *w, int place, enum node_role role, const char *account)
 {
     struct place *p = &w->places[place];
     memset(p->seed, place + 1, 32);
@@ -99,10 +99,52 @@ void world_add(struct world *w, int place, enum node_role role, const char *acco
     create(w, place, role);
     snprintf(p->name, sizeof p->name, "%s", account ? account : "");
     if (role == ROLE_PERSON) enter(w, place, account);
+}
+
+void world_enter(struct world *w, int place, const char *account)
+{
+    settle_in(w, place, ROLE_PERSON, account);
+}
+
+void world_add(struct world *w, int place, enum node_role role, const char *account)
+{
+    struct place *p = &w->places[place];
+    settle_in(w, place, role, account);
     struct command join = {
         .kind = COMMAND_JOIN, .channel = w->channel, .device = w->authority, .bytes = SLICE("general")};
     assert_true(node_command(p->node, &join, w->now) >= 0);
     world_settle(w);
+}
+
+static int by_seq(const void *left, const void *right)
+{
+    const struct stored *a = *(const struct stored *const *)left, *b = *(const struct stored *const *)right;
+    if (a->seq == 0 || b->seq == 0) return (a->seq > 0) - (b->seq > 0);
+    int order = memcmp(a->channel, b->channel, 32);
+    if (order == 0) order = memcmp(a->author, b->author, 32);
+    return order ? order : (a->seq > b->seq) - (a->seq < b->seq);
+}
+
+void world_visit(struct world *w, int place, uint32_t number, int host, const char *text)
+{
+    struct place *p = &w->places[place];
+    assert_null(p->node);
+    *p = (struct place){.disk = calloc(RECORDS, sizeof *p->disk)};
+    memset(p->seed, 0xE0, 32);
+    memcpy(p->seed, &number, sizeof number);
+    create(w, place, ROLE_PERSON);
+    enter(w, place, "visitor");
+    struct command join = {
+        .kind = COMMAND_JOIN, .channel = w->channel, .device = w->authority, .bytes = SLICE("general")};
+    assert_true(node_command(p->node, &join, w->now) >= 0);
+    assert_true(world_say(w, place, text) > 0);
+    world_settle(w);
+    int link = world_link(w, place, host, PATH_DIRECT);
+    world_run(w, 100 * MILLISECONDS);
+    world_cut(w, link);
+    world_end(w, place);
+    free(p->disk);
+    p->disk = NULL;
 }
 
 void world_restart(struct world *w, int place)
@@ -115,11 +157,15 @@ void world_restart(struct world *w, int place)
     world_end(w, place);
     create(w, place, replica ? ROLE_REPLICA : ROLE_PERSON);
     p->held_len = 0;
-    for (int pass = 0; pass < 2; pass++) { /* channel records first, then entries in the order of the disk */
-        for (size_t i = 0; i < p->records; i++) {
-            if ((p->disk[i].seq == 0) != (pass == 0)) continue;
-            assert_int_equal(node_restore(p->node, slice_of(p->disk[i].bytes, p->disk[i].len), w->now), OK);
-        }
+    static const struct stored *sorted[RECORDS]; /* channel records first, then each feed by rising seq */
+    for (size_t i = 0; i < p->records; i++)
+        sorted[i] = &p->disk[i];
+    qsort(sorted, p->records, sizeof *sorted, by_seq);
+    p->corrupt = 0;
+    for (size_t i = 0; i < p->records; i++) {
+        int rc = node_restore(p->node, slice_of(sorted[i]->bytes, sorted[i]->len), w->now);
+        assert_true(rc == OK || (rc == ERR_CORRUPT && p->lossy));
+        p->corrupt += rc == ERR_CORRUPT;
     }
     if (!replica) enter(w, place, p->name);
 }
@@ -127,7 +173,7 @@ void world_restart(struct world *w, int place)
 int world_link(struct world *w, int a, int b, enum path path)
 {
     int number = w->links_len++;
-    assert_true(number < 16);
+    assert_true(number < LINKS);
     w->links[number].a = a;
     w->links[number].b = b;
     w->links[number].up = true;
@@ -156,8 +202,16 @@ static int place_of(const struct world *w, const uint8_t *device)
 
 static void store(struct world *w, struct place *p, const struct action *a)
 {
-    assert_true(p->records < RECORDS);
-    struct stored *s = &p->disk[p->records++];
+    struct stored *s = NULL;
+    const uint8_t *author = a->entry.author;
+    for (size_t i = 0; author && i < p->records && !s; i++) { /* written again */
+        struct stored *at = &p->disk[i];
+        if (at->seq == a->entry.seq && memcmp(at->channel, a->entry.channel, 32) == 0 &&
+            memcmp(at->author, author, 32) == 0)
+            s = at;
+    }
+    assert_true(s || p->records < RECORDS);
+    if (!s) s = &p->disk[p->records++];
     if (a->entry.author) assert_true(a->entry.account.len > 0); /* whoever is stored has a name */
     memcpy(s->bytes, a->record.ptr, a->record.len);
     s->len = a->record.len;
@@ -171,6 +225,8 @@ static void on_store(struct world *w, struct place *p, const struct action *a)
 {
     if (p->hold_stores)
         p->held[p->held_len++] = a->token;
+    else if (p->fail_every > 0 && ++p->stores % p->fail_every == 0)
+        node_done(p->node, a->token, ERR_IO, SLICE_EMPTY, w->now);
     else if (p->store_result != OK)
         node_done(p->node, a->token, p->store_result, SLICE_EMPTY, w->now);
     else
@@ -231,10 +287,18 @@ static bool pump(struct world *w, int place, uint32_t link)
         size_t n = node_transmit(w->places[place].node, link, bytes, sizeof bytes, w->now), used = 0;
         if (n == 0) return moved;
         moved = true;
-        w->links[link].bytes_of[a_side ? 0 : 1] += (long)n;
+        long *passed = &w->links[link].bytes_of[a_side ? 0 : 1],
+             limit = w->links[link].cut_after[a_side ? 0 : 1];
+        *passed += (long)n;
         if (!w->links[link].up) continue;
+        bool breaks = limit > 0 && *passed > limit;
+        if (breaks) n -= (size_t)(*passed - limit);
         int rc = node_receive(w->places[other].node, link, slice_of(bytes, n), w->now, &used);
         assert_true(rc != ERR_BUSY);
+        if (breaks) {
+            world_cut(w, (int)link);
+            return true;
+        }
     }
 }
 
@@ -251,7 +315,10 @@ static bool act(struct world *w, int place)
         case ACTION_DELIVER: on_deliver(p, &a); break;
         case ACTION_DELIVERED: {
             int who = place_of(w, a.device);
-            if (who >= 0) p->acknowledged[who] = a.seq;
+            if (who < 0) break;
+            p->acknowledged[who] = a.seq;
+            p->acknowledged_from[who] = a.from;
+            p->acknowledged_path[who] = a.path;
             break;
         }
         case ACTION_CONNECT:
@@ -277,6 +344,19 @@ static bool act(struct world *w, int place)
         }
         case ACTION_WRITABLE:
             if ((int)a.link < w->links_len) pump(w, place, a.link); /* others belong to the test */
+            break;
+        case ACTION_GAP: {
+            int who = place_of(w, a.device);
+            if (who < 0) break;
+            p->gaps[who].from = a.from;
+            p->gaps[who].upto = a.seq;
+            p->gaps[who].told++;
+            break;
+        }
+        case ACTION_HISTORY:
+            p->history_token = (int64_t)a.token;
+            p->history_came = a.seq;
+            p->history_result = a.result;
             break;
         case ACTION_CHANNEL:
             p->introduced += a.result == OK;

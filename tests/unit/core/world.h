@@ -18,7 +18,7 @@
 #include "core/trace.h"
 #include "crypto/native.h"
 
-enum { PLACES = 6, RECORDS = 600, DELIVERIES = 2000 };
+enum { PLACES = 6, RECORDS = 1500, DELIVERIES = 3000, LINKS = 256 };
 
 struct stored {
     uint8_t bytes[NODE_RECORD_BYTES_MAX];
@@ -46,15 +46,28 @@ struct place {
     size_t records;
     struct delivery delivered[DELIVERIES];
     size_t deliveries;
-    uint64_t acknowledged[PLACES];      /* DELIVERED by the device of that place */
+    uint64_t acknowledged[PLACES]; /* DELIVERED by the device of that place */
+    uint64_t acknowledged_from[PLACES];
+    enum path acknowledged_path[PLACES];
+    struct {
+        uint64_t from, upto; /* the last GAP about the device of that place; from > upto: none */
+        int told;
+    } gaps[PLACES];
+    int64_t history_token; /* of the last HISTORY */
+    uint64_t history_came;
+    int history_result;
+    bool lossy;                         /* restore may leave out records, after stores that failed ... */
+    int corrupt;                        /* ... so many */
     int introduced, excluded, unlocked; /* CHANNEL, with a result other than OK, UNLOCKED */
     int closes, last_close, warnings, connects;
     char last_text[256];
     enum path peer_path[PLACES], connect_path;
     char stranger[64]; /* account in the last PEER of a device that is no place */
     int store_result;  /* what STOREs end with */
-    int read_result;   /* what READs end with */
-    bool hold_stores;  /* STOREs stay open */
+    int fail_every;    /* ... and each so many-th of them fails */
+    int stores;
+    int read_result;  /* what READs end with */
+    bool hold_stores; /* STOREs stay open */
     uint64_t held[64];
     size_t held_len;
     struct buffer trace; /* of the node's life; must replay the same at its end, in every test */
@@ -68,7 +81,8 @@ struct world {
         int a, b; /* places; the link's number is its index at both */
         bool up, cut;
         long bytes_of[2];
-    } links[16];
+        long cut_after[2]; /* so many bytes of this side get through, then the link breaks; 0: all */
+    } links[LINKS];
     int links_len;
 };
 
@@ -78,10 +92,14 @@ void world_free(struct world *w);
 void world_end(struct world *w, int place);
 /* Place 0 is the tracker's replica when role says so; others are persons with a certificate, joined. */
 void world_add(struct world *w, int place, enum node_role role, const char *account);
+/* A person with a certificate, in no channel yet. */
+void world_enter(struct world *w, int place, const char *account);
 void world_restart(struct world *w, int place);
 /* A pipe from a to b, a the initiator; returns its number. */
 int world_link(struct world *w, int a, int b, enum path path);
 void world_cut(struct world *w, int link);
+/* Somebody new, at a free place, says something to the device at `host` and is gone for ever. */
+void world_visit(struct world *w, int place, uint32_t number, int host, const char *text);
 /* Moves bytes and actions until nothing moves. */
 void world_settle(struct world *w);
 /* Lets time pass, in steps to the next deadline. */

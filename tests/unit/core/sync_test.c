@@ -1,0 +1,262 @@
+/* Islands above a gap: the newest comes first, gaps are told and filled from anybody, and nothing of it is
+ * lost by cuts, restarts and disks that fail. */
+#include "world.h"
+
+enum { MANY = 400 };
+
+static void say_many(struct world *w, int place, int from, int count)
+{
+    char text[32];
+    for (int i = from; i < from + count; i++) {
+        snprintf(text, sizeof text, "message %d", i);
+        assert_true(world_say(w, place, text) > 0);
+        world_settle(w);
+        if (i % 50 == 0) world_run(w, 100 * MILLISECONDS);
+    }
+    world_run(w, SECONDS);
+}
+
+/* Whether place has heard each of them once. */
+static bool heard_all(const struct world *w, int place, int count)
+{
+    char text[32];
+    for (int i = 0; i < count; i++) {
+        snprintf(text, sizeof text, "message %d", i);
+        int times = world_heard(w, place, text);
+        assert_true(times <= 1);
+        if (times == 0) return false;
+    }
+    return true;
+}
+
+/* A replica and a person, 3, who hold MANY entries of person 1, who has gone. */
+static struct world *with_history(void)
+{
+    struct world *w = world_new();
+    world_add(w, 0, ROLE_REPLICA, NULL);
+    world_add(w, 1, ROLE_PERSON, "an");
+    world_add(w, 3, ROLE_PERSON, "chi");
+    int first = world_link(w, 1, 0, PATH_TRACKER), second = world_link(w, 3, 1, PATH_DIRECT);
+    world_run(w, SECONDS);
+    say_many(w, 1, 0, MANY);
+    assert_int_equal(w->places[1].acknowledged[0], MANY + 1);
+    assert_int_equal(w->places[1].acknowledged[3], MANY + 1);
+    world_cut(w, first);
+    world_cut(w, second);
+    return w;
+}
+
+static void the_newest_come_first(void **state)
+{
+    (void)state;
+    struct world *w = with_history();
+    world_add(w, 2, ROLE_PERSON, "binh");
+    size_t before = w->places[2].deliveries;
+    world_link(w, 2, 0, PATH_TRACKER);
+    world_run(w, 5 * SECONDS);
+    const struct delivery *d = &w->places[2].delivered[before];
+    uint64_t newest = 0;
+    size_t at = 0;
+    while (at < w->places[2].deliveries - before && d[at].seq != MANY + 1)
+        at++;
+    assert_true(at <= 3); /* JOINs before it, for without them there are no names */
+    for (size_t i = 1; i < 60; i++)
+        newest += d[at + i].seq == MANY + 1 - i;
+    assert_true(newest >= 58);
+    assert_true(w->places[2].gaps[1].told >= 2); /* it opened and closed */
+    assert_true(w->places[2].gaps[1].from > w->places[2].gaps[1].upto);
+    assert_true(heard_all(w, 2, MANY));
+    world_free(w);
+}
+
+/* Person 2 has an island of what came before the link broke. */
+static struct world *with_island(void)
+{
+    struct world *w = with_history();
+    world_add(w, 2, ROLE_PERSON, "binh");
+    int link = world_link(w, 2, 0, PATH_TRACKER);
+    w->links[link].cut_after[1] = 30000;
+    world_run(w, SECONDS);
+    assert_false(w->links[link].up);
+    assert_true(w->places[2].gaps[1].from <= w->places[2].gaps[1].upto);
+    assert_int_equal(world_heard(w, 2, "message 399"), 1);
+    assert_int_equal(world_heard(w, 2, "message 5"), 0);
+    return w;
+}
+
+static void a_gap_is_filled_by_somebody_else(void **state)
+{
+    (void)state;
+    struct world *w = with_island();
+    uint64_t upto = w->places[2].gaps[1].upto;
+    int told = w->places[2].gaps[1].told;
+    world_link(w, 2, 3, PATH_DIRECT);
+    world_run(w, 3 * SECONDS);
+    assert_true(heard_all(w, 2, MANY));
+    assert_true(w->places[2].gaps[1].told > told + 1); /* it shrank, then it closed */
+    assert_true(w->places[2].gaps[1].from > w->places[2].gaps[1].upto && upto > 2);
+    world_free(w);
+}
+
+static void an_island_comes_back_after_a_restart(void **state)
+{
+    (void)state;
+    struct world *w = with_island();
+    struct place *p = &w->places[2];
+    uint64_t from = p->gaps[1].from, upto = p->gaps[1].upto;
+    size_t before = p->deliveries;
+    p->gaps[1].told = 0;
+    world_restart(w, 2);
+    world_settle(w);
+    assert_int_equal(p->gaps[1].told, 1);
+    assert_true(p->gaps[1].from == from && p->gaps[1].upto == upto);
+    assert_true(p->deliveries == before); /* what was restored is not delivered again */
+    world_link(w, 2, 0, PATH_TRACKER);
+    world_run(w, 3 * SECONDS);
+    assert_true(heard_all(w, 2, MANY));
+    world_restart(w, 2); /* the island's records are now in the middle */
+    world_link(w, 2, 0, PATH_TRACKER);
+    before = p->deliveries;
+    world_run(w, 3 * SECONDS);
+    assert_true(p->deliveries == before);
+    world_free(w);
+}
+
+static void interrupted_at_any_byte_it_goes_on(void **state)
+{
+    (void)state;
+    struct world *w = with_history();
+    world_add(w, 2, ROLE_PERSON, "binh");
+    int rounds = 0;
+    for (; !heard_all(w, 2, MANY); rounds++) {
+        assert_true(rounds < 150);
+        int link = world_link(w, 2, rounds % 2 ? 0 : 3, PATH_DIRECT);
+        w->links[link].cut_after[1] = 1200 + 371 * (rounds % 17);
+        world_run(w, 100 * MILLISECONDS);
+        world_cut(w, link);
+        if (rounds % 5 == 4) world_restart(w, 2);
+    }
+    assert_true(rounds > 10);
+    world_restart(w, 2);
+    assert_int_equal(w->places[2].gaps[1].from, w->places[2].gaps[1].upto + 1);
+    world_free(w);
+}
+
+static void what_is_above_a_gap_is_acknowledged_as_that(void **state)
+{
+    (void)state;
+    struct world *w = with_island();
+    world_link(w, 2, 1, PATH_DIRECT);
+    world_settle(w); /* no time passes: it has not said more yet than what it had */
+    assert_true(w->places[1].acknowledged_from[2] > 1);
+    assert_int_equal(w->places[1].acknowledged[2], MANY + 1);
+    world_run(w, 3 * SECONDS);
+    assert_int_equal(w->places[1].acknowledged_from[2], 1);
+    assert_int_equal(w->places[1].acknowledged[2], MANY + 1);
+    assert_true(heard_all(w, 2, MANY));
+    world_free(w);
+}
+
+static void new_entries_reach_whoever_has_a_gap_at_once(void **state)
+{
+    (void)state;
+    struct world *w = with_island();
+    w->places[1].read_result = ERR_IO; /* the old ones cannot be had from it */
+    world_restart(w, 1);
+    world_link(w, 2, 1, PATH_DIRECT);
+    world_run(w, SECONDS);
+    assert_true(w->places[2].gaps[1].from <= w->places[2].gaps[1].upto);
+    for (int i = 0; i < 5; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "fresh %d", i);
+        assert_true(world_say(w, 1, text) > 0);
+        world_settle(w);
+        assert_int_equal(world_heard(w, 2, text), 1);
+    }
+    world_link(w, 2, 0, PATH_TRACKER);
+    world_run(w, 60 * SECONDS);
+    assert_true(heard_all(w, 2, MANY));
+    world_free(w);
+}
+
+/* Stores fail in the middle of what is taken downwards, and some behind them do not; then the power goes. */
+static void leftovers_of_failed_stores_do_not_count(void **state)
+{
+    (void)state;
+    struct world *w = with_island();
+    struct place *p = &w->places[2];
+    int link = world_link(w, 2, 0, PATH_TRACKER);
+    p->lossy = true;
+    p->fail_every = 7;
+    w->links[link].cut_after[1] = 20000;
+    world_run(w, 50 * MILLISECONDS);
+    p->fail_every = 0;
+    world_restart(w, 2);
+    world_settle(w);
+    uint64_t from = p->gaps[1].from, upto = p->gaps[1].upto;
+    assert_true(from <= upto && upto < MANY);
+    for (size_t i = 0; i < p->deliveries; i++) { /* what was shown is not lost again */
+        const struct delivery *d = &p->delivered[i];
+        if (memcmp(d->author, world_device(w, 1), 32) == 0) assert_true(d->seq < from || d->seq > upto);
+    }
+    world_link(w, 2, 0, PATH_TRACKER);
+    world_run(w, 5 * SECONDS);
+    assert_true(heard_all(w, 2, MANY));
+    assert_true(p->gaps[1].from > p->gaps[1].upto);
+    p->lossy = false;
+    world_restart(w, 2);
+    assert_int_equal(p->corrupt, 0);
+    world_free(w);
+}
+
+static void a_hundred_authors_are_compared_by_digest(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    char text[32];
+    world_add(w, 0, ROLE_REPLICA, NULL);
+    world_add(w, 1, ROLE_PERSON, "an");
+    int link = world_link(w, 1, 0, PATH_TRACKER);
+    world_run(w, SECONDS);
+    for (uint32_t i = 0; i < 100; i++) {
+        snprintf(text, sizeof text, "visitor %d", (int)i);
+        world_visit(w, 5, i, 0, text);
+    }
+    world_run(w, SECONDS);
+    world_cut(w, link);
+    world_visit(w, 5, 100, 0, "visitor 100"); /* of these two the other one does not know */
+    world_visit(w, 5, 101, 1, "visitor 101");
+    world_run(w, SECONDS);
+    link = world_link(w, 1, 0, PATH_TRACKER);
+    world_run(w, SECONDS);
+    assert_int_equal(world_heard(w, 1, "visitor 100"), 1);
+    assert_int_equal(world_heard(w, 0, "visitor 101"), 1);
+    for (int i = 0; i < 2; i++) /* handshake, digest, two vectors of a few; not 100 times 40 bytes */
+        assert_in_range(w->links[link].bytes_of[i], 2048, 4600);
+    assert_true(world_say(w, 1, "level") > 0); /* and who is level is pushed to */
+    world_settle(w);
+    assert_int_equal(world_heard(w, 0, "level"), 1);
+    world_add(w, 2, ROLE_PERSON, "binh"); /* whose vector is small is asked for a digest, too */
+    world_link(w, 2, 0, PATH_TRACKER);
+    world_run(w, 2 * SECONDS);
+    for (int i = 0; i <= 101; i++) {
+        snprintf(text, sizeof text, "visitor %d", i);
+        assert_int_equal(world_heard(w, 2, text), 1);
+    }
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_newest_come_first),
+        cmocka_unit_test(a_gap_is_filled_by_somebody_else),
+        cmocka_unit_test(an_island_comes_back_after_a_restart),
+        cmocka_unit_test(interrupted_at_any_byte_it_goes_on),
+        cmocka_unit_test(what_is_above_a_gap_is_acknowledged_as_that),
+        cmocka_unit_test(new_entries_reach_whoever_has_a_gap_at_once),
+        cmocka_unit_test(leftovers_of_failed_stores_do_not_count),
+        cmocka_unit_test(a_hundred_authors_are_compared_by_digest),
+    };
+    return cmocka_run_group_tests_name("core/sync", tests, NULL, NULL);
+}
