@@ -7,12 +7,14 @@
 
 #include "crypto/native.h"
 #include "sham.h"
+#include "shrink.h"
 #include "sim.h"
 #include "trace_file.h"
 
 static const char usage[] =
-    "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--world NAME]\n"
-    "           [--crypto real|sham] [--faults all|none|HEX] [--activities HEX] [--skip LIST]\n"
+    "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--messages N]\n"
+    "           [--world NAME] [--shrink SECONDS] [--crypto real|sham] [--faults all|none|HEX] [--activities "
+    "HEX] [--skip LIST]\n"
     "           [--fail D:N] [--trace D:FILE] [--figures] [--json] [--verbose]\n"
     "       sim --list | --replay FILE [--crypto real]\n"
     "Runs simulated worlds of devices and a tracker. A world that breaks a promise prints the command\n"
@@ -21,6 +23,8 @@ static const char usage[] =
     "  --seed N       one world (default: the seeds 1 to 200)\n"
     "  --nodes N      devices beside the tracker; by default the seed says\n"
     "  --seconds N    virtual time with faults; by default the seed says\n"
+    "  --messages N   of the chat, at most; by default the seed says\n"
+    "  --shrink N     makes the first world that fails smaller, for at most N seconds\n"
     "  --crypto KIND  sham (default): fast, no cryptography; real: libsodium and OpenSSL\n"
     "  --faults SET   which kinds of faults there may be, bits of enum fault in sim.h; with --seed: all of "
     "them at once\n"
@@ -38,7 +42,9 @@ struct arguments {
     bool real, verbose, figures, json;
     uint32_t *skip;
     size_t skip_cap;
-    const char *skip_text, *replay;
+    const char *replay;
+    uint32_t shrink_s;
+    bool shrunk;
     struct trace_file trace;
 };
 
@@ -71,7 +77,6 @@ static bool parse_range(const char *text, struct arguments *a)
 static bool parse_skip(const char *value, struct arguments *a)
 {
     slice rest = slice_text(value), part;
-    a->skip_text = value;
     for (bool more = true; more; more = rest.len > 0) {
         uint64_t first, last;
         slice from, to;
@@ -101,6 +106,12 @@ static bool parse_option(const char *name, const char *value, struct arguments *
     } else if (strcmp(name, "--seconds") == 0) {
         if (!number(value, 100000, &n) || n < 1) return false;
         a->options.seconds = (uint32_t)n;
+    } else if (strcmp(name, "--messages") == 0) {
+        if (!number(value, 1000000, &n) || n < 1) return false;
+        a->options.messages = (uint32_t)n;
+    } else if (strcmp(name, "--shrink") == 0) {
+        if (!number(value, 100000, &n)) return false;
+        a->shrink_s = (uint32_t)n;
     } else if (strcmp(name, "--fail") == 0) {
         slice rest = slice_text(value), device;
         uint64_t index;
@@ -162,19 +173,44 @@ static bool parse(int argc, char **argv, struct arguments *a)
     return true;
 }
 
-static void print_failure(const char *program, const struct arguments *a, const struct sim_report *r)
+static void print_skip(const struct sim_options *o)
 {
-    const struct sim_options *o = &a->options;
-    printf("FAILED: seed %llu: %s\n  again: %s --seed %llu", (unsigned long long)o->seed, r->message, program,
-           (unsigned long long)o->seed);
+    for (size_t i = 0, end; i < o->skip_len; i = end) {
+        for (end = i + 1; end < o->skip_len && o->skip[end] == o->skip[end - 1] + 1;)
+            end++;
+        printf(i == 0 ? " --skip %u" : ",%u", o->skip[i]);
+        if (end > i + 1) printf("-%u", o->skip[end - 1]);
+    }
+}
+
+static void print_command(const char *program, const struct arguments *a, const struct sim_options *o)
+{
+    printf("  again: %s --seed %llu", program, (unsigned long long)o->seed);
     if (o->world) printf(" --world %s", o->world->name);
     if (o->force_activities) printf(" --activities %x", o->activities);
-    if (a->skip_text) printf(" --skip %s", a->skip_text);
     if (o->nodes) printf(" --nodes %u", o->nodes);
     if (o->seconds) printf(" --seconds %u", o->seconds);
+    if (o->messages) printf(" --messages %u", o->messages);
+    print_skip(o);
     if (o->force) printf(" --faults %x", o->faults);
     if (o->fail_at) printf(" --fail %u:%llu", o->fail_device, (unsigned long long)o->fail_at);
     printf("%s --verbose\n", a->real ? " --crypto real" : "");
+}
+
+static void print_failure(const char *program, struct arguments *a, const struct sim_report *r)
+{
+    printf("FAILED: seed %llu: %s\n", (unsigned long long)a->options.seed, r->message);
+    print_command(program, a, &a->options);
+    fflush(stdout);
+    if (a->shrink_s == 0 || a->shrunk) return;
+    struct sim_options smaller = a->options;
+    struct sim_report report = *r;
+    uint32_t tried = shrink(&smaller, &report, a->shrink_s);
+    a->shrunk = true;
+    printf("  after %u smaller worlds: %u devices, %u s, %u messages, %zu of %u faults: %s\n", tried,
+           report.nodes, report.seconds, report.written, report.planned - smaller.skip_len, report.planned,
+           report.message);
+    print_command(program, a, &smaller);
 }
 
 static void print_list(void)

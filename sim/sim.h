@@ -65,6 +65,7 @@ struct sim_options {
     const struct world *world; /* NULL: mixed */
     uint32_t nodes;            /* persons and hostile ones; 0: by the world and the seed */
     uint32_t seconds;          /* of faults; 0: by the world and the seed */
+    uint32_t messages;         /* of the chat, at most; 0: by the world and the seed */
     uint32_t faults;           /* bits of enum fault that are allowed */
     bool force;                /* all the allowed ones, not a choice by the seed */
     uint32_t activities;       /* bits by row of the table of activities; those that are allowed */
@@ -95,6 +96,8 @@ struct sim_report {
     char message[SIM_MESSAGE_BYTES_MAX]; /* what was violated first */
     uint32_t nodes, channels, faults, activities;
     uint32_t planned; /* faults in the list: numbers 0 to planned - 1 */
+    uint32_t seconds; /* of faults */
+    uint32_t written; /* messages of the chat that were allowed */
     uint64_t digest;  /* over all actions, deliveries and bytes on links */
     /* events: what was taken from the schedule and done: bytes that arrive, disks that answer, ticks that are
      * due, words of the tracker, acts of persons, faults. actions: what the cores asked for. */

@@ -134,6 +134,7 @@ static void overrule(struct sim *sim)
         setup->persons = options->nodes - setup->hostile;
     }
     if (options->seconds) setup->duration = options->seconds * SECONDS;
+    if (options->messages && options->messages < setup->messages) setup->messages = options->messages;
 }
 
 static void build(struct sim *sim)
@@ -167,6 +168,8 @@ static void build(struct sim *sim)
     sim->report.nodes = setup->persons + setup->hostile;
     sim->report.faults = sim->faults;
     sim->report.activities = setup->activities;
+    sim->report.seconds = (uint32_t)(setup->duration / SECONDS);
+    sim->report.written = (uint32_t)setup->messages;
 }
 
 /* --- the run --- */
