@@ -26,7 +26,9 @@ static void show_view(struct node *n, const struct channel *c, uint32_t author, 
         .arrived_ms = arrival->arrived_ms,
         .withdrawn = !member_counts(c, author, e->seq),
     };
-    if (out->withdrawn) out->body = SLICE_EMPTY;
+    /* What a person has not agreed to hear is kept, but not shown. */
+    out->locked = talk_by_person(e->kind) && !talk_shows(n, c->index, account);
+    if (out->withdrawn || out->locked) out->body = SLICE_EMPTY;
 }
 
 static void show_entry(struct node *n, const struct op *op, struct action *out)
@@ -214,8 +216,8 @@ bool output_next(struct node *n, struct action *out)
     node_clock(n, n->now);
     *out = (struct action){.kind = ACTION_WARNING};
     return next_channel(n, out) || gap_next(n, out) || next_op(n, out) || history_next(n, out) ||
-           next_delivered(n, out) || next_peer(n, out) || next_warning(n, out) || next_pipe(n, out) ||
-           transfer_next(n, out);
+           next_delivered(n, out) || next_peer(n, out) || talk_next(n, out) || next_warning(n, out) ||
+           next_pipe(n, out) || transfer_next(n, out);
 }
 
 int node_view(struct node *n, slice record, struct entry_view *out)

@@ -72,6 +72,7 @@ void channel_free(struct node *n, struct channel *c)
     alloc_free(n->allocator, c->name, c->name_len);
     view_free(n, c);
     roster_free(n, c->roster);
+    talk_free(n, c);
     map_deinit(&c->by_device);
     alloc_free(n->allocator, c, sizeof *c);
 }

@@ -113,14 +113,28 @@ static int command_send(struct node *n, const struct command *c, uint64_t *out_t
     uint32_t index;
     struct channel *channel = channel_find(n, c->channel, &index);
     if (!channel || channel->leaving || !channel->carried) return ERR_NOT_FOUND;
-    if (c->entry_kind == ENTRY_JOIN || c->bytes.len == 0) return ERR_INVALID;
+    /* COMMAND_REQUEST and its like write SESSION entries. */
+    if (c->entry_kind == ENTRY_JOIN || c->entry_kind == ENTRY_SESSION || c->bytes.len == 0)
+        return ERR_INVALID;
     if (channel->self == NONE || channel->excluded) return ERR_DENIED;
+    int rc = talk_may_write(n, index);
+    if (rc < 0) return rc;
     if (channel->authors[channel->self].tip == 0) {
         uint64_t unused;
-        int rc = channel->quiet ? write_join(n, index, &unused) : ERR_WRONG_STATE;
+        rc = channel->quiet ? write_join(n, index, &unused) : ERR_WRONG_STATE;
         if (rc < 0) return rc;
     }
     return feed_append(n, index, c->entry_kind, c->bytes, out_token);
+}
+
+static int command_talk(struct node *n, const struct command *c, uint64_t *out_token)
+{
+    uint32_t index;
+    if (!c->channel || (c->kind != COMMAND_REQUEST && !c->session)) return ERR_INVALID;
+    if (!channel_find(n, c->channel, &index)) return ERR_NOT_FOUND;
+    if (c->kind == COMMAND_REQUEST) return talk_request(n, index, c->bytes, c->online, out_token);
+    if (c->kind == COMMAND_ANSWER) return talk_answer(n, index, c->session, c->online, out_token);
+    return talk_end(n, index, c->session, out_token);
 }
 
 static int command_certificate(struct node *n, slice bytes)
@@ -133,6 +147,7 @@ static int command_certificate(struct node *n, slice bytes)
     n->certificate_len = bytes.len;
     n->account = slice_of(n->certificate + (c.account.ptr - bytes.ptr), c.account.len);
     memcpy(n->certifier, c.authority, ID_BYTES);
+    talks_certified(n);
     return OK;
 }
 
@@ -140,7 +155,8 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
 {
     uint64_t token = 0;
     int rc = ERR_INVALID;
-    bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER || c->kind == COMMAND_HISTORY;
+    bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER ||
+                         c->kind == COMMAND_HISTORY;
     bool needs_device =
         c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER || c->kind == COMMAND_CONNECT_FAILED;
     node_clock(n, now);
@@ -155,6 +171,11 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     case COMMAND_OPEN: rc = command_open(n, c->spec, c->quiet, c->on_demand, &token); break;
     case COMMAND_MEMBER: rc = member_command(n, c, &token); break;
     case COMMAND_HISTORY: rc = history_command(n, c, &token); break;
+    case COMMAND_RELATION: rc = talk_relation(n, c->bytes, c->relation); break;
+    case COMMAND_REQUEST:
+    case COMMAND_ANSWER:
+    case COMMAND_END: rc = command_talk(n, c, &token); break;
+    case COMMAND_LOGOUT: rc = talk_logout(n); break;
     case COMMAND_CONNECT_FAILED:
         mesh_failed(n, c->device, c->path);
         rc = OK;

@@ -257,6 +257,7 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     slice account;
     if (check_kind(n, c, &e, &account) == OK) (void)!set_account(n, c, a, account);
     rc = member_learn(n, c, &e, wire, true);
+    if (rc == OK) rc = talk_take(n, channel, author, &e, arrival->arrived_ms);
     if (rc < 0) return rc;
     if (author == c->self) c->leaving = e.kind == ENTRY_LEAVE; /* until it is joined again */
     author_touch(c, author);

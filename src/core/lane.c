@@ -207,7 +207,9 @@ static bool release_edge(struct node *n, uint32_t channel, uint32_t author, enum
     if (!edge || (lane == LANE_DOWN && !a->island->shown)) return false;
     while (edge->ops_head != NONE && n->ops[edge->ops_head].state == OP_STORED) {
         struct op *op = &n->ops[edge->ops_head];
-        if (member_learn(n, n->channels[channel], &op->blob->entry, op->blob->wire, true) < 0) {
+        const struct blob *b = op->blob;
+        if (member_learn(n, n->channels[channel], &b->entry, b->wire, true) < 0 ||
+            talk_take(n, channel, author, &b->entry, b->arrival.arrived_ms) < 0) {
             timer_arm(n, TIMER_SEAL, channel, 0, n->now + STORE_RETRY_US); /* no memory: later */
             break;
         }

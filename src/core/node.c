@@ -111,6 +111,7 @@ int node_create(const struct node_config *config, const struct allocator *alloca
     identity_noise_secret(crypto, config->identity_seed, n->noise_secret);
     random_init(&n->random, crypto, config->random_seed);
     random_bytes(&n->random, n->map_secret, sizeof n->map_secret);
+    talks_init(n);
     map_init(&n->channel_by_id, allocator, NODE_CHANNELS_MAX, n->map_secret);
     map_init(&n->pipe_by_number, allocator, NODE_LINKS_MAX, n->map_secret);
     map_init(&n->peer_by_device, allocator, NODE_DEVICES_MAX, n->map_secret);
@@ -141,6 +142,7 @@ void node_free(struct node *n)
     alloc_free(a, n->online, n->online_cap * sizeof *n->online);
     alloc_free(a, n->ops, n->ops_cap * sizeof *n->ops);
     alloc_free(a, n->channels, n->channels_cap * sizeof *n->channels);
+    talks_deinit(n);
     map_deinit(&n->channel_by_id);
     map_deinit(&n->pipe_by_number);
     map_deinit(&n->peer_by_device);
@@ -399,6 +401,7 @@ static void tick(struct node *n, const struct timer *due)
     case TIMER_HISTORY: history_tick(n, due->a); break;
     case TIMER_VIEW: view_tick(n, due->a); break;
     case TIMER_FILES: transfer_tick(n); break;
+    case TIMER_SESSION: talk_tick(n, due->a); break;
     case TIMER_SEAL: feed_release_all(n, due->a); break;
     default: break;
     }

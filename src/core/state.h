@@ -17,6 +17,7 @@
 #include "core/node.h"
 #include "core/random.h"
 #include "core/recorder.h"
+#include "core/talk.h"
 #include "core/view.h"
 
 #define NONE UINT32_MAX
@@ -69,8 +70,8 @@ enum timer_kind {
     TIMER_SHARE,  /* a: slot of the pipe, b: channel: doubts end */
     TIMER_CHANNEL,
     TIMER_HAVE = TIMER_CHANNEL, /* a: channel, as all below: have-vectors, leaving */
-    TIMER_WANTS,   /* more authors to be asked for */
-    TIMER_HISTORY, /* an answer to RECENT is overdue, or one is to be asked for */
+    TIMER_WANTS,                /* more authors to be asked for */
+    TIMER_HISTORY,              /* an answer to RECENT is overdue, or one is to be asked for */
     TIMER_SEAL,
     TIMER_SESSION,
     TIMER_VIEW,
@@ -104,12 +105,12 @@ struct author {
             EDGE_FIELDS /* have, tip ... of the contiguous part */
         };
     };
-    struct run run;         /* 1..tip */
-    struct island *island;  /* NULL: none */
-    uint64_t version;       /* channel version at which what is held last grew ... */
-    uint64_t have_version;  /* ... the contiguous part, ... */
-    uint64_t hold_version;  /* ... the island */
-    uint32_t newer, older;  /* neighbours in the list by version */
+    struct run run;           /* 1..tip */
+    struct island *island;    /* NULL: none */
+    uint64_t version;         /* channel version at which what is held last grew ... */
+    uint64_t have_version;    /* ... the contiguous part, ... */
+    uint64_t hold_version;    /* ... the island */
+    uint32_t newer, older;    /* neighbours in the list by version */
     struct feed_ref gap_next; /* in node.gaps */
     bool gap_due;
     /* What is missing: */
@@ -134,6 +135,7 @@ struct channel {
     uint8_t *name;
     size_t name_len;
     struct roster *roster; /* of a sealed channel, else NULL */
+    struct talk *talk;     /* of a direct conversation in which somebody has written, else NULL */
     bool excluded;         /* our account is not a member (any more) */
     bool join_due;         /* the JOIN could not be written yet */
     uint8_t says;          /* bits of channel_say; in the queue when there are some */
@@ -150,7 +152,7 @@ struct channel {
     uint32_t newest; /* head of the list by version */
     uint32_t *behind;
     uint32_t behind_len, behind_cap, behind_next; /* next: whose turn it is */
-    uint32_t *members; /* link slots whose share is active */
+    uint32_t *members;                            /* link slots whose share is active */
     uint32_t members_len, members_cap, member_next;
     bool on_demand; /* old history comes by COMMAND_HISTORY only */
     bool quiet;     /* the JOIN is written with the first SEND */
@@ -177,13 +179,13 @@ struct share {
     bool active;
     uint32_t their_links; /* links to persons that the other side said to have in the channel */
     usec shuffled_at;     /* the next SHUFFLE is not listened to before */
-    uint32_t *have;  /* by author index: what the other side says it holds */
-    struct span *hold; /* by author index: ... beside it; NULL until something was */
-    bool vector;       /* its whole vector is in */
-    bool overflow;     /* it named more authors than could be noted */
-    uint64_t missing;  /* entries that it claimed in that and that are not here */
-    uint32_t *doubt; /* by author index: a claim that is set aside; NULL until one was not made good */
-    bool introduce;    /* an INTRODUCE is due */
+    uint32_t *have;       /* by author index: what the other side says it holds */
+    struct span *hold;    /* by author index: ... beside it; NULL until something was */
+    bool vector;          /* its whole vector is in */
+    bool overflow;        /* it named more authors than could be noted */
+    uint64_t missing;     /* entries that it claimed in that and that are not here */
+    uint32_t *doubt;      /* by author index: a claim that is set aside; NULL until one was not made good */
+    bool introduce;       /* an INTRODUCE is due */
     usec doubt_until, doubt_pause; /* when some of them are tried again; 0: there is none */
     uint32_t doubt_next;
     uint32_t have_cap;
@@ -196,9 +198,9 @@ struct share {
     uint64_t version_told; /* ... the last time that all were */
     uint64_t hold_sent;    /* the same of islands */
     uint64_t hold_told;
-    struct digest *digest; /* the comparing of large vectors that is under way */
+    struct digest *digest;               /* the comparing of large vectors that is under way */
     uint8_t buckets[DIGEST_BUCKETS / 8]; /* bits: which authors the whole vector tells of */
-    struct recent *recent; /* the answer to its RECENT that is under way */
+    struct recent *recent;               /* the answer to its RECENT that is under way */
     uint32_t push; /* own seq to push next, 0 when the other side is not level with us */
     bool delivered_due;
     struct request *requests;
@@ -342,15 +344,16 @@ struct node {
     uint32_t persons; /* open links to persons */
     usec stranger_at;
     struct map peer_by_device;
+    struct talks talks;
     struct op *ops;
     uint32_t ops_cap, ops_used, ops_free;
     uint64_t tokens;
 
     struct {
         struct feed_ref head, tail;
-    } gaps; /* authors whose gap changed */
-    uint32_t histories; /* channels whose COMMAND_HISTORY is to be answered */
-    uint32_t loose; /* islands that are not whole yet, while records come back */
+    } gaps;                      /* authors whose gap changed */
+    uint32_t histories;          /* channels whose COMMAND_HISTORY is to be answered */
+    uint32_t loose;              /* islands that are not whole yet, while records come back */
     struct transfers *transfers; /* transfer.h; NULL until there is a file */
 
     struct queue op_queue, peer_queue, channel_queue, pipe_queues[PIPE_QUEUES];
@@ -458,7 +461,8 @@ void sync_leave(struct node *n, uint32_t channel);
 void sync_pipe_gone(struct node *n, struct pipe *p);
 /* Changed have-vectors are due; who leaves may go. */
 void sync_tick(struct node *n, uint32_t channel);
-/* What the other side says to hold of an author: its island, if there is one, else from 1. high 0: nothing. */
+/* What the other side says to hold of an author: its island, if there is one, else from 1. high 0: nothing.
+ */
 struct span share_span(const struct share *s, uint32_t author);
 /* The other side has as much of the author as was held here. ERR_MEMORY. */
 int sync_level(struct node *n, struct pipe *p, struct channel *c, uint32_t author, uint32_t seq) BASE_CHECKED;

@@ -140,6 +140,7 @@ static void a_direct_conversation_waits_at_the_replica(void **state)
     int link = world_link(w, 1, 0, PATH_TRACKER);
     struct channel_spec spec = direct_of(w, "binh", "an");
     assert_true(world_open(w, 1, &spec) > 0);
+    world_relate(w, 1, "binh", RELATION_FRIEND);
     assert_true(world_say(w, 1, "are you there?") > 0);
     world_run(w, SECONDS);
     world_cut(w, link);

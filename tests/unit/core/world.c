@@ -73,7 +73,10 @@ void world_end(struct world *w, int place)
 static void create(struct world *w, int place, enum node_role role)
 {
     struct place *p = &w->places[place];
-    struct node_config config = {.role = role, .trace = keep_trace, .trace_context = &p->trace};
+    struct node_config config = w->config;
+    config.role = role;
+    config.trace = keep_trace;
+    config.trace_context = &p->trace;
     buffer_init(&p->trace, &allocator_libc, TRACE_MAX);
     memcpy(config.identity_seed, p->seed, 32);
     memset(config.random_seed, 0x10 + place, 32);
@@ -302,6 +305,18 @@ static bool pump(struct world *w, int place, uint32_t link)
     }
 }
 
+static void on_session(struct session_seen *s, const struct action *a)
+{
+    s->count++;
+    s->questions += a->state == SESSION_ASKING;
+    s->state = a->state;
+    s->reason = a->reason;
+    s->until_ms = a->until_ms;
+    memcpy(s->id, a->session, sizeof s->id);
+    snprintf(s->account, sizeof s->account, "%.*s", (int)a->account.len, (const char *)a->account.ptr);
+    snprintf(s->line, sizeof s->line, "%.*s", (int)a->text.len, (const char *)a->text.ptr);
+}
+
 static bool act(struct world *w, int place)
 {
     struct place *p = &w->places[place];
@@ -342,6 +357,7 @@ static bool act(struct world *w, int place)
                          (const char *)a.account.ptr);
             break;
         }
+        case ACTION_SESSION: on_session(&p->session, &a); break;
         case ACTION_WRITABLE:
             if ((int)a.link < w->links_len) pump(w, place, a.link); /* others belong to the test */
             break;
@@ -419,6 +435,12 @@ int64_t world_member(struct world *w, int place, const char *account, bool on)
     struct command c = {
         .kind = COMMAND_MEMBER, .channel = w->channel, .bytes = slice_text(account), .online = on};
     return node_command(w->places[place].node, &c, w->now);
+}
+
+void world_relate(struct world *w, int place, const char *account, enum relation relation)
+{
+    struct command c = {.kind = COMMAND_RELATION, .bytes = slice_text(account), .relation = relation};
+    assert_int_equal(node_command(w->places[place].node, &c, w->now), 0);
 }
 
 int world_shows(struct world *w, int place, const char *text)

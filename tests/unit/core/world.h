@@ -38,6 +38,16 @@ struct delivery {
     char text[64];
 };
 
+/* The last SESSION. */
+struct session_seen {
+    enum session_state state;
+    enum session_reason reason;
+    uint8_t id[NODE_SESSION_BYTES];
+    char account[32], line[NODE_LINE_BYTES_MAX + 1];
+    uint64_t until_ms;
+    int count, questions; /* SESSIONs, and those with state ASKING, that came in all */
+};
+
 struct place {
     struct node *node;
     uint8_t seed[32];
@@ -59,6 +69,7 @@ struct place {
     bool lossy;                         /* restore may leave out records, after stores that failed ... */
     int corrupt;                        /* ... so many */
     int introduced, excluded, unlocked; /* CHANNEL, with a result other than OK, UNLOCKED */
+    struct session_seen session;
     int closes, last_close, warnings, connects;
     char last_text[256];
     enum path peer_path[PLACES], connect_path;
@@ -75,6 +86,7 @@ struct place {
 
 struct world {
     usec now;
+    struct node_config config; /* of every node that is made, but for its role and seeds */
     struct place places[PLACES];
     uint8_t authority_seed[32], authority[32], channel[32];
     struct {
@@ -108,6 +120,7 @@ void world_run(struct world *w, usec time);
 void world_use(struct world *w, const struct channel_spec *spec);
 int64_t world_open(struct world *w, int place, const struct channel_spec *spec);
 int64_t world_member(struct world *w, int place, const char *account, bool on);
+void world_relate(struct world *w, int place, const char *account, enum relation relation);
 /* What the records of this place show now in w->channel, by node_view: how often this text, unlocked. */
 int world_shows(struct world *w, int place, const char *text);
 int64_t world_say(struct world *w, int place, const char *text);
