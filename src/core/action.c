@@ -28,6 +28,7 @@ static void show_view(struct node *n, const struct channel *c, uint32_t author, 
     };
     /* What a person has not agreed to hear is kept, but not shown. */
     out->locked = talk_by_person(e->kind) && !talk_shows(n, c->index, account);
+    if (!out->locked && seal_covers(c, e->kind)) out->locked = !seal_open(n, c, e, &out->body);
     if (out->withdrawn || out->locked) out->body = SLICE_EMPTY;
 }
 

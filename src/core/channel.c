@@ -73,6 +73,7 @@ void channel_free(struct node *n, struct channel *c)
     view_free(n, c);
     roster_free(n, c->roster);
     talk_free(n, c);
+    keyring_free(n, c->keys);
     map_deinit(&c->by_device);
     alloc_free(n->allocator, c, sizeof *c);
 }

@@ -124,6 +124,13 @@ static int command_send(struct node *n, const struct command *c, uint64_t *out_t
         rc = channel->quiet ? write_join(n, index, &unused) : ERR_WRONG_STATE;
         if (rc < 0) return rc;
     }
+    bool ours = c->entry_kind >= ENTRY_KEY && c->entry_kind <= ENTRY_SESSION;
+    if (channel->roster && (ours || c->entry_kind == ENTRY_LEAVE))
+        return ERR_INVALID; /* the node's to write */
+    if (seal_covers(channel, c->entry_kind)) {
+        rc = c->bytes.len > SEAL_BODY_BYTES_MAX ? ERR_TOO_LARGE : seal_ready(n, channel);
+        if (rc < 0) return rc;
+    }
     return feed_append(n, index, c->entry_kind, c->bytes, out_token);
 }
 
@@ -148,6 +155,8 @@ static int command_certificate(struct node *n, slice bytes)
     n->account = slice_of(n->certificate + (c.account.ptr - bytes.ptr), c.account.len);
     memcpy(n->certifier, c.authority, ID_BYTES);
     talks_certified(n);
+    for (uint32_t i = 0; i < n->channels_len; i++)
+        seal_review(n, n->channels[i]);
     return OK;
 }
 
@@ -169,6 +178,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     case COMMAND_SEND: rc = command_send(n, c, &token); break;
     case COMMAND_PEER: rc = mesh_hint(n, c->device, c->channel, c->online); break;
     case COMMAND_OPEN: rc = command_open(n, c->spec, c->quiet, c->on_demand, &token); break;
+    case COMMAND_DEVICE: rc = seal_device(n, c->bytes); break;
     case COMMAND_MEMBER: rc = member_command(n, c, &token); break;
     case COMMAND_HISTORY: rc = history_command(n, c, &token); break;
     case COMMAND_RELATION: rc = talk_relation(n, c->bytes, c->relation); break;

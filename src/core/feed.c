@@ -190,8 +190,11 @@ int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body, uin
         .time_ms = now_ms > least_ms ? now_ms : least_ms + 1,
         .body = body,
     };
+    uint8_t room[NODE_BODY_BYTES_MAX];
+    int rc = seal_covers(c, kind) ? seal_entry(n, c, &e, room) : OK;
+    if (rc < 0) return rc;
     struct writer w = writer_of(n->plain, sizeof n->plain);
-    int rc = entry_write(n->crypto, &e, n->config.identity_seed, &w);
+    rc = entry_write(n->crypto, &e, n->config.identity_seed, &w);
     if (rc < 0) return rc;
     struct arrival arrival = {.path = PATH_NONE, .arrived_ms = now_ms, .place_ms = e.time_ms};
     memcpy(arrival.from, n->device, ID_BYTES);

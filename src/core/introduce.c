@@ -188,5 +188,9 @@ int introduce_message(struct node *n, struct pipe *p, const struct message *m)
     if (rc < 0) return rc;
     channel_announce(n, c, CHANNEL_SAY_NEW);
     uint64_t token;
-    return channel_enter(n, index, n->config.role == ROLE_REPLICA, &token);
+    if (channel_enter(n, index, false, &token) < 0) { /* busy, or no memory: soon */
+        c->join_due = true;
+        timer_arm(n, TIMER_SEAL, index, 0, n->now + SECONDS);
+    }
+    return OK;
 }

@@ -89,16 +89,25 @@ int member_channel_add(struct node *n, const struct channel_spec *spec, slice ce
 {
     uint8_t id[ID_BYTES];
     struct roster *roster = NULL;
+    struct keyring *keys = NULL;
+    bool sealed = channel_sealed(spec->type);
     int rc = channel_spec_id(n->crypto, spec, id);
     if (rc < 0) return rc;
-    if (channel_sealed(spec->type)) rc = roster_new(n, spec, certificate, &roster);
+    if (sealed) rc = roster_new(n, spec, certificate, &roster);
+    if (sealed && rc == OK) rc = keyring_new(n, &keys);
+    bool reads = sealed && n->config.role == ROLE_PERSON;
+    if (reads && rc == OK && !n->desk) n->desk = alloc_new(n->allocator, NODE_BODY_BYTES_MAX);
+    if (reads && rc == OK && !n->desk) rc = ERR_MEMORY;
     if (rc == OK) rc = channel_add(n, id, spec->authority, roster ? SLICE_EMPTY : spec->name, out_index);
     if (rc < 0) {
         roster_free(n, roster);
+        keyring_free(n, keys);
         return rc;
     }
-    n->channels[*out_index]->roster = roster;
-    return OK;
+    struct channel *c = n->channels[*out_index];
+    c->roster = roster;
+    c->keys = keys;
+    return seal_known(n, c) == OK ? OK : ERR_MEMORY;
 }
 
 struct channel_spec member_spec(const struct channel *c)
@@ -211,6 +220,16 @@ static int change_new(struct node *n, struct roster *r, slice account, struct ch
     return OK;
 }
 
+static void sum_up(struct roster *r)
+{
+    r->removed_number = r->epoch_floor = 0;
+    for (uint32_t i = 0; i < r->changes_len; i++) {
+        const struct change *c = &r->changes[i];
+        if (!c->on && c->number > r->removed_number) r->removed_number = c->number;
+        if (c->on && c->first_epoch > r->epoch_floor) r->epoch_floor = c->first_epoch;
+    }
+}
+
 /* OK, or ERR_EXISTS when it brings no news. */
 static int take_change(struct node *n, struct channel *c, const struct entry *e, slice wire, bool durable)
 {
@@ -242,6 +261,7 @@ static int take_change(struct node *n, struct channel *c, const struct entry *e,
     known->seq = e->seq;
     known->time_ms = e->time_ms;
     memcpy(known->author, e->author, ID_BYTES);
+    sum_up(r);
     return OK;
 }
 
@@ -306,19 +326,25 @@ bool member_counts(const struct channel *c, uint32_t author, uint32_t seq)
     return !c->roster || seq <= member_limit(c, member_account(c, author), c->authors[author].device);
 }
 
-bool member_refuses(const struct channel *c, uint32_t author)
+uint32_t member_ceiling(const struct channel *c, uint32_t author)
 {
-    if (!c->roster) return false;
     const struct author *a = &c->authors[author];
-    return a->refused || (a->tip > 0 && !member_counts(c, author, a->tip + 1));
+    if (!c->roster) return UINT32_MAX;
+    if (a->refused) return 0;
+    return a->tip > 0 ? member_limit(c, member_account(c, author), a->device) : UINT32_MAX;
 }
 
 bool member_takes(struct channel *c, uint32_t author, const struct entry *e, slice account)
 {
     if (!c->roster) return true;
-    if (account.len == 0 && author != NONE) account = member_account(c, author);
+    bool joined = author != NONE && c->authors[author].tip > 0;
+    if (joined) {
+        /* A feed belongs to the account of its JOIN. */
+        if (account.len > 0 && !slice_equal(account, member_account(c, author))) return false;
+        account = member_account(c, author);
+    }
     if (e->seq <= member_limit(c, account, e->author)) return true;
-    if (author != NONE) c->authors[author].refused = true;
+    if (author != NONE && !joined) c->authors[author].refused = true;
     return false;
 }
 
@@ -331,10 +357,10 @@ bool member_may_carry(const struct channel *c, const struct pipe *p)
 
 /* --- changes --- */
 
-int member_learn(struct node *n, struct channel *c, const struct entry *e, slice wire, bool durable)
+/* A MEMBER entry, or the JOIN that shows who has founded it. */
+static int learn_members(struct node *n, struct channel *c, const struct entry *e, slice wire, bool durable)
 {
     struct roster *r = c->roster;
-    if (!r || r->type != CHANNEL_PRIVATE) return OK;
     int rc = ERR_EXISTS;
     if (e->kind == ENTRY_MEMBER) {
         rc = take_change(n, c, e, wire, durable);
@@ -348,12 +374,23 @@ int member_learn(struct node *n, struct channel *c, const struct entry *e, slice
     return rc;
 }
 
+int member_learn(struct node *n, struct channel *c, const struct entry *e, slice wire, bool durable)
+{
+    if (!c->roster) return OK;
+    int rc = c->roster->type == CHANNEL_PRIVATE ? learn_members(n, c, e, wire, durable) : OK;
+    return rc < 0 ? rc : seal_learn(n, c, e, durable);
+}
+
 /* Claims that were of no use before may be now. */
 static void want_anew(struct node *n, uint32_t channel)
 {
     struct channel *c = n->channels[channel];
-    for (uint32_t i = 0; i < c->authors_len; i++)
+    for (uint32_t i = 0; i < c->authors_len; i++) {
+        if (!c->authors[i].refused) continue;
         c->authors[i].refused = false;
+        want_cancel(n, channel, &c->authors[i]);
+        c->authors[i].want_at = n->now;
+    }
     for (uint32_t k = 0; k < c->members_len; k++) {
         struct share *s = share_of(n->pipes[c->members[k]], channel);
         for (uint32_t i = 0; i < c->authors_len && i < s->have_cap; i++) {
@@ -380,6 +417,8 @@ void member_changed(struct node *n, uint32_t channel)
         if (sync_carry(n, p, channel, may) < 0) pipe_close(n, p, ERR_FULL, err_text(ERR_FULL));
     }
     want_anew(n, channel);
+    (void)!seal_known(n, c); /* without memory they are found again at the next change */
+    seal_review(n, c);
     if (n->started) channel_announce(n, c, CHANNEL_SAY_UNLOCKED);
 }
 
@@ -434,7 +473,7 @@ int member_command(struct node *n, const struct command *cmd, uint64_t *out_toke
     cbor_put_uint(&w, cmd->online);
     cbor_put_uint(&w, r->number == UINT32_MAX ? r->number : r->number + 1);
     cbor_put_bytes(&w, slice_of(n->certificate, n->certificate_len));
-    cbor_put_uint(&w, 0);
+    cbor_put_uint(&w, cmd->online ? keyring_number(c->keys) : 0);
     if (cmd->online)
         cbor_put_array(&w, 0);
     else

@@ -54,7 +54,9 @@ struct roster {
     slice founder_account;  /* in it */
     struct change *changes; /* by account, bytewise */
     uint32_t changes_len, changes_cap;
-    uint32_t number; /* the largest one known */
+    uint32_t number;         /* the largest one known */
+    uint32_t removed_number; /* the largest one of those who are removed */
+    uint32_t epoch_floor;    /* the largest first_epoch of those who are members */
 };
 
 /* A MEMBER entry's body, in the agreed form and by a device of the account that it says. */
@@ -97,8 +99,8 @@ slice member_account(const struct channel *c, uint32_t author);
 uint32_t member_first_epoch(const struct channel *c, slice account);
 /* The author's entry counts (and is not withdrawn). */
 bool member_counts(const struct channel *c, uint32_t author, uint32_t seq);
-/* More of this author would not be taken: he is not asked for. */
-bool member_refuses(const struct channel *c, uint32_t author);
+/* Up to which seq an author is asked for. */
+uint32_t member_ceiling(const struct channel *c, uint32_t author);
 /* Whether an entry that has arrived may be taken; account: of its JOIN, else empty. When not, the author is
  * not asked for until the membership changes. */
 bool member_takes(struct channel *c, uint32_t author, const struct entry *e, slice account);

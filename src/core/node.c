@@ -109,12 +109,14 @@ int node_create(const struct node_config *config, const struct allocator *alloca
         n->pipe_queues[i] = (struct queue){NONE, NONE};
     crypto->sign_public(crypto->context, n->device, config->identity_seed);
     identity_noise_secret(crypto, config->identity_seed, n->noise_secret);
+    crypto->box_secret(crypto->context, n->box_secret, config->identity_seed);
     random_init(&n->random, crypto, config->random_seed);
     random_bytes(&n->random, n->map_secret, sizeof n->map_secret);
     talks_init(n);
     map_init(&n->channel_by_id, allocator, NODE_CHANNELS_MAX, n->map_secret);
     map_init(&n->pipe_by_number, allocator, NODE_LINKS_MAX, n->map_secret);
     map_init(&n->peer_by_device, allocator, NODE_DEVICES_MAX, n->map_secret);
+    map_init(&n->known_by_device, allocator, NODE_DEVICES_MAX, n->map_secret);
     recorder_create(n);
     *out_node = n;
     return OK;
@@ -146,6 +148,9 @@ void node_free(struct node *n)
     map_deinit(&n->channel_by_id);
     map_deinit(&n->pipe_by_number);
     map_deinit(&n->peer_by_device);
+    seal_free_known(n);
+    if (n->desk) wipe(n->desk, NODE_BODY_BYTES_MAX);
+    alloc_free(a, n->desk, NODE_BODY_BYTES_MAX);
     wipe(n, sizeof *n);
     alloc_free(a, n, sizeof *n);
 }
@@ -402,7 +407,7 @@ static void tick(struct node *n, const struct timer *due)
     case TIMER_VIEW: view_tick(n, due->a); break;
     case TIMER_FILES: transfer_tick(n); break;
     case TIMER_SESSION: talk_tick(n, due->a); break;
-    case TIMER_SEAL: feed_release_all(n, due->a); break;
+    case TIMER_SEAL: seal_tick(n, due->a); break;
     default: break;
     }
 }

@@ -17,6 +17,7 @@
 #include "core/node.h"
 #include "core/random.h"
 #include "core/recorder.h"
+#include "core/seal.h"
 #include "core/talk.h"
 #include "core/view.h"
 
@@ -96,6 +97,7 @@ struct feed_ref {
 struct author {
     uint8_t device[ID_BYTES];
     bool used, forked;
+    uint32_t left_seq;   /* the newest LEAVE, in a sealed channel; 0: none */
     bool refused;        /* his account is not a member: not asked for until that changes */
     uint8_t account_len; /* 0 until the JOIN is accepted */
     uint8_t *account;
@@ -135,6 +137,7 @@ struct channel {
     uint8_t *name;
     size_t name_len;
     struct roster *roster; /* of a sealed channel, else NULL */
+    struct keyring *keys;  /* likewise */
     struct talk *talk;     /* of a direct conversation in which somebody has written, else NULL */
     bool excluded;         /* our account is not a member (any more) */
     bool join_due;         /* the JOIN could not be written yet */
@@ -312,12 +315,19 @@ struct cached {
     struct blob *blob;
 };
 
+/* A device that was named by COMMAND_DEVICE. */
+struct known {
+    uint8_t *certificate;
+    uint16_t certificate_len;
+    slice account; /* in it */
+};
+
 struct node {
     const struct allocator *allocator;
     const struct crypto *crypto;
     struct node_config config;
     struct recorder recorder;
-    uint8_t device[ID_BYTES], noise_secret[KEY_BYTES], map_secret[16];
+    uint8_t device[ID_BYTES], noise_secret[KEY_BYTES], box_secret[KEY_BYTES], map_secret[16];
     struct random random;
     usec now;
     struct timer *timers; /* heap, timer.c */
@@ -329,6 +339,9 @@ struct node {
     size_t certificate_len;
     slice account; /* in it */
     uint8_t certifier[ID_BYTES];
+    struct known *known;
+    uint32_t known_len, known_cap;
+    struct map known_by_device;
 
     struct channel **channels;
     uint32_t channels_len, channels_cap;
@@ -369,6 +382,7 @@ struct node {
     char shown_text[MESSAGE_TEXT_BYTES_MAX + 1];
     struct channel_spec shown_spec;
     struct arrival shown_arrival;
+    uint8_t *desk; /* NODE_BODY_BYTES_MAX, when there is a sealed channel: the body that is shown, opened */
     uint8_t shown_id[ID_BYTES];
 };
 

@@ -63,10 +63,12 @@ static bool offers(const struct channel *c, const struct share *s, uint32_t auth
 {
     const struct author *a = &c->authors[author];
     const struct island *i = a->island;
-    uint32_t claim = want_claim(s, author), top = feed_top(a);
+    uint32_t limit = member_ceiling(c, author);
+    uint32_t claim = least(want_claim(s, author), limit), top = feed_top(a);
     if (claim == 0) return false;
-    uint32_t have = s->have[author];
+    uint32_t have = least(s->have[author], limit);
     struct span hold = s->hold ? s->hold[author] : (struct span){0};
+    if (hold.high > limit) hold = hold.low > limit ? (struct span){0} : (struct span){hold.low, limit};
     bool all = !c->on_demand || author == c->self, near = claim - a->tip <= HISTORY_NEAR;
     if (claim > top) {
         if (i || all || (near && (a->tip > 0 || a->news))) {
@@ -150,11 +152,6 @@ static enum found pursue(struct node *n, uint32_t channel, uint32_t author)
     struct author *a = &c->authors[author];
     struct range range = {0};
     uint32_t member = NONE;
-    if (member_refuses(c, author)) {
-        want_cancel(n, channel, a);
-        channel_set_behind(n, c, author, false);
-        return FOUND_NOBODY;
-    }
     if (a->want_link != NONE) return FOUND;
     if (n->now < a->want_at) return wait_until(n, c, a, a->want_at, FOUND_LATER);
     if (history_asking(c) && author != c->self) return FOUND_LATER; /* goes on when that has come */
@@ -192,7 +189,7 @@ void want_more(struct node *n, uint32_t channel, uint32_t author, bool now)
 {
     struct channel *c = n->channels[channel];
     struct author *a = &c->authors[author];
-    if (c->leaving || member_refuses(c, author)) return;
+    if (c->leaving) return;
     if (a->behind_at == NONE) {
         channel_set_behind(n, c, author, true);
         a->want_failures = 0;

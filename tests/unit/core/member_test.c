@@ -80,8 +80,8 @@ static void a_private_channel_reaches_its_members_only(void **state)
     assert_true(world_say(w, 2, "from the tablet") > 0);
     world_run(w, 2 * SECONDS);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(world_shows(w, i, "from binh"), i == 0 ? 1 : 1);
-        assert_int_equal(world_shows(w, i, "from the tablet"), 1);
+        assert_int_equal(world_shows(w, i, "from binh"), i > 0); /* the tracker holds it, and reads nothing */
+        assert_int_equal(world_shows(w, i, "from the tablet"), i > 0);
     }
     slice account;
     assert_true(node_member(w->places[3].node, w->channel, 0, &account));
@@ -114,7 +114,7 @@ static void removal_ends_it_the_same_for_all(void **state)
     world_run(w, 2 * SECONDS);
     assert_int_equal(w->places[3].excluded, 1);
     assert_int_equal(world_say(w, 3, "late"), ERR_DENIED);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 1; i < 5; i++) {
         if (i == 3) continue;
         assert_int_equal(world_shows(w, i, "early"), 1);
         assert_int_equal(world_shows(w, i, "meanwhile"), 0);
@@ -124,7 +124,7 @@ static void removal_ends_it_the_same_for_all(void **state)
     world_run(w, 40 * SECONDS);
     assert_true(world_say(w, 3, "again") > 0);
     world_run(w, 40 * SECONDS);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 1; i < 5; i++) {
         assert_int_equal(world_shows(w, i, "meanwhile"), 1);
         assert_int_equal(world_shows(w, i, "again"), 1);
     }
@@ -176,7 +176,7 @@ static void all_of_it_is_there_after_a_restart(void **state)
     world_run(w, 2 * SECONDS);
     assert_true(world_say(w, 3, "still here") > 0);
     world_run(w, 2 * SECONDS);
-    for (int i = 0; i < 4; i++)
+    for (int i = 1; i < 4; i++)
         assert_int_equal(world_shows(w, i, "still here"), 1);
     assert_int_equal(world_shows(w, 4, "still here"), 0);
     assert_int_equal(w->places[4].excluded, 2); /* it is told again */

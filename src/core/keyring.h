@@ -1,0 +1,94 @@
+/* keyring.h - the epochs of a sealed channel: their keys, who has been given them, and KEY entries.
+ * docs/protocol/wire.md, "Keys".
+ *
+ * An epoch is a random key. Its id follows from the key and from what is said about it, so one id means one
+ * thing to everybody who has the key. KEY entries give it to devices, each in a box that only this device can
+ * open. Boxes follow from the key and a salt in the entry: whoever has the key sees whether a box is good,
+ * and a device that was given a bad one counts as not given. So a member cannot keep a key from another by
+ * pretending to hand it on.
+ *
+ * Memory: keys stand in blocks of their own that never move, and are wiped before they are freed. */
+#ifndef CORE_KEYRING_H
+#define CORE_KEYRING_H
+
+#include "base/map.h"
+#include "core/entry.h"
+#include "core/node.h"
+
+struct node;
+struct channel;
+
+enum {
+    EPOCH_ID_BYTES = 16,
+    EPOCH_SALT_BYTES = 16,
+    EPOCH_BOX_BYTES = KEY_BYTES + TAG_BYTES,
+    EPOCHS_MAX = 4096, /* of one channel */
+    HOLDERS_MAX = 2 * NODE_AUTHORS_MAX,
+    HOLDERS_UNKNOWN_MAX = 4096, /* of them: named in KEY entries, and not known as anybody's */
+};
+
+/* Number and roster are the larger the newer; both only grow along what a device has seen. */
+struct epoch {
+    uint8_t id[EPOCH_ID_BYTES];
+    bool open; /* the key is here */
+    uint8_t key[KEY_BYTES];
+    uint32_t number;
+    uint32_t roster; /* the roster's number that its maker knew */
+    uint64_t created_ms;
+    uint8_t *given; /* bits by holder */
+    uint32_t given_cap;
+};
+
+/* A device that may be given keys, or was. */
+struct holder {
+    uint8_t device[ID_BYTES];
+    uint32_t author;      /* where it was last found, or NONE */
+    uint8_t *certificate; /* of one that has not joined, or NULL */
+    uint16_t certificate_len;
+    slice account; /* in it */
+    bool unknown;  /* named in KEY entries only */
+    bool deaf;     /* no box can be made for it */
+    usec hand_at;  /* when keys that it lacks are given to it; 0: it lacks none */
+};
+
+struct keyring {
+    struct epoch **epochs; /* in the order in which they were heard of */
+    uint32_t epochs_len, epochs_cap;
+    struct map by_id;
+    struct holder *holders;
+    uint32_t holders_len, holders_cap, unknown;
+    struct map by_device;
+    bool review; /* somebody may lack keys */
+};
+
+int keyring_new(struct node *n, struct keyring **out) BASE_CHECKED;
+void keyring_free(struct node *n, struct keyring *ring);
+
+struct epoch *keyring_epoch(const struct keyring *ring, const uint8_t id[EPOCH_ID_BYTES]);
+/* An epoch with a new key, of the next number, given to nobody. ERR_FULL, ERR_MEMORY. */
+int keyring_make(struct node *n, struct channel *c, struct epoch **out) BASE_CHECKED;
+/* The largest number of an epoch whose key is here. */
+uint32_t keyring_number(const struct keyring *ring);
+
+/* The holder of this device; a new one when there is none. ERR_FULL, ERR_MEMORY. */
+int keyring_holder(struct node *n, struct keyring *ring, const uint8_t *device,
+                   uint32_t *out_holder) BASE_CHECKED;
+/* The device has joined. ERR_MEMORY. */
+int keyring_joined(struct node *n, struct keyring *ring, const uint8_t *device) BASE_CHECKED;
+/* Its certificate is known: it may be given keys before it has joined. A false one is left out. */
+int keyring_certified(struct node *n, struct channel *c, slice certificate) BASE_CHECKED;
+/* Whether a box can be made for it at all: ids of devices are what others say they are. */
+bool keyring_hears(const struct node *n, struct holder *h);
+bool epoch_given(const struct epoch *e, uint32_t holder);
+int epoch_give(struct node *n, struct epoch *e, uint32_t holder) BASE_CHECKED;
+
+/* A KEY entry is part of its feed. live: it is news, and what it says of others is looked at; false: it comes
+ * back from the disk. *out_opened: a key came that was not here. ERR_MEMORY. */
+int keyring_learn(struct node *n, struct channel *c, const struct entry *e, bool live,
+                  bool *out_opened) BASE_CHECKED;
+
+/* The body of a KEY entry that gives the epoch to as many of the holders as find room, from *at on. */
+void keyring_write(struct node *n, const struct channel *c, const struct epoch *e, const uint32_t *holders,
+                   uint32_t holders_len, uint32_t *at, struct writer *w);
+
+#endif
