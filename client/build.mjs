@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { withoutCustomSections } from "./sections.mjs";
 
 const WEIGHT_GOAL = 200 * 1024; // of the whole page, brotli
 const COMPRESS_GAIN = 0.95; // a compressed copy that saves less than 5 % is left out
@@ -59,7 +60,7 @@ function sodiumAsset() {
         const source = readFileSync(path, "utf8");
         const text = SODIUM_TEXT.exec(source);
         if (!text) fail(`${relative(root, path)} is not as expected: the pattern of its wasm has to be looked at again`);
-        found.bytes = Buffer.from(text[1], "base64");
+        found.bytes = withoutCustomSections(Buffer.from(text[1], "base64"));
         found.path = `/assets/sodium-${hashName(found.bytes)}.wasm`;
         const fetched = `new Uint8Array(await(await fetch(${JSON.stringify(found.path)})).arrayBuffer())`;
         return { contents: source.replace(text[0], () => fetched), loader: "js" };
@@ -203,10 +204,10 @@ async function main() {
   const options = readArguments(process.argv.slice(2));
   const esbuild = await loadEsbuild();
   const out = resolve(options.out);
-  const inputs = new Set([fileURLToPath(import.meta.url)]);
+  const inputs = new Set(["build.mjs", "sections.mjs"].map((name) => join(client, name)));
   const read = (file) => (inputs.add(file), readFileSync(file));
 
-  const wasm = read(resolve(options.wasm));
+  const wasm = withoutCustomSections(read(resolve(options.wasm)));
   const names = { wasm: `/assets/core-${hashName(wasm)}.wasm` };
   const sodium = sodiumAsset();
   const bundle = bundler(

@@ -20,6 +20,8 @@ export interface Entry {
   arrived: number;
   /** Sealed, and the key is not here: the body is empty. */
   locked: boolean;
+  /** Its account was removed before all had it: not to be shown, the body is empty. */
+  withdrawn: boolean;
 }
 
 const SESSION_STATES = ["none", "asked", "asking", "open", "ended"] as const;
@@ -49,7 +51,9 @@ export type Action =
   | { kind: "gap"; channel: Id; author: Id; account: string; from: number; seq: number }
   /** `failed`: a name of base/err.h, when there is nothing older or nobody has answered. */
   | { kind: "history"; channel: Id; token: number; count: number; failed?: string }
-  | { kind: "channel"; channel: Id; spec: ChannelSpec }
+  /** Somebody has brought this channel; or this account was removed from it. */
+  | { kind: "channel"; channel: Id; spec: ChannelSpec; removed: boolean }
+  /** What is locked or withdrawn in this channel may have changed. */
   | { kind: "unlocked"; channel: Id }
   | {
       kind: "session"; channel: Id; account: string; device?: Id; session: string; state: SessionState;
@@ -65,6 +69,7 @@ export type Action =
 
 export type EntryRow = [
   Bytes, Bytes, number, Bytes, number, number, number, Bytes, Bytes, Bytes, number, number, number,
+  number,
 ];
 
 export function entryOf(row: EntryRow): Entry {
@@ -72,7 +77,7 @@ export function entryOf(row: EntryRow): Entry {
   return {
     channel: toHex(row[0]), author: toHex(row[1]), seq: row[2], id: toHex(row[3]), kind: row[4],
     time: row[5], place: row[6], body: row[7], account: fromUtf8(row[8]), from: toHex(row[9]),
-    path: path === "none" ? "own" : path, arrived: row[11], locked: row[12] === 1,
+    path: path === "none" ? "own" : path, arrived: row[11], locked: row[12] === 1, withdrawn: row[13] === 1,
   };
 }
 
@@ -126,7 +131,7 @@ export function actionOf(row: ActionRow, errorName: (code: number) => string): A
     case 9: return { kind: "warning", ...(device ? { device } : {}), ...said() };
     case 10: return { kind: "gap", channel, author: device, account, from, seq };
     case 11: return { kind: "history", channel, token, count: seq, ...(result ? { failed: errorName(-result) } : {}) };
-    case 12: return { kind: "channel", channel, spec: specOf(rest as SpecRow) };
+    case 12: return { kind: "channel", channel, spec: specOf(rest as SpecRow), removed: result !== 0 };
     case 13: return { kind: "unlocked", channel };
     case 14: {
       const [session, state, reason, until] = rest as [Bytes, number, number, number];

@@ -1,7 +1,7 @@
 // The wasm core as typed functions: src/wasm over src/core/node.h, one node for each instance. No decision is
 // taken here; ids are lower-case hexadecimal on this side, times are milliseconds since 1970.
 import { fromUtf8, toHex, toUtf8, type Bytes } from "./bytes";
-import { actionOf, type Action, type ActionRow, type Entry } from "./actions";
+import { actionOf, entryOf, type Action, type ActionRow, type Entry, type EntryRow } from "./actions";
 import { cborDecode, cborEncode, type Cbor } from "./cbor";
 import { commandArray, idToBytes, PATHS, specArray, type ChannelSpec, type Command, type LinkPath } from "./commands";
 import { cryptoImports, type Sodium } from "./sodium";
@@ -62,6 +62,10 @@ export interface Core {
   command(command: Command, now: number): number;
   /** `failed`: a name of base/err.h. */
   done(token: number, now: number, result?: { failed?: string; record?: Uint8Array }): void;
+  /** An entry's record as it is to be shown; undefined when it is damaged or its channel is not here. */
+  view(record: Uint8Array): Entry | undefined;
+  /** The accounts in a sealed channel. */
+  members(channel: Id): string[];
   tick(now: number): void;
   /** When tick is due; Infinity for never. */
   deadline(): number;
@@ -96,6 +100,8 @@ interface Exports extends TreeExports {
   w_transmit(link: number, room: number, now: number): number;
   w_command(length: number, now: number): number;
   w_done(token: number, result: number, length: number, now: number): void;
+  w_view(length: number): number;
+  w_members(length: number): number;
   w_tick(now: number): void;
   w_trace(): number;
   w_deadline(): number;
@@ -176,6 +182,15 @@ function createNode(exports: Exports, border: Border, codes: Map<string, number>
     done(token, now, result = {}) {
       const code = result.failed ? (codes.get(result.failed) ?? codes.get("IO") ?? -1) : 0;
       exports.w_done(token, code, border.give(result.record ?? NONE), now);
+    },
+    view(record) {
+      const length = exports.w_view(border.give(record));
+      return length > 0 ? entryOf(cborDecode(border.take(length)) as EntryRow) : undefined;
+    },
+    members(channel) {
+      const length = exports.w_members(border.give(idToBytes(channel)));
+      if (length < 0) throw border.error(length);
+      return (cborDecode(border.take(length)) as Bytes[]).map(fromUtf8);
     },
     tick: (now) => exports.w_tick(now),
     deadline() {

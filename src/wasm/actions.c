@@ -6,10 +6,9 @@ static void put_id(struct writer *w, const uint8_t *id)
     cbor_put_bytes(w, id ? slice_of(id, ID_BYTES) : SLICE_EMPTY);
 }
 
-/* [channel, author, seq, id, kind, time_ms, place_ms, body, account, from, path, arrived_ms, locked] */
-static void put_entry(struct writer *w, const struct entry_view *entry)
+void wasm_put_entry(struct writer *w, const struct entry_view *entry)
 {
-    cbor_put_array(w, 13);
+    cbor_put_array(w, 14);
     put_id(w, entry->channel);
     put_id(w, entry->author);
     cbor_put_uint(w, entry->seq);
@@ -23,6 +22,7 @@ static void put_entry(struct writer *w, const struct entry_view *entry)
     cbor_put_uint(w, (uint64_t)entry->path);
     cbor_put_uint(w, entry->arrived_ms);
     cbor_put_uint(w, entry->locked ? 1 : 0);
+    cbor_put_uint(w, entry->withdrawn ? 1 : 0);
 }
 
 static void put_error(struct writer *w, int result)
@@ -49,7 +49,7 @@ static void put_rest(struct writer *w, const struct action *a)
     switch (a->kind) {
     case ACTION_STORE:
     case ACTION_READ:
-    case ACTION_DELIVER: put_entry(w, &a->entry); break;
+    case ACTION_DELIVER: wasm_put_entry(w, &a->entry); break;
     case ACTION_CHANNEL:
         if (!a->spec) wasm_trap();
         put_spec(w, a->spec);

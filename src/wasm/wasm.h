@@ -49,5 +49,9 @@ struct node *wasm_node(void);
 const uint8_t *wasm_id(struct cbor_reader *r, size_t len);
 /* A channel_spec as w_command describes it; false for []. */
 bool wasm_spec(struct cbor_reader *r, struct channel_spec *out);
+/* [channel, author, seq, id, kind, time_ms, place_ms, body, account, from, path, arrived_ms, locked,
+ * withdrawn]
+ */
+void wasm_put_entry(struct writer *w, const struct entry_view *entry);
 
 #endif
