@@ -276,8 +276,10 @@ void check_action(struct sim *sim, struct device *d, const struct action *action
             sim_fail(sim, "device %u: WRITABLE of link %u, which is not there", d->index, action->link);
         break;
     case ACTION_CONNECT:
-        if (device_of_id(sim, action->device) == UINT32_MAX || memcmp(action->device, d->id, ID_BYTES) == 0)
-            sim_fail(sim, "device %u: CONNECT to somebody unknown", d->index);
+        if (memcmp(action->device, d->id, ID_BYTES) == 0)
+            sim_fail(sim, "device %u: CONNECT to itself", d->index);
+        if (device_of_id(sim, action->device) == UINT32_MAX && !sim_has(sim, FAULT_HOSTILE))
+            sim_fail(sim, "device %u: CONNECT to somebody whom nobody has named", d->index);
         break;
     case ACTION_READ: break;
     case ACTION_WARNING: sim->report.warnings++; break;

@@ -131,7 +131,10 @@ static void act(struct sim *sim, struct device *d, const struct action *action)
     case ACTION_READ: disk_read(sim, d, action); break;
     case ACTION_CONNECT:
         other = device_of_id(sim, action->device);
-        if (other != UINT32_MAX) tracker_connect(sim, d, other, action->path);
+        if (other != UINT32_MAX)
+            tracker_connect(sim, d, other, action->path);
+        else
+            tracker_connect_nobody(sim, d, action->device, action->path);
         break;
     case ACTION_CLOSE:
         port = device_port(d, action->link);

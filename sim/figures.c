@@ -96,6 +96,21 @@ static size_t collect(const struct sim_report *r, uint64_t cpu_us, struct sim_fi
     return len + r->figures_len;
 }
 
+/* How many messages of each kind crossed links, by the numbers of docs/protocol/wire.md. */
+static int print_messages(const struct sim_report *r, char *out, size_t room)
+{
+    int at = snprintf(out, room, ",\"messages\":{");
+    const char *comma = "";
+    for (int kind = 0; kind < SIM_KINDS && (size_t)at < room; kind++) {
+        if (r->messages[kind] == 0) continue;
+        at += snprintf(out + at, room - (size_t)at, "%s\"%d\":%llu", comma, kind,
+                       (unsigned long long)r->messages[kind]);
+        comma = ",";
+    }
+    if ((size_t)at < room) at += snprintf(out + at, room - (size_t)at, "}}");
+    return at;
+}
+
 int sim_figures(const struct sim_options *options, const struct sim_report *report, uint64_t cpu_us,
                 bool json, char *out, size_t room)
 {
@@ -112,6 +127,6 @@ int sim_figures(const struct sim_options *options, const struct sim_report *repo
         at += snprintf(out + at, room - (size_t)at, "%s%s%s%llu", head, rows[i].name, middle, whole);
         if (rest && (size_t)at < room) at += snprintf(out + at, room - (size_t)at, ".%03llu", rest);
     }
-    if (json && (size_t)at < room) at += snprintf(out + at, room - (size_t)at, "}");
+    if (json && (size_t)at < room) at += print_messages(report, out + at, room - (size_t)at);
     return at;
 }

@@ -1,7 +1,7 @@
 /* Devices that do not play by the rules. They have keys and often a certificate, use the core's own link,
  * message and entry writers, and say with them what an honest core never would. Nobody honest may lose
  * anything by it. */
-#include "sim.h"
+#include "hostile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,37 +9,9 @@
 #include "base/cbor.h"
 #include "core/entry.h"
 #include "core/identity.h"
-#include "core/link.h"
 #include "core/message.h"
 
 enum { LINES_MAX = 48, KEPT_BYTES = 4096, FORK_LENGTH = 12 };
-
-enum manner {
-    MANNER_GARBAGE,  /* random bytes instead of a preface */
-    MANNER_VERSION,  /* another version */
-    MANNER_HALF,     /* begins a handshake and falls silent */
-    MANNER_NAMELESS, /* no certificate, or one that is false */
-    MANNER_OVERSIZED,
-    MANNER_FLIP,  /* well-formed frames with a bit flipped */
-    MANNER_NOISE, /* sealed messages of random bytes */
-    MANNER_FLOOD, /* PINGs, HAVEs and WANTs without end */
-    MANNER_LIES,  /* claims what it does not have, and what does not exist */
-    MANNER_FORGE, /* others' entries, altered */
-    MANNER_FORK,  /* two logs under one name */
-    MANNER_REPLAY,
-    MANNER_MUTE, /* opens, carries, and does not answer */
-    MANNER_COUNT,
-};
-
-struct line {          /* one of its links */
-    struct dice *dice; /* the device's */
-    uint32_t number, pipe;
-    uint8_t side;
-    enum manner manner;
-    struct link link;
-    bool live, broken, carried;
-    uint32_t fork_sent;
-};
 
 struct hostile {
     struct line lines[LINES_MAX];
@@ -92,8 +64,7 @@ static void say_bytes(struct sim *sim, struct line *line, slice bytes)
     if (bytes.len > 0 && pipe_room(pipe, line->side) > bytes.len) pipe_write(sim, pipe, line->side, bytes);
 }
 
-/* Seals and sends one message; flips a bit of the frame when that is the manner. */
-static void say(struct sim *sim, struct line *line, const struct writer *message)
+void hostile_say(struct sim *sim, struct line *line, const struct writer *message)
 {
     static uint8_t frame[LINK_FRAME_BYTES_MAX];
     struct writer w = writer_of(frame, sizeof frame);
@@ -150,6 +121,7 @@ void hostile_attached(struct sim *sim, struct device *d, struct port *port, stru
     memset(line, 0, sizeof *line);
     line->dice = &d->dice;
     line->number = port->number;
+    line->device = d->index;
     line->pipe = pipe->id;
     line->side = port->side;
     line->manner = (enum manner)dice_below(&d->dice, MANNER_COUNT);
@@ -207,12 +179,12 @@ static void say_fork(struct sim *sim, struct device *d, struct line *line)
         slice entry = fork_entry(sim, d, branch, i, wire, sizeof wire);
         if (i < seq && dice_chance(line->dice, 900)) continue;
         message_write_entry(&w, entry);
-        say(sim, line, &w);
+        hostile_say(sim, line, &w);
     }
     struct writer w = writer_of(message, sizeof message);
     message_write_have(&w, sim->channels[0].id, 0, 1);
     message_write_pair(&w, d->id, seq);
-    say(sim, line, &w);
+    hostile_say(sim, line, &w);
 }
 
 /* --- what it says on an open link --- */
@@ -222,25 +194,8 @@ static void say_carry(struct sim *sim, struct line *line)
     uint8_t message[64];
     struct writer w = writer_of(message, sizeof message);
     message_write_carry(&w, sim->channels[0].id, true, 0);
-    say(sim, line, &w);
+    hostile_say(sim, line, &w);
     line->carried = true;
-}
-
-static void say_lies(struct sim *sim, struct line *line)
-{
-    static uint8_t message[LINK_MESSAGE_BYTES_MAX];
-    struct writer w = writer_of(message, sizeof message);
-    uint64_t pairs = dice_between(line->dice, 1, 20);
-    message_write_have(&w, sim->channels[0].id, dice_below(line->dice, 4), pairs);
-    for (uint64_t i = 0; i < pairs; i++) {
-        uint8_t author[ID_BYTES];
-        dice_bytes(line->dice, author, sizeof author);
-        bool known = dice_chance(line->dice, 700);
-        const uint8_t *id = known ? sim->devices[dice_below(line->dice, sim->devices_len)].id : author;
-        uint32_t seq = dice_chance(line->dice, 300) ? ENTRY_SEQ_MAX : (uint32_t)dice_below(line->dice, 500);
-        message_write_pair(&w, id, seq);
-    }
-    say(sim, line, &w);
 }
 
 static void say_flood(struct sim *sim, struct line *line)
@@ -264,7 +219,7 @@ static void say_flood(struct sim *sim, struct line *line)
                 message_write_pair(&w, author, 1 + (uint32_t)dice_below(line->dice, 9));
             }
         }
-        say(sim, line, &w);
+        hostile_say(sim, line, &w);
     }
 }
 
@@ -328,7 +283,7 @@ static void say_forged(struct sim *sim, struct device *d, struct line *line)
     }
     if (wire.len == 0) return;
     message_write_entry(&w, wire);
-    say(sim, line, &w);
+    hostile_say(sim, line, &w);
 }
 
 static void say_noise(struct sim *sim, struct line *line)
@@ -339,7 +294,7 @@ static void say_noise(struct sim *sim, struct line *line)
     if (dice_chance(line->dice, 700)) message[0] = (uint8_t)(0x81 + dice_below(line->dice, 8)); /* an array */
     if (dice_chance(line->dice, 700) && len > 1) message[1] = (uint8_t)dice_below(line->dice, 9);
     struct writer w = {message, len, sizeof message, false};
-    say(sim, line, &w);
+    hostile_say(sim, line, &w);
 }
 
 static void act_on(struct sim *sim, struct device *d, struct line *line)
@@ -357,12 +312,24 @@ static void act_on(struct sim *sim, struct device *d, struct line *line)
     case MANNER_FLIP: say_carry(sim, line); break;
     case MANNER_NOISE: say_noise(sim, line); break;
     case MANNER_FLOOD: say_flood(sim, line); break;
-    case MANNER_LIES: say_lies(sim, line); break;
+    case MANNER_LIES: lie(sim, line); break;
+    case MANNER_SHAPES: shapes(sim, line); break;
     case MANNER_FORGE: say_forged(sim, d, line); break;
     case MANNER_FORK: say_fork(sim, d, line); break;
     case MANNER_REPLAY: say_bytes(sim, line, slice_of(d->hostile->kept, d->hostile->kept_len)); break;
     default: break;
     }
+}
+
+/* Nobody gives an entry of a sealed channel to who was never in it. */
+static void check_stranger(struct sim *sim, const struct device *d, slice wire)
+{
+    struct entry e;
+    if (entry_parse(wire, &e) != OK) return;
+    uint32_t channel = channel_of_id(sim, e.channel);
+    if (channel == UINT32_MAX || !sim->channels[channel].sealed || membership_of(d, channel)) return;
+    sim_fail(sim, "an entry of the sealed channel %u was given to device %u, who has nothing to do with it",
+             channel, d->index);
 }
 
 static void on_message(struct sim *sim, struct device *d, struct line *line, slice plain)
@@ -373,8 +340,9 @@ static void on_message(struct sim *sim, struct device *d, struct line *line, sli
     if (message_parse(plain, &m) != OK) return;
     if (m.kind == MESSAGE_PING && line->manner != MANNER_MUTE) {
         message_write_stamp(&w, MESSAGE_PONG, m.stamp);
-        say(sim, line, &w);
+        hostile_say(sim, line, &w);
     }
+    if (m.kind == MESSAGE_ENTRY) check_stranger(sim, d, m.wire);
     if (m.kind == MESSAGE_ENTRY && m.wire.len <= sizeof d->hostile->entry) {
         memcpy(d->hostile->entry, m.wire.ptr, m.wire.len);
         d->hostile->entry_len = m.wire.len;

@@ -429,6 +429,8 @@ struct sim {
     uint32_t faults;
     struct planned *plan;
     size_t plan_len, plan_cap;
+    uint8_t (*nobodies)[ID_BYTES]; /* that were dialled */
+    size_t nobodies_len, nobodies_cap;
     bool partitioned, one_way;
     uint32_t reader;       /* the device whose core is reading, UINT32_MAX: none */
     struct recovery {      /* of the last partition */
@@ -546,6 +548,8 @@ void join_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unus
 void tracker_started(struct sim *sim, struct device *tracker);
 void tracker_socket_lost(struct sim *sim, struct device *d);
 void tracker_connect(struct sim *sim, struct device *d, uint32_t other, enum path path);
+/* To a device that there is not: somebody has made it up. */
+void tracker_connect_nobody(struct sim *sim, struct device *d, const uint8_t *id, enum path path);
 /* Whether bytes of a get to b now, and those of b to a. */
 bool network_allows(const struct sim *sim, const struct device *a, const struct device *b);
 bool network_carries(const struct sim *sim, const struct device *from, const struct device *to);

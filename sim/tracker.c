@@ -229,6 +229,34 @@ static void fail_connect(struct sim *sim, struct device *d, uint32_t other, enum
     schedule_at(sim, sim->now + wait, failed_event, d->index, d->life, other | (uint64_t)path << 32);
 }
 
+static void nobody_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t c)
+{
+    struct device *d = &sim->devices[device];
+    if (!d->up || d->life != life) return;
+    struct command command = {
+        .kind = COMMAND_CONNECT_FAILED, .device = sim->nobodies[(uint32_t)c], .path = (enum path)(c >> 32)};
+    int64_t rc = device_command(sim, d, &command);
+    if (rc < 0) sim_fail(sim, "device %u: COMMAND_CONNECT_FAILED: %s", device, err_name((int)rc));
+}
+
+static void count_connect(struct sim *sim, struct device *d, enum path path)
+{
+    if (path != PATH_DIRECT && path != PATH_RELAY)
+        sim_fail(sim, "device %u: CONNECT over path %d", d->index, path);
+    if (honest(d) && ++d->connects > 200 * (1 + (sim->now - d->connects_since) / (10 * SECONDS)))
+        sim_fail(sim, "device %u asks for connections all the time", d->index);
+}
+
+void tracker_connect_nobody(struct sim *sim, struct device *d, const uint8_t *id, enum path path)
+{
+    count_connect(sim, d, path);
+    sim->nobodies = must_grow(sim->nobodies, sim->nobodies_len, &sim->nobodies_cap, sizeof *sim->nobodies);
+    memcpy(sim->nobodies[sim->nobodies_len], id, ID_BYTES);
+    usec wait = dice_between(&d->dice, 20 * MILLISECONDS, on_socket(sim, d) ? 15 * SECONDS : SECONDS);
+    schedule_at(sim, sim->now + wait, nobody_event, d->index, d->life,
+                sim->nobodies_len++ | (uint64_t)path << 32);
+}
+
 static void connect_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t c)
 {
     struct device *d = &sim->devices[device];
@@ -254,13 +282,9 @@ static void connect_event(struct sim *sim, uint32_t device, uint32_t life, uint6
 void tracker_connect(struct sim *sim, struct device *d, uint32_t other, enum path path)
 {
     struct acquaintance *known = acquaintance_of(d, other);
-    if (path != PATH_DIRECT && path != PATH_RELAY)
-        sim_fail(sim, "device %u: CONNECT over path %d", d->index, path);
     if (known->dialing & dial_bit(path)) return; /* one is under way: its end is the answer to both */
     known->dialing |= dial_bit(path);
-    if (d->kind != DEVICE_HOSTILE &&
-        ++d->connects > 200 * (1 + (sim->now - d->connects_since) / (10 * SECONDS)))
-        sim_fail(sim, "device %u asks for connections all the time", d->index);
+    count_connect(sim, d, path);
     if (!on_socket(sim, d)) {
         fail_connect(sim, d, other, path, dice_between(&d->dice, 1, 100 * MILLISECONDS));
         return;

@@ -267,7 +267,7 @@ static void tear_down(struct sim *sim)
     pipe_free_all(sim);
     table_free(&sim->device_by_id);
     free(sim->devices), free(sim->heap), free(sim->plan);
-    free(sim->scratch), free(sim->record), free(sim->recovery.targets);
+    free(sim->scratch), free(sim->record), free(sim->recovery.targets), free(sim->nobodies);
 }
 
 int sim_print(const struct sim_options *options, const struct sim_report *r, char *out, size_t room)
