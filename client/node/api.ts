@@ -92,6 +92,8 @@ export interface Status {
   channels: Channel[];
   peers: Peer[];
   version: string;
+  /** A trace is being recorded. */
+  recording: boolean;
 }
 
 /** Every command answers or rejects with NodeError. */
@@ -111,6 +113,11 @@ export interface Commands {
   markRead(params: { channel: Id; place: number }): Promise<void>;
   /** Try the tracker and the direct links again now. */
   retry(): Promise<void>;
+  /** Records what goes into this device's core, which starts anew for it: for whoever looks for a fault. */
+  traceStart(): Promise<void>;
+  /** Ends the recording and gives it, for `weaprous trace`. It holds the secret key of this device and everything that
+   *  was written. `full`: it is cut off where there was no more room. */
+  traceStop(): Promise<{ file: Uint8Array<ArrayBuffer>; full: boolean }>;
   /** Forget the link to the tracker before the page logs out. */
   logout(): Promise<void>;
 }
@@ -123,6 +130,7 @@ export interface Events {
   peer: Peer;
   connection: Connection;
   channel: Channel;
+  recording: { on: boolean };
   warning: { code: string; text: string; device?: Id };
 }
 

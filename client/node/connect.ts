@@ -146,6 +146,7 @@ function createCommands(calls: Calls, settled: (method: string, value: unknown) 
   return {
     status: command("status"), history: command("history"), send: command("send"), gaps: command("gaps"),
     holders: command("holders"), markRead: command("markRead"), retry: command("retry"), logout: command("logout"),
+    traceStart: command("traceStart"), traceStop: command("traceStop"),
   } as Commands;
 }
 

@@ -25,6 +25,8 @@ export interface DeviceOptions {
   tools: CoreTools;
   tracker: Tracker;
   clock: Clock;
+  /** Gets what goes into the core: a trace. */
+  trace?: ((piece: Bytes) => void) | undefined;
   /** There is one worker for the whole browser. */
   singleton: boolean;
   label: string;
@@ -73,7 +75,9 @@ type Open = Awaited<ReturnType<typeof openParts>>;
 async function openParts(options: DeviceOptions, store: Store) {
   const { account, tools, clock, emit, changed, broken } = options;
   const identity = await store.identity();
-  const core = tools.create({ identitySeed: identity.seed, randomSeed: randomBytes(32) }, clock.now());
+  const { trace } = options;
+  const seeds = { identitySeed: identity.seed, randomSeed: randomBytes(32) };
+  const core = tools.create({ ...seeds, ...(trace ? { trace } : {}) }, clock.now());
   let damaged = 0;
   await store.restore((record) => {
     if (!core.restore(record, clock.now())) damaged++;

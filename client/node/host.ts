@@ -5,6 +5,7 @@ import { nodeError } from "./errors";
 import { createDevice, type Device } from "./device";
 import type { RtcTab } from "./links";
 import { createPill } from "./pill";
+import { createRecording, type Recording } from "./recording";
 import { NO_SWITCHES, PROTOCOL, type FromWorker, type Switches, type ToWorker } from "./protocol";
 import { createTracker, type Socket, type Welcome } from "./tracker";
 import type { Commands, Events, NodeError, Status } from "./api";
@@ -61,6 +62,7 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
   let lastAccount: string | undefined;
   let welcome: Welcome | undefined;
   let settling: (() => void)[] = [];
+  let recording: Recording | undefined;
 
   function tellAll(message: FromWorker): void {
     for (const tab of tabs) if (tab.alive) tab.post(message);
@@ -151,6 +153,7 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
       account, tools, tracker, clock, label: options.label, emit, changed,
       singleton: options.singleton,
       switches: () => switches,
+      trace: recording?.attach(),
       tab: bestTab,
       broken: (why) => reopen(account, why),
     });
@@ -211,6 +214,7 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
       channels: device?.channels() ?? [],
       peers: device?.peers() ?? [],
       version,
+      recording: recording !== undefined,
     };
   }
 
@@ -230,6 +234,22 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
     async retry() {
       tracker.retry();
       device?.networkChanged();
+    },
+    async traceStart() {
+      const { account } = opened();
+      recording = createRecording();
+      emit("recording", { on: true });
+      // Not reopen: nothing was lost, so the pages stay as they are.
+      opening = undefined;
+      tracker.stop("idle");
+      await useAccount(account);
+    },
+    async traceStop() {
+      if (!recording) throw nodeError("NOT_FOUND", "No trace is being recorded.");
+      const taken = { file: recording.file(), full: recording.full() };
+      recording = undefined;
+      emit("recording", { on: false });
+      return taken;
     },
     async logout() {
       tracker.stop("logged-out");

@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const program = process.env.WEAPROUS ?? join(root, "build/release/weaprous");
+export const program = process.env.WEAPROUS ?? join(root, "build/release/weaprous");
 const screenshots = join(root, "build/test/browser");
 export const PASSWORD = "correct horse battery staple";
 export const PATIENCE_MS = 15_000;

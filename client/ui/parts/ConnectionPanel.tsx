@@ -9,6 +9,7 @@ import { linkedPeople } from "../state/members";
 import { shortCode } from "../format";
 import { Avatar } from "./Avatar";
 import { Icon } from "./icons";
+import { TraceSwitch } from "./TraceSwitch";
 import { connectionSentence, linkWords, pathIcon } from "./words";
 
 /** Whole seconds until `when`, counted down once a second. */
@@ -119,6 +120,7 @@ function EventLog(): JSX.Element {
           </li>
         ))}
       </ol>
+      <TraceSwitch />
     </details>
   );
 }

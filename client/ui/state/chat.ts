@@ -15,6 +15,8 @@ const GAP_SHOWN_MS = 2000;
 export const account = signal("");
 export const device = signal<Id>("");
 export const version = signal("");
+/** A trace of this device is being recorded. */
+export const recording = signal(false);
 export const channels = signal<Channel[]>([]);
 export const peers = signal<ReadonlyMap<Id, Peer>>(new Map());
 export const connection = signal<Connection>({ state: "connecting", reason: "starting", peers: 0 });
@@ -66,6 +68,7 @@ export async function openChat(open: () => Promise<Node>): Promise<void> {
       account.value = status.account;
       device.value = status.device;
       version.value = status.version;
+      recording.value = status.recording;
       channels.value = status.channels;
       peers.value = new Map(status.peers.map((peer) => [peer.device, peer]));
       takeConnection(status.connection);
@@ -97,6 +100,7 @@ function listen(opened: Node): void {
   });
   opened.on("connection", takeConnection);
   opened.on("channel", takeChannel);
+  opened.on("recording", ({ on }) => (recording.value = on));
   opened.on("warning", (warning) => logEvent({ kind: "warning", text: warning.text }));
 }
 
