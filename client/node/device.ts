@@ -8,6 +8,7 @@ import { nodeError } from "./errors";
 import { createChannels } from "./channels";
 import { acquireLease, isLeaseLost, type Lease } from "./lease";
 import { createLinks, type Links, type RtcTab } from "./links";
+import { createFiles } from "./files";
 import { createGaps } from "./gaps";
 import { createMarks, type Held } from "./marks";
 import { messageOf, rowOf, textBody } from "./messages";
@@ -196,7 +197,9 @@ async function openParts(options: DeviceOptions, store: Store) {
         entry ? { entry: rowOf(entry, record, nameOf(entry.from)) } : { channel: { channel, record } },
       ),
     );
+  const files = createFiles(store, tools.tree);
   const shell: Shell = createShell(core, { commit: commitRows, read: store.read }, clock, {
+    leaves: files,
     action: act,
     storing(entry) {
       if (entry.author !== core.device) return;

@@ -2,7 +2,7 @@
 // it must remember; its origin is the tracker's.
 import type { Id, Path } from "./api";
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 /** One entry: the core's record, and what a person sees of it. */
 export interface EntryRow {
@@ -62,13 +62,22 @@ export interface LeaseRow {
   until: number;
 }
 
-export type StoreName = "identity" | "entries" | "channels" | "marks" | "peers" | "lease";
+export type StoreName = "identity" | "entries" | "channels" | "marks" | "peers" | "lease" | "files" | "leaves";
 
 export function databaseName(account: string): string {
   return `weaprous.${account}`;
 }
 
-function createSchema(database: IDBDatabase): void {
+/** Version 1 is that of 0.1.0; what a later one adds is added to what is there. */
+function createSchema(database: IDBDatabase, from: number): void {
+  if (from < 1) createFirst(database);
+  if (from < 2) {
+    database.createObjectStore("files", { keyPath: "root" });
+    database.createObjectStore("leaves", { keyPath: ["root", "leaf"] });
+  }
+}
+
+function createFirst(database: IDBDatabase): void {
   const entries = database.createObjectStore("entries", { keyPath: ["channel", "author", "seq"] });
   entries.createIndex("place", ["channel", "place", "author", "seq"], { unique: true });
   database.createObjectStore("channels", { keyPath: "channel" });
@@ -82,7 +91,7 @@ function createSchema(database: IDBDatabase): void {
 export function openDatabase(account: string, lost: () => void): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(databaseName(account), SCHEMA_VERSION);
-    request.onupgradeneeded = () => createSchema(request.result);
+    request.onupgradeneeded = ({ oldVersion }) => createSchema(request.result, oldVersion);
     request.onerror = () => reject(request.error);
     request.onsuccess = () => {
       const database = request.result;

@@ -39,10 +39,22 @@ export interface ShellStore {
   read(keys: EntryKey[]): Promise<(Uint8Array | undefined)[]>;
 }
 
+/** Leaves of files. */
+export interface LeafStore {
+  /** The leaf and behind it its proof; undefined when it is not there any more. */
+  readLeaf(root: Id, leaf: number): Promise<Uint8Array | undefined>;
+  /** Resolves when both are on disk. */
+  writeLeaf(root: Id, leaf: number, bytes: Bytes, proof: Bytes): Promise<void>;
+}
+
 /** Actions that are not the shell's own business. */
-export type NodeAction = Exclude<Action, { kind: "store" | "read" | "writable" | "close" }>;
+export type NodeAction = Exclude<
+  Action, { kind: "store" | "read" | "writable" | "close" | "file-read" | "file-write" }
+>;
 
 export interface ShellHooks {
+  /** Without it no file can be held or fetched. */
+  leaves?: LeafStore;
   action(action: NodeAction): void;
   /** An entry is about to be written. */
   storing?(entry: Entry): void;
@@ -64,6 +76,8 @@ export interface Shell {
   stop(text: string): void;
 }
 
+type FileJob = Extract<Action, { kind: "file-read" | "file-write" }>;
+
 interface Link {
   pipe: Pipe;
   /** Came out of the pipe and could not be taken yet. */
@@ -79,6 +93,7 @@ export function createShell(core: Core, store: ShellStore, clock: Clock, hooks: 
   const links = new Map<number, Link>();
   const stores: StoreRequest[] = [];
   const reads: (EntryKey & { token: number })[] = [];
+  const fileJobs: FileJob[] = [];
   let nextLink = 1;
   let turning = false;
   let again = false;
@@ -108,6 +123,10 @@ export function createShell(core: Core, store: ShellStore, clock: Clock, hooks: 
         if (link) hooks.linkClosed?.(action.link, action.code, action.text);
         return;
       }
+      case "file-read":
+      case "file-write":
+        fileJobs.push(action);
+        return;
       default:
         hooks.action(action);
     }
@@ -170,7 +189,7 @@ export function createShell(core: Core, store: ShellStore, clock: Clock, hooks: 
   function finishCommit(rows: StoreRequest[], error?: unknown): void {
     committing = false;
     if (stopped) return;
-    const failed = error === undefined ? {} : { failed: isQuota(error) ? "DISK_FULL" : "IO" };
+    const failed = error === undefined ? {} : { failed: failureOf(error) };
     for (const row of rows) core.done(row.token, clock.now(), failed);
     hooks.committed?.(rows, error);
     turn();
@@ -201,6 +220,31 @@ export function createShell(core: Core, store: ShellStore, clock: Clock, hooks: 
     store.read(keys).then(answer, () => answer([]));
   }
 
+  async function doFileJob(job: FileJob, leaves: LeafStore): Promise<{ failed?: string; record?: Uint8Array }> {
+    try {
+      if (job.kind === "file-write") {
+        await leaves.writeLeaf(job.root, job.leaf, job.bytes, job.proof);
+        return {};
+      }
+      const record = await leaves.readLeaf(job.root, job.leaf);
+      return record ? { record } : { failed: "NOT_FOUND" };
+    } catch (error) {
+      return { failed: failureOf(error) };
+    }
+  }
+
+  /** Each by itself: the core bounds how many there are at one time. */
+  function startFileJobs(): void {
+    for (const job of fileJobs.splice(0)) {
+      const done = hooks.leaves ? doFileJob(job, hooks.leaves) : Promise.resolve({ failed: "NOT_FOUND" });
+      void done.then((result) => {
+        if (stopped) return;
+        core.done(job.token, clock.now(), result);
+        turn();
+      });
+    }
+  }
+
   function setTimer(): void {
     cancelTimer();
     const due = core.deadline();
@@ -227,6 +271,7 @@ export function createShell(core: Core, store: ShellStore, clock: Clock, hooks: 
       if (!stopped) {
         startCommit();
         startReads();
+        startFileJobs();
         setTimer();
       }
     } catch (error) {
@@ -287,6 +332,6 @@ export function createShell(core: Core, store: ShellStore, clock: Clock, hooks: 
   };
 }
 
-function isQuota(error: unknown): boolean {
-  return error instanceof DOMException && error.name === "QuotaExceededError";
+function failureOf(error: unknown): string {
+  return error instanceof DOMException && error.name === "QuotaExceededError" ? "DISK_FULL" : "IO";
 }

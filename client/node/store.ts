@@ -11,6 +11,7 @@ import {
   type ChannelRow, type EntryRow, type IdentityRow, type MarkRow, type PeerRow, type StoreName,
 } from "./idb";
 import { randomBytes } from "./bytes";
+import type { FileRow, FileRows, LeafRow } from "./files";
 import type { EntryKey } from "./shell";
 import type { Id } from "./api";
 
@@ -26,7 +27,7 @@ export interface CommitRow {
   channel?: { channel: Id; record: Uint8Array };
 }
 
-export interface Store {
+export interface Store extends FileRows {
   readonly database: IDBDatabase;
   identity(): Promise<IdentityRow>;
   saveIdentity(changes: Partial<IdentityRow>): Promise<void>;
@@ -162,6 +163,26 @@ export async function openStore(account: string, holder: string, lost: () => voi
     saveMarks: (rows) => putAll("marks", rows),
     peers: () => readAll<PeerRow>("peers"),
     savePeers: (rows) => putAll("peers", rows),
+    files: () => readAll<FileRow>("files"),
+    saveFile: (row) => putAll("files", [row]),
+    dropFile: (root) =>
+      write(["files", "leaves"], "relaxed", (store) => {
+        store("files").delete(root);
+        store("leaves").delete(IDBKeyRange.bound([root], [root, []]));
+      }),
+    leaf: (root, leaf) =>
+      transact(database, ["leaves"], "readonly", "relaxed", (store) =>
+        done<LeafRow | undefined>(store("leaves").get([root, leaf])),
+      ),
+    saveLeaf: (row) =>
+      write(["leaves"], "strict", (store) => {
+        store("leaves").put(row);
+      }),
+    leaves: (root) =>
+      transact(database, ["leaves"], "readonly", "relaxed", async (store) => {
+        const keys = await done(store("leaves").getAllKeys(IDBKeyRange.bound([root], [root, []])));
+        return (keys as [Id, number][]).map(([, leaf]) => leaf);
+      }),
     close: () => database.close(),
   };
 }

@@ -68,14 +68,35 @@ export function createMemoryStore() {
   };
 }
 
+/** Rows of files and leaves in memory; a leaf more than `room` finds a full disk. */
+export function createLeafRows() {
+  const files = new Map();
+  const leaves = new Map();
+  return {
+    room: Infinity,
+    writes: [],
+    files: async () => [...files.values()],
+    saveFile: async (row) => void files.set(row.root, row),
+    dropFile: async (root) => void files.delete(root),
+    leaf: async (root, leaf) => leaves.get(`${root}/${leaf}`),
+    async saveLeaf(row) {
+      if (leaves.size >= this.room) throw new DOMException("full", "QuotaExceededError");
+      this.writes.push(row.leaf);
+      leaves.set(`${row.root}/${row.leaf}`, { ...row });
+    },
+    leaves: async (root) => [...leaves.values()].filter((row) => row.root === root).map(({ leaf }) => leaf),
+  };
+}
+
 /** One device: certified by the world's tracker and in its channel, unless told otherwise. */
-export async function createDevice(world, account, { seed, store = createMemoryStore(), certified = true, open, config = {} } = {}) {
+export async function createDevice(world, account, { seed, store = createMemoryStore(), certified = true, open, config = {}, leaves } = {}) {
   const { tools, shellOf } = await instantiateWorld();
   const identitySeed = new Uint8Array(32).fill(seed);
   const core = tools.create({ identitySeed, randomSeed: new Uint8Array(32).fill(seed + 100), ...config }, world.clock.now());
   const restored = store.records().map((record) => core.restore(record, world.clock.now()));
   const log = { actions: [], closed: [], committed: [] };
   const shell = shellOf(core, store, world.clock, {
+    leaves,
     action: (action) => log.actions.push(action),
     committed: (rows, error) => log.committed.push({ rows, error }),
     linkClosed: (link, code, text) => log.closed.push({ link, code, text }),
@@ -90,10 +111,10 @@ export async function createDevice(world, account, { seed, store = createMemoryS
     if (open) shell.command({ kind: "open", ...open });
     else shell.command({ kind: "join", channel: world.channel, authority: world.tracker, name: "general" });
   }
-  const texts = () =>
-    log.actions.filter(({ kind, entry }) => kind === "deliver" && entry.kind === 3).map(({ entry }) => world.textOf(entry));
+  const texts = (which = () => true) =>
+    log.actions.filter(({ kind, entry }) => kind === "deliver" && entry.kind === 3 && which(entry)).map(({ entry }) => world.textOf(entry));
   const say = (text) => shell.command({ kind: "send", channel: world.channel, entryKind: 3, body: world.bodyOf(text) });
-  return { core, shell, store, log, restored, texts, say, of: (kind) => log.actions.filter((a) => a.kind === kind) };
+  return { account, core, shell, store, log, restored, texts, say, of: (kind) => log.actions.filter((a) => a.kind === kind) };
 }
 
 /** A pipe between two devices; bytes arrive in the next turn of Node's loop. */
