@@ -56,6 +56,10 @@ static void check_store(struct sim *sim, struct device *d, const struct action *
     }
     if (action->token == 0 || action->record.len == 0 || action->record.len > NODE_RECORD_BYTES_MAX)
         sim_fail(sim, "device %u: STORE with a record of %zu bytes", d->index, action->record.len);
+    if (sim->channels[channel].sealed && check_marked(action->record))
+        sim_fail(sim, "device %u: STORE with the text of a sealed channel in clear", d->index);
+    if (tap_has_key(sim, action->record))
+        sim_fail(sim, "device %u: STORE with a key of a sealed channel in clear", d->index);
     if (!entry->author) return;
     uint32_t author = device_of_id(sim, entry->author);
     if (author == UINT32_MAX || entry->seq == 0) {

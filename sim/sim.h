@@ -398,6 +398,8 @@ struct planned { /* a fault */
 struct tap {
     const struct crypto *inner;
     struct crypto table; /* what the cores are given */
+    struct table keys;   /* by their first 8 bytes: that have sealed a body or a box */
+    uint64_t *bloom;     /* of the same; NULL: none yet */
 };
 
 struct sim {
@@ -577,6 +579,9 @@ void sim_figure(struct sim *sim, const char *name, uint64_t thousandths);
 
 /* tap.c */
 void tap_init(struct sim *sim, const struct crypto *inner);
+void tap_free(struct sim *sim);
+/* Whether a key that seals bodies or boxes stands in these bytes. */
+bool tap_has_key(const struct sim *sim, slice bytes);
 
 /* check.c */
 static inline bool honest(const struct device *d)

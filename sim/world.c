@@ -264,6 +264,7 @@ static void tear_down(struct sim *sim)
         table_free(&d->known_of);
     }
     sim_channels_free(sim);
+    tap_free(sim);
     pipe_free_all(sim);
     table_free(&sim->device_by_id);
     free(sim->devices), free(sim->heap), free(sim->plan);
