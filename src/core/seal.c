@@ -276,7 +276,10 @@ int seal_learn(struct node *n, struct channel *c, const struct entry *e, bool du
         break;
     default: return OK;
     }
-    if (opened && n->started) channel_announce(n, c, CHANNEL_SAY_UNLOCKED);
+    if (opened && n->started) {
+        channel_announce(n, c, CHANNEL_SAY_UNLOCKED);
+        talk_keys(n, c->index);
+    }
     if (n->started) seal_review(n, c);
     return rc;
 }

@@ -81,7 +81,9 @@ static void create(struct world *w, int place, enum node_role role)
     memcpy(config.identity_seed, p->seed, 32);
     memset(config.random_seed, 0x10 + place, 32);
     memcpy(config.random_seed, &w->now, sizeof w->now);
-    assert_int_equal(node_create(&config, &allocator_libc, crypto_native(), w->now, &p->node), OK);
+    assert_int_equal(node_create(&config, p->allocator ? p->allocator : &allocator_libc,
+                                 p->crypto ? p->crypto : crypto_native(), w->now, &p->node),
+                     OK);
 }
 
 static void enter(struct world *w, int place, const char *account)
