@@ -36,6 +36,7 @@ int channel_add(struct node *n, const uint8_t *id, const uint8_t *authority, sli
     c->have_at = NEVER;
     c->history.link = NONE;
     map_init(&c->by_device, n->allocator, NODE_AUTHORS_MAX, n->map_secret);
+    ledger_init(n, &c->ledger);
     c->name = name.len ? alloc_new(n->allocator, name.len) : NULL;
     int rc = name.len && !c->name ? ERR_MEMORY : OK;
     if (rc == OK && name.len) {
@@ -74,6 +75,7 @@ void channel_free(struct node *n, struct channel *c)
     roster_free(n, c->roster);
     talk_free(n, c);
     keyring_free(n, c->keys);
+    ledger_free(n, &c->ledger);
     map_deinit(&c->by_device);
     alloc_free(n->allocator, c, sizeof *c);
 }
@@ -110,7 +112,7 @@ int author_add(struct node *n, struct channel *c, const uint8_t *device, uint32_
         c->authors_free = a->older;
     else
         c->authors_len++;
-    *a = (struct author){.used = true, .behind_at = NONE, .want_link = NONE};
+    *a = (struct author){.used = true, .behind_at = NONE, .want_link = NONE, .via_link = NONE};
     a->newer = a->older = a->ops_head = a->ops_tail = NONE;
     memcpy(a->device, device, ID_BYTES);
     *out_index = index;

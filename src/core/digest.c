@@ -18,14 +18,6 @@ struct digest {
     uint32_t have_len;
 };
 
-bool digest_pays(const struct channel *c)
-{
-    uint32_t authors = 0;
-    for (uint32_t i = 0; i < c->authors_len && authors <= DIGEST_AUTHORS; i++)
-        authors += c->authors[i].have > 0;
-    return authors > DIGEST_AUTHORS;
-}
-
 int digest_begin(struct node *n, struct share *s)
 {
     if (s->digest) return OK;

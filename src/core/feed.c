@@ -250,6 +250,7 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     int rc = lane_restore(n, a, lane, &e, id, arrival->place_ms);
     if (rc < 0) return rc;
     if (seam) a->forked = true;
+    c->writers += e.seq == 1;
     if (begins && arrival->run == RUN_DOWN) {
         a->island->loose = true;
         n->loose++;

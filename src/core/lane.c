@@ -215,6 +215,7 @@ static bool release_edge(struct node *n, uint32_t channel, uint32_t author, enum
         }
         edge->ops_head = op->next_of_author;
         if (edge->ops_head == NONE) edge->ops_tail = NONE;
+        n->channels[channel]->writers += lane == LANE_MAIN && edge->have == 0;
         edge->have = op->seq;
         edge->have_ms = op->blob->entry.time_ms;
         memcpy(edge->have_id, lane == LANE_DOWN ? op->blob->entry.prev : op->blob->id, ID_BYTES);
@@ -241,6 +242,7 @@ void lane_release(struct node *n, uint32_t channel, uint32_t author)
     if (main || joined) a->have_version = a->version;
     if (up || down) a->hold_version = a->version;
     if (apart) gap_changed(n, channel, author);
+    ledger_grew(n, c, author);
     sync_grew(n, channel, author);
 }
 

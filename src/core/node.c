@@ -403,6 +403,7 @@ static void tick(struct node *n, const struct timer *due)
     case TIMER_SHARE: want_end_doubts(n, n->pipes[due->a], due->b); break;
     case TIMER_HAVE: sync_tick(n, due->a); break;
     case TIMER_WANTS: want_next(n, due->a); break;
+    case TIMER_LEDGER: ledger_tick(n, due->a); break;
     case TIMER_HISTORY: history_tick(n, due->a); break;
     case TIMER_VIEW: view_tick(n, due->a); break;
     case TIMER_FILES: transfer_tick(n); break;

@@ -11,6 +11,7 @@
 #include "core/entry.h"
 #include "core/feed.h"
 #include "core/history.h"
+#include "core/ledger.h"
 #include "core/link.h"
 #include "core/member.h"
 #include "core/message.h"
@@ -119,6 +120,7 @@ struct author {
     uint32_t behind_at; /* index in channel.behind, NONE when nobody claims more */
     uint32_t want_link; /* link slot that was asked, NONE when no WANT is under way */
     uint32_t want_from, want_upto;
+    uint32_t via_link, via_serial; /* the link that brought the newest entry first */
     uint32_t claimed;     /* on demand: the most that a whole vector claimed */
     bool news;            /* on demand: somebody has written something new, which is wanted */
     uint32_t want_probed; /* members that were looked at in vain, one after the other */
@@ -160,6 +162,8 @@ struct channel {
     bool on_demand; /* old history comes by COMMAND_HISTORY only */
     bool quiet;     /* the JOIN is written with the first SEND */
     struct history history;
+    struct ledger ledger;
+    uint32_t writers; /* authors of whom something is held */
     usec have_at;   /* when changed HAVEs are due, NEVER when nothing changed */
     usec have_last; /* when they were last due */
     struct view view;
@@ -365,6 +369,7 @@ struct node {
     struct {
         struct feed_ref head, tail;
     } gaps;                      /* authors whose gap changed */
+    uint32_t receipts; /* that are to be told to the shell */
     uint32_t histories;          /* channels whose COMMAND_HISTORY is to be answered */
     uint32_t loose;              /* islands that are not whole yet, while records come back */
     struct transfers *transfers; /* transfer.h; NULL until there is a file */
@@ -502,8 +507,6 @@ void want_tick(struct node *n, uint32_t channel, uint32_t author);
 void want_end_doubts(struct node *n, struct pipe *p, uint32_t channel);
 
 /* digest.c */
-/* The vector is so large that a digest pays. */
-bool digest_pays(const struct channel *c);
 int digest_begin(struct node *n, struct share *s) BASE_CHECKED;
 void digest_free(struct node *n, struct share *s);
 bool digest_due(const struct share *s);

@@ -58,7 +58,7 @@ static int activate(struct node *n, struct pipe *p, uint32_t channel)
     c->members[c->members_len++] = p->slot;
     s->active = true;
     transfer_shared(n, p, channel);
-    s->whole = !digest_pays(c) || digest_begin(n, s) < 0;
+    s->whole = c->writers <= DIGEST_AUTHORS || digest_begin(n, s) < 0;
     memset(s->buckets, 0xff, sizeof s->buckets);
     s->whole_started = s->overflow = false;
     s->cursor = 0;
@@ -69,6 +69,7 @@ static int activate(struct node *n, struct pipe *p, uint32_t channel)
     if (s->doubt_until > 0) timer_arm(n, TIMER_SHARE, p->slot, channel, s->doubt_until);
     pipe_wake(n, p);
     view_linked(n, p, c);
+    ledger_linked(n, p, c);
     return OK;
 }
 
@@ -82,6 +83,7 @@ static void deactivate(struct node *n, struct pipe *p, uint32_t channel)
     member_remove(c, slot);
     transfer_unshared(n, p, channel);
     view_unlinked(n, p, c);
+    ledger_unlinked(n, p, c);
     recent_free(n, s);
     digest_free(n, s);
     s->push = 0;
@@ -444,10 +446,16 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
     }
     if (c->leaving) return OK;
     p->entry_at = n->now;
+    author = author_find(c, e.author);
+    uint32_t before = author == NONE ? 0 : feed_top(&c->authors[author]);
     rc = feed_receive(n, channel, m->wire, p);
     if (rc < 0) return rc;
     author = author_find(c, e.author);
     if (author == NONE) return OK;
+    if (feed_top(&c->authors[author]) > before) {
+        c->authors[author].via_link = p->slot;
+        c->authors[author].via_serial = p->serial;
+    }
     want_got(n, p, channel, author);
     return OK;
 }
@@ -459,6 +467,7 @@ int sync_message(struct node *n, struct pipe *p, struct message *m)
     case MESSAGE_HAVE: return on_have(n, p, m);
     case MESSAGE_WANT: return on_want(n, p, m);
     case MESSAGE_HOLD: return on_hold(n, p, m);
+    case MESSAGE_RECEIPT: return ledger_receive(n, p, m);
     case MESSAGE_DIGEST: return digest_receive(n, p, m);
     case MESSAGE_RECENT: return recent_begin(n, p, m);
     case MESSAGE_RECENT_END: history_on_end(n, p, m); return OK;
