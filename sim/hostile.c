@@ -337,7 +337,11 @@ static void on_message(struct sim *sim, struct device *d, struct line *line, sli
     uint8_t reply[32];
     struct message m;
     struct writer w = writer_of(reply, sizeof reply);
+    static uint8_t lie[LINK_MESSAGE_BYTES_MAX];
+    struct writer about_files = writer_of(lie, sizeof lie);
     if (message_parse(plain, &m) != OK) return;
+    if (line->manner != MANNER_MUTE && files_lie(sim, line->dice, plain, &about_files))
+        hostile_say(sim, line, &about_files);
     if (m.kind == MESSAGE_PING && line->manner != MANNER_MUTE) {
         message_write_stamp(&w, MESSAGE_PONG, m.stamp);
         hostile_say(sim, line, &w);

@@ -150,6 +150,7 @@ struct setup {
     usec start_spread;            /* persons start within it */
     usec settle_max;              /* how long it may take to become the same everywhere */
     uint32_t regions;             /* of the network: far from each other; 0: one */
+    uint64_t file_bytes;          /* one file of this size; 0: some of any size, if there are files */
     bool same_account;            /* some devices belong to the account of the one before */
     struct node_config node;      /* limits; identity, seed and role are filled in for each device */
 };
@@ -190,7 +191,9 @@ struct activity {
 };
 extern const struct activity *const sim_activities[];
 extern const size_t sim_activities_len;
-extern const struct activity activity_chat;
+extern const struct activity activity_chat, activity_files;
+/* What a hostile device answers to a message about files: false when it is not one. */
+bool files_lie(struct sim *sim, struct dice *dice, slice plain, struct writer *w);
 
 /* --- the rest is for the files of sim/ --- */
 

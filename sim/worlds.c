@@ -134,6 +134,18 @@ static void hostile_20(struct sim *sim, struct setup *setup)
     setup->faults |= FAULT_HOSTILE;
 }
 
+/* One file of 8 MiB from one to fifty. Faults only when they are asked for (--faults). */
+static void swarm(struct sim *sim, struct setup *setup)
+{
+    setup->persons = 51;
+    setup->messages = 100;
+    setup->start_spread = 5 * SECONDS;
+    setup->duration = 60 * SECONDS;
+    setup->file_bytes = UINT64_C(8) << 20;
+    setup->activities = 3;
+    if (!sim->options.force) setup->faults = 0;
+}
+
 const struct world sim_worlds[] = {
     {"mixed", "2 to 50 devices; faults and activities by the seed", mixed, NULL},
     {"pair", "two persons", pair, NULL},
@@ -145,6 +157,7 @@ const struct world sim_worlds[] = {
     {"crowd", "200 persons come within two seconds", crowd, NULL},
     {"regions", "three regions, each cut off for a while", regions, regions_plan},
     {"hostile", "20 persons and 5 who break the rules", hostile_20, NULL},
+    {"swarm", "one file from one to 50", swarm, NULL},
 };
 const size_t sim_worlds_len = sizeof sim_worlds / sizeof sim_worlds[0];
 
