@@ -1,9 +1,12 @@
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 /* sim - runs worlds by seed and says what they came to. See sim.h and docs/testing.md. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "crypto/native.h"
 #include "sham.h"
@@ -203,6 +206,7 @@ static void print_failure(const char *program, struct arguments *a, const struct
     print_command(program, a, &a->options);
     fflush(stdout);
     if (a->shrink_s == 0 || a->shrunk) return;
+    if (r->events == 0) return; /* it died: so would this process with a smaller one */
     struct sim_options smaller = a->options;
     struct sim_report report = *r;
     uint32_t tried = shrink(&smaller, &report, a->shrink_s);
@@ -229,14 +233,48 @@ static uint64_t clock_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* One world, and what is to be said of it. True when it kept its promises. */
-static bool run_seed(const char *program, struct arguments *a, uint64_t seed, struct sim_report *report)
+struct outcome {
+    struct sim_report report;
+    uint64_t cpu_us;
+};
+
+static void run_here(const struct arguments *a, struct outcome *out)
+{
+    uint64_t began_us = clock_us();
+    (void)sim_run(&a->options, &out->report);
+    out->cpu_us = clock_us() - began_us;
+}
+
+/* In a process of its own: when a core takes it down, that is one world that failed. */
+static void run_apart(const struct arguments *a, struct outcome *out)
+{
+    int status = -1;
+    memset(out, 0, sizeof *out);
+    pid_t child = fork();
+    if (child == 0) {
+        run_here(a, out);
+        _exit(0);
+    }
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return;
+    out->report.failed = true;
+    snprintf(out->report.message, sizeof out->report.message, "the process died, %s %d",
+             WIFSIGNALED(status) ? "signal" : "status",
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+/* One world, and what is to be said of it. True when it kept its promises. `out`: in shared memory. */
+static bool run_seed(const char *program, struct arguments *a, uint64_t seed, struct outcome *out)
 {
     char line[2048];
-    uint64_t began_us = clock_us();
+    const struct sim_report *report = &out->report;
     a->options.seed = seed;
-    bool good = sim_run(&a->options, report) == OK;
-    uint64_t cpu_us = clock_us() - began_us;
+    if (a->first == a->last || a->verbose || a->options.trace)
+        run_here(a, out);
+    else
+        run_apart(a, out);
+    bool good = !report->failed;
+    uint64_t cpu_us = out->cpu_us;
     if (!good) print_failure(program, a, report);
     if ((a->first == a->last || a->verbose) && !a->json) {
         sim_print(&a->options, report, line, sizeof line);
@@ -253,16 +291,20 @@ static bool run_seed(const char *program, struct arguments *a, uint64_t seed, st
 static bool run_all(const char *program, struct arguments *a)
 {
     unsigned long long passed = 0, failed = 0, digest = 0, entries = 0, deliveries = 0, events = 0, peak = 0;
+    struct outcome *outcome =
+        mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const struct sim_report *report = &outcome->report;
+    if (outcome == MAP_FAILED) return false;
     for (uint64_t seed = a->first; seed <= a->last; seed++) {
-        struct sim_report report;
-        if (run_seed(program, a, seed, &report))
+        if (run_seed(program, a, seed, outcome))
             passed++;
         else
             failed++;
-        digest = dice_mix(digest ^ report.digest);
-        if (report.memory_peak > peak) peak = report.memory_peak;
-        entries += report.entries, deliveries += report.deliveries, events += report.events;
+        digest = dice_mix(digest ^ report->digest);
+        if (report->memory_peak > peak) peak = report->memory_peak;
+        entries += report->entries, deliveries += report->deliveries, events += report->events;
     }
+    munmap(outcome, sizeof *outcome);
     printf("%llu entries, %llu deliveries, %llu events, at most %llu KB in one core, digest %016llx\n",
            entries, deliveries, events, peak / 1024, digest);
     printf("%llu passed, %llu failed\n", passed, failed);
