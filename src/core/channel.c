@@ -72,6 +72,7 @@ void channel_free(struct node *n, struct channel *c)
     alloc_free(n->allocator, c->members, c->members_cap * sizeof *c->members);
     alloc_free(n->allocator, c->name, c->name_len);
     view_free(n, c);
+    gossip_free(n, c);
     roster_free(n, c->roster);
     talk_free(n, c);
     keyring_free(n, c->keys);

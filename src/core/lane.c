@@ -221,6 +221,7 @@ static bool release_edge(struct node *n, uint32_t channel, uint32_t author, enum
         memcpy(edge->have_id, lane == LANE_DOWN ? op->blob->entry.prev : op->blob->id, ID_BYTES);
         if (lane == LANE_UP) a->island->shown = true;
         feed_cache(n, channel, author, op->seq, op->blob);
+        if (lane != LANE_DOWN && !op->recent) gossip_news(n, n->channels[channel], author, op->seq);
         history_stored(n, op, true);
         op_enqueue(n, op, OP_DELIVER);
         grew = true;

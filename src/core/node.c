@@ -313,7 +313,9 @@ int input_receive(struct node *n, uint32_t link, slice bytes, usec now, size_t *
             *out_used = bytes.len - rest.len;
             return ERR_BUSY;
         }
+        size_t before = rest.len;
         int rc = receive_one(n, p, &rest);
+        n->traffic.received[p->path] += before - rest.len;
         if (rc == ERR_AGAIN) return OK;
         if (rc < 0) {
             pipe_close(n, p, rc, words_for(rc));
@@ -321,6 +323,22 @@ int input_receive(struct node *n, uint32_t link, slice bytes, usec now, size_t *
         }
     }
     return p->close_result == ERR_CLOSED ? ERR_CLOSED : ERR_PROTOCOL;
+}
+
+/* By the kind of a message, which is its second byte: heads of such small arrays are one byte. */
+static enum traffic traffic_of(slice message)
+{
+    uint8_t kind = message.len > 1 ? message.ptr[1] : 0;
+    if (kind == MESSAGE_ENTRY) return TRAFFIC_ENTRIES;
+    if (kind <= MESSAGE_PONG) return TRAFFIC_REST;
+    if (kind >= MESSAGE_FILE_ASK) return TRAFFIC_FILES;
+    return kind >= MESSAGE_PRUNE ? TRAFFIC_MESH : TRAFFIC_SYNC;
+}
+
+static bool seal(struct node *n, struct pipe *p, slice message, struct writer *w)
+{
+    n->traffic.sent_of[traffic_of(message)] += message.len;
+    return link_seal(&p->link, message, w) == OK;
 }
 
 /* The next frame for the pipe into *w; false when there is nothing to say or no room. */
@@ -333,7 +351,7 @@ static bool transmit_one(struct node *n, struct pipe *p, struct writer *w)
         message_write_close(&m, (uint64_t)-p->close_result, slice_text(p->close_text));
         p->close_said = true;
         pipe_enqueue(n, p, QUEUE_CLOSE);
-        return link_seal(&p->link, writer_slice(&m), w) == OK;
+        return seal(n, p, writer_slice(&m), w);
     }
     if (link_greets(&p->link)) {
         struct link_self self = {n->device, n->config.identity_seed, n->config.role,
@@ -346,13 +364,13 @@ static bool transmit_one(struct node *n, struct pipe *p, struct writer *w)
     if (p->link.state != LINK_OPEN) return false;
     if (p->control.len >= 2) {
         size_t len = (size_t)p->control.ptr[0] << 8 | p->control.ptr[1];
-        int rc = link_seal(&p->link, slice_of(p->control.ptr + 2, len), w);
+        bool sealed = seal(n, p, slice_of(p->control.ptr + 2, len), w);
         buffer_consume(&p->control, 2 + len);
         if (p->control.len == 0) buffer_reset(&p->control);
-        return rc == OK;
+        return sealed;
     }
     slice message = serve_next(n, p);
-    return message.len > 0 && link_seal(&p->link, message, w) == OK;
+    return message.len > 0 && seal(n, p, message, w);
 }
 
 size_t input_transmit(struct node *n, uint32_t link, uint8_t *buffer, size_t room, usec now)
@@ -364,7 +382,13 @@ size_t input_transmit(struct node *n, uint32_t link, uint8_t *buffer, size_t roo
     while (p && transmit_one(n, p, &w)) {
     }
     if (p && w.len > 0) p->sent_at = n->now;
+    if (p) n->traffic.sent[p->path] += w.len;
     return w.len;
+}
+
+void node_traffic(const struct node *n, struct node_traffic *out)
+{
+    *out = n->traffic;
 }
 
 /* --- the other inputs --- */
@@ -409,6 +433,7 @@ static void tick(struct node *n, const struct timer *due)
     case TIMER_FILES: transfer_tick(n); break;
     case TIMER_SESSION: talk_tick(n, due->a); break;
     case TIMER_SEAL: seal_tick(n, due->a); break;
+    case TIMER_GOSSIP: gossip_tick(n, due->a); break;
     default: break;
     }
 }

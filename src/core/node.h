@@ -355,6 +355,23 @@ struct ledger_row {
 bool node_ledger(struct node *node, const uint8_t *channel, uint32_t row, struct ledger_row *out,
                  uint64_t *out_own);
 
+/* What crossed the links of this node since it was created: bytes with the handshakes, and what of them was
+ * what, before encryption. For tests, benchmarks and the curious. */
+enum traffic {
+    TRAFFIC_ENTRIES, /* entries themselves */
+    TRAFFIC_SYNC,    /* who has what, and questions for it */
+    TRAFFIC_MESH,    /* who is linked to whom; signals */
+    TRAFFIC_FILES,
+    TRAFFIC_REST, /* pings, closing */
+    TRAFFIC_KINDS,
+};
+struct node_traffic {
+    uint64_t sent[PATH_LAN + 1], received[PATH_LAN + 1]; /* by path */
+    uint64_t sent_of[TRAFFIC_KINDS];
+    uint64_t entries, doubles; /* that came, and of these those that were here already */
+};
+void node_traffic(const struct node *node, struct node_traffic *out);
+
 /* --- certificates and channel ids, for trackers and shells --- */
 
 struct certificate {

@@ -36,6 +36,7 @@ static slice next_push(struct node *n, struct pipe *p, uint32_t channel, struct 
 {
     struct channel *c = n->channels[channel];
     if (c->self == NONE || s->push == 0 || s->push > c->authors[c->self].have) return SLICE_EMPTY;
+    if (!gossip_pushes_own(c, p, s)) return SLICE_EMPTY;
     struct blob *blob = feed_cached(n, channel, c->self, s->push);
     if (!blob) { /* a long burst: the rest comes from the disk; without room the other side will ask for it */
         struct request rest = {c->self, s->push, c->authors[c->self].have, false};
@@ -47,10 +48,23 @@ static slice next_push(struct node *n, struct pipe *p, uint32_t channel, struct 
     return entry_message(n, blob);
 }
 
-static bool have_due(const struct channel *c, const struct share *s)
+/* Entries of others to a link that is to get them at once. */
+static slice next_news(struct node *n, struct pipe *p, struct channel *c, struct share *s)
 {
-    return s->whole || digest_due(s) ||
-           (c->have_at == NEVER && (s->version_sent < c->version || s->hold_sent < c->version));
+    uint32_t author, seq;
+    while (gossip_next(p, c, s, &author, &seq)) {
+        struct blob *blob = feed_cached(n, c->index, author, seq);
+        if (blob) return entry_message(n, blob);
+    }
+    return SLICE_EMPTY;
+}
+
+static bool have_due(const struct node *n, const struct pipe *p, const struct channel *c,
+                     const struct share *s)
+{
+    if (s->whole || digest_due(s)) return true;
+    bool changed = s->version_sent < c->version || s->hold_sent < c->version;
+    return changed && c->have_at == NEVER && gossip_tells(n, p, c, s);
 }
 
 static slice next_whole(struct node *n, struct channel *c, struct share *s)
@@ -81,16 +95,17 @@ static uint32_t first_change(const struct channel *c, uint64_t version)
 }
 
 /* What changed since the last HAVE on this link, oldest change first, so that a cut-off piece can go on. */
-static slice next_changes(struct node *n, struct channel *c, struct share *s)
+static slice next_changes(struct node *n, const struct pipe *p, struct channel *c, struct share *s)
 {
     uint32_t from = first_change(c, s->version_sent), pairs = 0, looked = 0;
     for (uint32_t i = from; i != NONE && pairs < MESSAGE_HAVE_PAIRS_MAX; i = c->authors[i].newer, looked++)
-        pairs += c->authors[i].have_version > s->version_told;
+        pairs += c->authors[i].have_version > s->version_told && gossip_tells_of(n, p, c, s, i);
     struct writer w = writer_of(n->plain, sizeof n->plain);
     message_write_have(&w, c->id, 0, pairs);
     for (uint32_t i = from; looked > 0; i = c->authors[i].newer, looked--) {
         const struct author *a = &c->authors[i];
-        if (a->have_version > s->version_told) message_write_pair(&w, a->device, a->have);
+        if (a->have_version > s->version_told && gossip_tells_of(n, p, c, s, i))
+            message_write_pair(&w, a->device, a->have);
         s->version_sent = a->version;
     }
     if (s->version_sent >= c->version) s->version_told = s->version_sent;
@@ -125,8 +140,9 @@ static slice next_have(struct node *n, struct pipe *p, struct channel *c, struct
         if (message.len) return message;
     }
     if (s->whole) return next_whole(n, c, s);
+    gossip_told(n, p, c, s);
     while (s->version_sent < c->version) {
-        slice message = next_changes(n, c, s);
+        slice message = next_changes(n, p, c, s);
         if (message.len) return message;
     }
     while (s->hold_sent < c->version) {
@@ -255,7 +271,8 @@ slice serve_next(struct node *n, struct pipe *p)
         struct share *s = p->shares[i];
         if (!s || !s->active) continue;
         slice message = next_push(n, p, i, s);
-        if (message.len == 0 && have_due(n->channels[i], s)) {
+        if (message.len == 0) message = next_news(n, p, n->channels[i], s);
+        if (message.len == 0 && have_due(n, p, n->channels[i], s)) {
             message = next_have(n, p, n->channels[i], s);
         }
         if (message.len) return message;
@@ -271,8 +288,10 @@ bool serve_has_output(const struct node *n, const struct pipe *p)
         const struct share *s = p->shares[i];
         if (!s || !s->active) continue;
         const struct channel *c = n->channels[i];
-        if (have_due(c, s) || s->requests_len > 0 || s->recent) return true;
-        if (c->self != NONE && s->push > 0 && s->push <= c->authors[c->self].have) return true;
+        if (have_due(n, p, c, s) || s->requests_len > 0 || s->recent) return true;
+        if (gossip_has_next(c, s)) return true;
+        bool own = c->self != NONE && s->push > 0 && s->push <= c->authors[c->self].have;
+        if (own && gossip_pushes_own(c, p, s)) return true;
     }
     if (p->window_len > 0 && p->window[p->window_head].token == 0) return true;
     return transfer_has_output(n, p);

@@ -18,6 +18,7 @@
 #include "core/node.h"
 #include "core/random.h"
 #include "core/recorder.h"
+#include "core/gossip.h"
 #include "core/seal.h"
 #include "core/talk.h"
 #include "core/view.h"
@@ -166,7 +167,9 @@ struct channel {
     uint32_t writers; /* authors of whom something is held */
     usec have_at;   /* when changed HAVEs are due, NEVER when nothing changed */
     usec have_last; /* when they were last due */
+    uint32_t persons; /* of the members */
     struct view view;
+    struct gossip gossip;
     uint32_t timers[CHANNEL_TIMERS];
 };
 
@@ -186,6 +189,7 @@ struct share {
     bool active;
     uint32_t their_links; /* links to persons that the other side said to have in the channel */
     usec shuffled_at;     /* the next SHUFFLE is not listened to before */
+    struct gossip_link gossip;
     uint32_t *have;       /* by author index: what the other side says it holds */
     struct span *hold;    /* by author index: ... beside it; NULL until something was */
     bool vector;          /* its whole vector is in */
@@ -360,6 +364,7 @@ struct node {
     uint32_t online_len, online_cap;
     uint32_t persons; /* open links to persons */
     usec stranger_at;
+    struct node_traffic traffic;
     struct map peer_by_device;
     struct talks talks;
     struct op *ops;

@@ -68,7 +68,9 @@ static int activate(struct node *n, struct pipe *p, uint32_t channel)
     s->missing = 0;
     if (s->doubt_until > 0) timer_arm(n, TIMER_SHARE, p->slot, channel, s->doubt_until);
     pipe_wake(n, p);
+    gossip_linked(n, p, c, s);
     view_linked(n, p, c);
+    if (p->closing) return OK; /* there are too many */
     ledger_linked(n, p, c);
     return OK;
 }
@@ -82,6 +84,7 @@ static void deactivate(struct node *n, struct pipe *p, uint32_t channel)
     uint32_t slot = p->slot;
     member_remove(c, slot);
     transfer_unshared(n, p, channel);
+    gossip_unlinked(n, c, s);
     view_unlinked(n, p, c);
     ledger_unlinked(n, p, c);
     recent_free(n, s);
@@ -113,7 +116,7 @@ int sync_carry(struct node *n, struct pipe *p, uint32_t channel, bool on)
     int rc = sync_share(n, p, channel, &s);
     if (rc < 0) return rc;
     struct writer w = writer_of(plain, sizeof plain);
-    message_write_carry(&w, c->id, on, view_active(n, c));
+    message_write_carry(&w, c->id, on, c->persons);
     if (!pipe_control(n, p, writer_slice(&w))) return ERR_FULL;
     s->ours = on;
     if (on && !s->theirs) introduce_due(n, p, channel);
@@ -325,6 +328,7 @@ static void claimed(struct node *n, struct pipe *p, struct share *s, struct chan
     if (!s->vector && claim > a->claimed) a->claimed = claim;
     bool wanted = want_missing(c, s, author);
     if (!s->vector && claim > top && !(c->on_demand && wanted)) s->missing += claim - top;
+    if (wanted && s->vector) gossip_announced(n, p, c, author, claim);
     if (wanted) want_more(n, c->index, author, s->vector);
 }
 
@@ -448,6 +452,7 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
     p->entry_at = n->now;
     author = author_find(c, e.author);
     uint32_t before = author == NONE ? 0 : feed_top(&c->authors[author]);
+    bool known = author != NONE && feed_mark(&c->authors[author], (uint32_t)e.seq);
     rc = feed_receive(n, channel, m->wire, p);
     if (rc < 0) return rc;
     author = author_find(c, e.author);
@@ -456,6 +461,7 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
         c->authors[author].via_link = p->slot;
         c->authors[author].via_serial = p->serial;
     }
+    if (feed_mark(&c->authors[author], (uint32_t)e.seq)) gossip_entry(n, p, c, author, (uint32_t)e.seq, known);
     want_got(n, p, channel, author);
     return OK;
 }
@@ -472,6 +478,8 @@ int sync_message(struct node *n, struct pipe *p, struct message *m)
     case MESSAGE_RECENT: return recent_begin(n, p, m);
     case MESSAGE_RECENT_END: history_on_end(n, p, m); return OK;
     case MESSAGE_ENTRY: return on_entry(n, p, m);
+    case MESSAGE_PRUNE:
+    case MESSAGE_GRAFT: gossip_message(n, p, m); return OK;
     case MESSAGE_SHUFFLE: view_on_shuffle(n, p, m); return OK;
     case MESSAGE_INTRODUCE: return introduce_message(n, p, m);
     default: return OK;
@@ -493,7 +501,7 @@ void sync_grew(struct node *n, uint32_t channel, uint32_t author)
 {
     struct channel *c = n->channels[channel];
     if (c->have_at == NEVER) {
-        c->have_at = c->have_last + HAVE_PAUSE_US;
+        c->have_at = gossip_have_at(n, c);
         if (c->have_at <= n->now)
             have_changed(n, c); /* quiet until now: at once */
         else

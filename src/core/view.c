@@ -30,38 +30,28 @@ static uint32_t degree(const struct node *n)
     return limit < VIEW_DEGREE ? limit : VIEW_DEGREE;
 }
 
-static bool is_person(const struct node *n, uint32_t slot)
-{
-    return n->pipes[slot]->link.role == ROLE_PERSON;
-}
-
 bool view_large(const struct channel *c)
 {
     return c->view.large;
-}
-
-uint32_t view_active(const struct node *n, const struct channel *c)
-{
-    uint32_t active = 0;
-    for (uint32_t i = 0; i < c->members_len; i++)
-        active += is_person(n, c->members[i]);
-    return active;
 }
 
 /* Members that are there, for all that is known, beside this device. A replica is linked to all of them, so
  * it has nothing to remember. */
 static void update_large(struct node *n, struct channel *c)
 {
-    uint32_t others = view_active(n, c) + c->view.len;
-    if (others + 1 > small_limit(n) && !c->view.large) {
+    uint32_t all = 1 + c->persons + c->view.len, small = small_limit(n);
+    uint32_t again = small < VIEW_SMALL_AGAIN ? small : VIEW_SMALL_AGAIN;
+    if (all > small && !c->view.large) {
         c->view.large = true;
-        for (uint32_t i = 0; i < c->view.len; i++)
+        for (uint32_t i = c->view.len; i-- > 0;)
             mesh_relax(n, c->view.known[i].device);
         for (uint32_t i = 0; i < c->members_len; i++)
             mesh_relax(n, n->pipes[c->members[i]]->link.device);
-    }
-    if (others + 1 <= (small_limit(n) < VIEW_SMALL_AGAIN ? small_limit(n) : VIEW_SMALL_AGAIN))
+        gossip_resized(n, c);
+    } else if (all <= again && c->view.large) {
         c->view.large = false;
+        gossip_resized(n, c);
+    }
 }
 
 static void plan_at(struct node *n, const struct channel *c, usec at)
@@ -204,7 +194,7 @@ static bool is_spare(const struct node *n, const struct pipe *p)
     for (uint32_t i = 0; i < p->shares_len; i++) {
         const struct share *s = p->shares[i];
         if (!s || !s->active) continue;
-        if (!n->channels[i]->view.large || view_active(n, n->channels[i]) <= degree(n)) return false;
+        if (!n->channels[i]->view.large || n->channels[i]->persons <= degree(n)) return false;
     }
     return true;
 }
@@ -244,10 +234,11 @@ static void send_shuffle(struct node *n, struct pipe *p, struct channel *c, bool
 void view_linked(struct node *n, struct pipe *p, struct channel *c)
 {
     struct acquaintance *a = find(c, p->link.device);
+    c->persons += p->link.role == ROLE_PERSON;
     if (a) forget(n, c, a);
     update_large(n, c);
     if (n->config.role != ROLE_PERSON) return;
-    uint32_t active = view_active(n, c);
+    uint32_t active = c->persons;
     if (p->link.role == ROLE_PERSON && active > channel_limit(n)) {
         const struct share *s = share_of(p, c->index);
         struct pipe *spare = NULL;
@@ -262,6 +253,7 @@ void view_linked(struct node *n, struct pipe *p, struct channel *c)
 
 void view_unlinked(struct node *n, struct pipe *p, struct channel *c)
 {
+    c->persons -= p->link.role == ROLE_PERSON;
     if (p->link.role == ROLE_PERSON && c->carried) {
         const struct peer *peer = peer_find(n, p->link.device);
         learn(n, c, p->link.device, NULL, peer && peer->online);
@@ -411,7 +403,7 @@ void view_tick(struct node *n, uint32_t channel)
     struct channel *c = n->channels[channel];
     if (n->config.role != ROLE_PERSON || !c->carried) return;
     update_large(n, c);
-    uint32_t active = view_active(n, c);
+    uint32_t active = c->persons;
     if (!c->view.large)
         plan_small(n, c);
     else

@@ -52,8 +52,6 @@ struct view {
 void view_free(struct node *n, struct channel *c);
 /* True when the channel has more members online than can all be linked to each other. */
 bool view_large(const struct channel *c);
-/* Links to persons on which the channel is active. */
-uint32_t view_active(const struct node *n, const struct channel *c);
 /* This device is a member of the channel, and perhaps online. via: who says so, or NULL for the tracker. */
 void view_learn(struct node *n, struct channel *c, const uint8_t *device, const struct pipe *via);
 /* The tracker says that the device is there (in all channels where it has written), or is gone. */

@@ -142,6 +142,7 @@ static enum found ask(struct node *n, struct channel *c, struct author *a, uint3
     a->want_from = range->from;
     a->want_upto = range->upto;
     share_of(p, c->index)->wants++;
+    gossip_missed(n, p, c, (uint32_t)(a - c->authors));
     return FOUND;
 }
 
@@ -195,6 +196,7 @@ void want_more(struct node *n, uint32_t channel, uint32_t author, bool now)
         a->want_failures = 0;
         a->want_probed = 0;
         a->want_at = a->tip > 0 && pushes_itself(n, c, channel, author) ? n->now + WANT_GRACE_US : n->now;
+        if (gossip_expected(c, author) > 0) a->want_at = gossip_expected(c, author);
     }
     if (now) (void)pursue(n, channel, author);
 }
