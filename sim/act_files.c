@@ -105,7 +105,7 @@ static void file_make(struct sim *sim, uint32_t file, uint64_t size)
     unsigned count;
     f->size = size;
     f->leaves = tree_leaves(size);
-    f->side = must_alloc(tree_positions(size) * TREE_HASH_BYTES + 1);
+    f->side = must_alloc((size_t)tree_positions(size) * TREE_HASH_BYTES + 1);
     tree_begin(&b, size);
     for (uint32_t leaf = 0; leaf < f->leaves; leaf++) {
         if (tree_add(&b, sim->crypto, content(sim, file, leaf), nodes, &count) != OK) sim_fail(sim, "a tree");
@@ -384,7 +384,7 @@ static void want(struct sim *sim, struct device *d, uint32_t file)
     l->wanted = true;
     l->bitmap = must_alloc(f->leaves / 8 + 1);
     l->rotten = must_alloc(f->leaves / 8 + 1);
-    l->side = must_alloc(tree_positions(f->size) * TREE_HASH_BYTES + 1);
+    l->side = must_alloc((size_t)tree_positions(f->size) * TREE_HASH_BYTES + 1);
     schedule_at(sim, sim->now + dice_below(&person->dice, SECONDS / 2), tell_event, d->index, d->life, file);
 }
 
@@ -617,7 +617,7 @@ bool files_lie(struct sim *sim, struct dice *dice, slice plain, struct writer *w
     dice_bytes(dice, junk, sizeof junk);
     size_t len = tree_leaf_bytes(size, (uint32_t)leaf), proof = tree_proof_bytes(size, (uint32_t)leaf);
     if (len > sizeof junk) len = sizeof junk;
-    if (dice_chance(dice, 200)) len = dice_below(dice, len + 1); /* cut off */
+    if (dice_chance(dice, 200)) len = (size_t)dice_below(dice, len + 1); /* cut off */
     cbor_put_uint(w, dice_chance(dice, 100) ? dice_below(dice, 70000) : 0);
     cbor_put_bytes(w, slice_of(junk, len));
     cbor_put_bytes(w, slice_of(junk, proof));
