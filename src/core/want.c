@@ -206,12 +206,14 @@ void want_next(struct node *n, uint32_t channel)
     struct channel *c = n->channels[channel];
     uint32_t asked = 0;
     bool full = false;
-    for (uint32_t k = 0; k < WANT_AUTHORS && k <= c->behind_len && c->behind_len > 0 && !full; k++) {
-        uint32_t author = c->behind[c->behind_next++ % c->behind_len];
-        struct author *a = &c->authors[author];
-        if (a->want_link != NONE) continue;
-        enum found found = pursue(n, channel, author);
-        if (found == FOUND_NOBODY) author_drop_phantom(n, c, author);
+    for (uint32_t left = least(c->behind_len, WANT_AUTHORS); left > 0 && c->behind_len > 0 && !full; left--) {
+        if (c->behind_next >= c->behind_len) c->behind_next = 0;
+        uint32_t author = c->behind[c->behind_next];
+        enum found found = c->authors[author].want_link == NONE ? pursue(n, channel, author) : FOUND_LATER;
+        if (found == FOUND_NOBODY)
+            author_drop_phantom(n, c, author); /* another one stands in his place now */
+        else
+            c->behind_next++;
         asked += found == FOUND;
         full = found == FOUND_BUSY; /* the next answer comes back here */
     }
