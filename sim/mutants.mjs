@@ -1,7 +1,7 @@
 // sim/mutants.mjs [option...]: shows that the simulator can fail. Each intended bug of sim/mutants.txt is built into
 // the core by itself, and the simulator must find it within so many seeds. `scripts/sim --mutants` runs it.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const build = join(root, "build/mutants");
+const tree = join(build, "tree"); // a copy: whoever works on the source meanwhile does not get into it
 const usage = `usage: scripts/sim --mutants [--only NAME,...] [--seeds N] [--check] [--quick] [--jobs N]
 Builds each intended bug of sim/mutants.txt into the core and runs the simulator until it finds it.
   --only NAMES  these only
@@ -48,7 +49,7 @@ function parseTable(text) {
 
 /** The changed source, or why there is none. */
 function apply(mutant) {
-  const file = join(root, mutant.file);
+  const file = join(tree, mutant.file);
   if (!existsSync(file)) return { problem: `there is no file ${mutant.file}` };
   const source = readFileSync(file, "utf8");
   const before = `\n${mutant.before.join("\n")}\n`;
@@ -63,9 +64,16 @@ function run(command, args, options = {}) {
   return result.stdout;
 }
 
+function copyTree() {
+  for (const part of ["CMakeLists.txt", "CMakePresets.json", "cmake", "src", "sim"]) {
+    rmSync(join(tree, part), { recursive: true, force: true });
+    cpSync(join(root, part), join(tree, part), { recursive: true, preserveTimestamps: true });
+  }
+}
+
 /** The simulator as it is, and how its parts are made. */
 function buildPlain() {
-  run("cmake", ["--preset", "release", "-B", build, "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]);
+  run("cmake", ["--preset", "release", "-S", tree, "-B", build, "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF"], { cwd: tree });
   run("ninja", ["-C", build, "sim/sim"]);
   const compile = new Map();
   for (const { file, command } of JSON.parse(readFileSync(join(build, "compile_commands.json"), "utf8"))) compile.set(file, command.split(" ").filter((word) => word !== ""));
@@ -83,7 +91,7 @@ function buildMutant({ compile, link }, mutant, text) {
   const object = `${source}.o`;
   const program = join(folder, "sim");
   writeFileSync(source, text);
-  let words = compile.get(join(root, mutant.file));
+  let words = compile.get(join(tree, mutant.file));
   if (!words) throw new Error(`${mutant.file} is not compiled`);
   words = valueAt(valueAt(words, "-o", object), "-c", source);
   for (const option of ["-MF", "-MT"]) if (words.includes(option)) words = valueAt(words, option, `${object}.d`);
@@ -118,9 +126,19 @@ function runSeeds(program, options, first, last) {
   });
 }
 
+/** Runs seeds as runSeeds does; where the program died or hung, by which of them. */
+async function findSeed(program, options, first, last) {
+  const found = await runSeeds(program, options, first, last);
+  if (!found || /^\d+$/.test(found.seed)) return found;
+  for (let seed = first; seed <= last; seed++) {
+    const alone = await runSeeds(program, options, seed, seed);
+    if (alone) return { ...alone, seed: String(seed) };
+  }
+  return { ...found, seed: String(last) }; // only all together: then it is none of these seeds alone
+}
+
 /** What the simulator finds without a bug as well is none of this one's. */
 async function isPlain(plain, options, { seed }) {
-  if (!/^\d+$/.test(seed)) return false;
   const key = `${options.join(" ")} --seed ${seed}`;
   plain.failing.set(key, plain.failing.get(key) ?? (await runSeeds(plain.program, options, seed, seed)));
   return plain.failing.get(key) !== undefined;
@@ -131,7 +149,7 @@ async function hunt(plain, program, options, seeds) {
   const until = Date.now() + SECONDS_MAX * 1000;
   for (let first = 1, size = 10; first <= seeds && Date.now() < until; size = Math.min(size * 2, 100)) {
     const last = Math.min(first + size - 1, seeds);
-    const found = await runSeeds(program, options, first, last);
+    const found = await findSeed(program, options, first, last);
     if (found && !(await isPlain(plain, options, found))) return found;
     first = found ? Number(found.seed) + 1 : last + 1;
   }
@@ -146,7 +164,8 @@ async function main() {
     },
   });
   if (values.help) return void console.log(usage);
-  const all = parseTable(readFileSync(join(root, "sim/mutants.txt"), "utf8"));
+  copyTree();
+  const all = parseTable(readFileSync(join(tree, "sim/mutants.txt"), "utf8"));
   const names = values.only?.split(",");
   const unknown = names?.filter((name) => !all.some((mutant) => mutant.name === name)) ?? [];
   if (unknown.length > 0) throw new Error(`there is no mutant ${unknown.join(", ")}`);
