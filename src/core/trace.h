@@ -79,6 +79,7 @@ struct trace_call {
 struct replay_options {
     const struct allocator *allocator;
     const struct crypto *crypto; /* the table that was used when the trace was made; NULL: only reads */
+    bool lenient; /* goes on although something differs: for traces that were changed on purpose */
     /* Each may be NULL: before a call is carried out; what came of it. */
     void (*call)(void *context, const struct trace_call *call);
     void (*action)(void *context, const struct action *action);
