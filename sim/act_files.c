@@ -422,11 +422,12 @@ static void files_action(struct sim *sim, struct device *d, const struct action 
 static uint64_t some_size(struct sim *sim, struct dice *dice)
 {
     uint64_t most = sim_has(sim, FAULT_SLOW_PIPE) ? 2 : 12, leaf = NODE_LEAF_BYTES;
+    uint64_t leaves = dice_between(dice, 1, most);
     if (sim->setup.file_bytes) return sim->setup.file_bytes;
     switch (dice_below(dice, 6)) {
     case 0: return 0;
     case 1: return dice_between(dice, 1, 16 * 1024);
-    case 2: return leaf * dice_between(dice, 1, most) + dice_below(dice, 3) - 1; /* around a border */
+    case 2: return leaf * leaves + dice_below(dice, 3) - 1; /* around a border */
     default: return dice_between(dice, 1, most * leaf);
     }
 }

@@ -70,21 +70,18 @@ static void lie_recent(struct sim *sim, struct line *line, struct writer *w)
 static void lie_recent_end(struct sim *sim, struct line *line, struct writer *w)
 {
     uint64_t oldest_ms = dice_next(line->dice) >> 12;
-    message_write_recent_end(w, some_channel(sim, line), oldest_ms, dice_chance(line->dice, 500));
+    bool more = dice_chance(line->dice, 500);
+    message_write_recent_end(w, some_channel(sim, line), oldest_ms, more);
 }
 
 static void lie_receipt(struct sim *sim, struct line *line, struct writer *w)
 {
     uint8_t author[ID_BYTES], device[ID_BYTES], signature[SIGNATURE_BYTES];
     dice_bytes(line->dice, signature, sizeof signature);
-    struct message receipt = {
-        .channel = some_channel(sim, line),
-        .author = some_id(sim, line, author),
-        .from = 1,
-        .time_ms = sim->now / MILLISECONDS,
-        .device = some_id(sim, line, device),
-        .signature = signature,
-    };
+    struct message receipt = {.from = 1, .time_ms = sim->now / MILLISECONDS, .signature = signature};
+    receipt.channel = some_channel(sim, line);
+    receipt.author = some_id(sim, line, author);
+    receipt.device = some_id(sim, line, device);
     receipt.upto = some_seq(line);
     message_write_receipt(w, &receipt);
 }
@@ -102,7 +99,8 @@ static void lie_shuffle(struct sim *sim, struct line *line, struct writer *w)
     uint32_t len = (uint32_t)dice_between(line->dice, 1, MESSAGE_DEVICES_MAX);
     for (uint32_t i = 0; i < len; i++)
         devices[i] = some_id(sim, line, ids[i]);
-    message_write_shuffle(w, some_channel(sim, line), devices, len, dice_chance(line->dice, 500));
+    bool asks = dice_chance(line->dice, 500);
+    message_write_shuffle(w, some_channel(sim, line), devices, len, asks);
 }
 
 static void lie_signal(struct sim *sim, struct line *line, struct writer *w)
@@ -120,7 +118,8 @@ static void lie_signal(struct sim *sim, struct line *line, struct writer *w)
 static void lie_carry(struct sim *sim, struct line *line, struct writer *w)
 {
     bool on = dice_chance(line->dice, 700);
-    message_write_carry(w, some_channel(sim, line), on, (uint32_t)dice_below(line->dice, 40));
+    uint32_t links = (uint32_t)dice_below(line->dice, 40);
+    message_write_carry(w, some_channel(sim, line), on, links);
 }
 
 typedef void lie_write(struct sim *sim, struct line *line, struct writer *w);
