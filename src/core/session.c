@@ -280,6 +280,30 @@ static bool cross(const struct session_row *a, const struct session_row *b)
     return second->ask.time_ms <= first->ask.time_ms + first->answer_ms + SESSION_TOLERANCE_MS;
 }
 
+/* The request had come to an end before this. */
+static bool ended_before(const struct session_row *row, session_side_of *side, void *context,
+                         const struct session_mark *mark)
+{
+    const struct session_mark *d = decision(row, side, context), *e = ending(row, side, context);
+    return (d && compare(d, mark) < 0) || (e && compare(e, mark) < 0);
+}
+
+/* A session was open at some time, in the order of the acts: accepted, or by two requests that crossed. */
+static bool was_open(const struct sessions *s, session_side_of *side, void *context)
+{
+    for (uint32_t i = 0; i < s->rows_len; i++) {
+        const struct session_row *a = &s->rows[i];
+        if (session_accepted(a, side, context)) return true;
+        for (uint32_t k = 0; k < s->rows_len && known_asker(a, side, context); k++) {
+            const struct session_row *b = &s->rows[k];
+            if (!known_asker(b, side, context) || compare(&a->ask, &b->ask) >= 0 || !cross(a, b)) continue;
+            if (side(context, a->ask.device) == side(context, b->ask.device)) continue;
+            if (!ended_before(a, side, context, &b->ask)) return true;
+        }
+    }
+    return false;
+}
+
 /* The first of the undecided requests that one of the other side crosses. */
 static void look_for_crossing(const struct sessions *s, const uint8_t *undecided, struct session_verdict *v)
 {
@@ -300,7 +324,6 @@ struct session_verdict session_look(struct sessions *s, session_side_of *side, v
     const struct session_row *open = NULL, *asked = NULL, *asking = NULL, *overdue = NULL;
     for (uint32_t i = 0; i < s->rows_len; i++) {
         struct session_row *row = &s->rows[i];
-        if (session_accepted(row, side, context)) s->opened = true;
         if (!session_live(row, side, context)) {
             if (known_asker(row, side, context)) line_drop(s, row);
             continue;
@@ -317,12 +340,12 @@ struct session_verdict session_look(struct sessions *s, session_side_of *side, v
         else if (!over)
             earlier(&asking, row);
     }
+    if (!s->opened) s->opened = was_open(s, side, context);
     if (open) return (struct session_verdict){SESSION_OPEN, open, decision(open, side, context)};
     struct session_verdict v = {0};
     look_for_crossing(s, undecided, &v);
-    if (v.row)
-        s->opened = true;
-    else if (asked)
+    if (v.row) return v;
+    if (asked)
         v = (struct session_verdict){SESSION_ASKED, asked, &asked->ask};
     else if (asking)
         v = (struct session_verdict){SESSION_ASKING, asking, &asking->ask};

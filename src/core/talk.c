@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/seal.h"
 #include "core/state.h"
 
 #define ANSWER_US (60 * SECONDS)
@@ -174,6 +175,7 @@ int talk_take(struct node *n, uint32_t channel, uint32_t author, const struct en
     struct channel_spec spec;
     if (!is_direct(c, &spec) || !(talk_by_person(e->kind) || e->kind == ENTRY_SESSION)) return OK;
     int rc = talk_get(n, c);
+    if (arrived_ms > now_ms(n)) arrived_ms = now_ms(n); /* the clock was wrong when it came */
     if (rc == OK && e->kind == ENTRY_SESSION) rc = session_take(&c->talk->fold, n->crypto, e, arrived_ms);
     if (rc < 0) return rc;
     if (talk_by_person(e->kind)) {
@@ -233,19 +235,6 @@ static int append(struct node *n, struct channel *c, slice body, uint64_t *out_t
     if (rc == OK) rc = feed_append(n, c->index, ENTRY_SESSION, body, out_token);
     if (rc == OK) t->written = c->authors[c->self].tip;
     return rc;
-}
-
-/* The line of a request, for members only. */
-static int close_line(struct node *n, struct channel *c, slice line, struct writer *out)
-{
-    (void)n, (void)c, (void)line, (void)out;
-    return ERR_WRONG_STATE; /* until channels are sealed nothing is said in them */
-}
-
-static bool read_line(struct node *n, const struct channel *c, const struct session_row *row, slice *out)
-{
-    (void)n, (void)c, (void)row, (void)out;
-    return false;
 }
 
 /* Which requests an act is about. */
@@ -340,7 +329,8 @@ int talk_request(struct node *n, uint32_t channel, slice line, bool online, uint
     struct writer w = writer_of(body, sizeof body), l = writer_of(sealed, sizeof sealed);
     if (c->talk->written > c->authors[c->self].have) return ERR_BUSY;
     rc = c->authors[c->self].tip == 0 ? channel_enter(n, channel, false, out_token) : OK;
-    if (rc == OK && line.len > 0) rc = close_line(n, c, line, &l);
+    if (rc == OK) rc = seal_ready(n, c);
+    if (rc == OK && line.len > 0) rc = seal_line(n, c, line, &l);
     if (rc < 0) return rc;
     usec wait = online ? or_default(n->config.session_answer_us, ANSWER_US)
                        : or_default(n->config.session_away_us, AWAY_US);
@@ -532,10 +522,8 @@ static void show_line(struct node *n, struct channel *c, const struct session_ro
 {
     c->talk->told_line = row->line_len == 0;
     if (row->line_len == 0) return;
-    slice line;
-    if (!read_line(n, c, row, &line)) return;
-    c->talk->told_line = true;
-    out->text = line;
+    c->talk->told_line = seal_open_line(n, c, row->ask.device, slice_of(row->line, row->line_len),
+                                        n->talks.shown_line, &out->text);
 }
 
 static void show(struct node *n, struct channel *c, enum session_state state, const uint8_t *id,
