@@ -261,6 +261,22 @@ function messageVectors() {
             message('have, nothing at all', 4, [4, CHANNEL, 3, []]),
             message('want', 5, [5, CHANNEL, ids.alice, 1, 256]),
             message('entry', 6, [6, join]),
+            message('carry, with links', 3, [3, CHANNEL, 1, 5]),
+            message('want, the last one first', 5, [5, CHANNEL, ids.alice, 7, 3, 1]),
+            message('hold', 7, [7, CHANNEL, [ids.alice, 9, 12, ids.bob, 2, 2]]),
+            message('hold, nothing', 7, [7, CHANNEL, []]),
+            message('digest', 8, [8, CHANNEL, bytesOf(2048)]),
+            message('recent', 9, [9, CHANNEL, 0, 50]),
+            message('recent, before a place', 9, [9, CHANNEL, TIME_MS, 4096]),
+            message('recent end', 10, [10, CHANNEL, TIME_MS, 1]),
+            message('receipt', 11, o.receipt(seeds.bob, { channel: CHANNEL, author: ids.alice, from: 1, upto: 7, time: TIME_MS })),
+            message('introduce', 12, [12, o.specBytes(1, ids.tracker, ids.alice, bytesOf(16)), certificates.alice, new Uint8Array(0)]),
+            message('introduce, with a proof', 12, [12, o.specBytes(2, ids.tracker, text('alice'), text('bob')), new Uint8Array(0), join]),
+            message('prune', 13, [13, CHANNEL]),
+            message('graft', 14, [14, CHANNEL]),
+            message('shuffle', 15, [15, CHANNEL, [ids.alice, ids.bob], 1]),
+            message('shuffle, an answer of nobody', 15, [15, CHANNEL, [], 0]),
+            message('signal', 16, [16, ids.bob, ids.alice, 4, text('an offer')]),
             message('ping with an element of a later version', 1, [1, 5, [text('later')]]),
         ],
         skipped: [message('a kind of a later version', 77, [77, text('anything'), [1, [2]]]), message('a kind alone', 77, [77])],
@@ -273,6 +289,23 @@ function messageVectors() {
             ['have with a short author', cbor([4, CHANNEL, 3, [ids.alice.slice(1), 1]])],
             ['want without a count', cbor([5, CHANNEL, ids.alice, 1])],
             ['entry is an array', cbor([6, [join]])],
+            ['want from 0', cbor([5, CHANNEL, ids.alice, 0, 1])],
+            ['want of none', cbor([5, CHANNEL, ids.alice, 1, 0])],
+            ['want of too many', cbor([5, CHANNEL, ids.alice, 1, 257])],
+            ['hold with half a span', cbor([7, CHANNEL, [ids.alice, 9]])],
+            ['hold that ends before it begins', cbor([7, CHANNEL, [ids.alice, 9, 8]])],
+            ['hold from 0', cbor([7, CHANNEL, [ids.alice, 0, 8]])],
+            ['digest of 2047 bytes', cbor([8, CHANNEL, bytesOf(2047)])],
+            ['recent of too many', cbor([9, CHANNEL, 0, 4097])],
+            ['recent end without more', cbor([10, CHANNEL, TIME_MS])],
+            ['receipt without a signature', cbor([11, CHANNEL, ids.alice, 1, 7, TIME_MS, ids.bob])],
+            ['receipt from 0', cbor([11, CHANNEL, ids.alice, 0, 7, TIME_MS, ids.bob, bytesOf(64)])],
+            ['introduce whose spec is an array', cbor([12, [1], certificates.alice, new Uint8Array(0)])],
+            ['prune without a channel', cbor([13])],
+            ['shuffle of 65', cbor([15, CHANNEL, Array.from({ length: 65 }, () => ids.alice), 0])],
+            ['shuffle with a short device', cbor([15, CHANNEL, [ids.alice.slice(1)], 0])],
+            ['signal with 9 hops', cbor([16, ids.bob, ids.alice, 9, text('an offer')])],
+            ['signal of 8193 bytes', cbor([16, ids.bob, ids.alice, 4, fill(1, 8193)])],
         ].map(([name, bytes]) => ({ name, hex: hex(bytes) })),
     };
 }
@@ -316,6 +349,78 @@ function linkVectors() {
     };
 }
 
+// A private channel of bob's, as alice's device hears of it, reads it, and is removed from it.
+function privateVectors(entryVector) {
+    const nonce = bytesOf(16, 32);
+    const channel = o.privateId(ids.tracker, ids.bob, nonce);
+    const epoch = { number: 1, roster: 1, created: TIME_MS, key: fill(0xec) };
+    const list = [];
+    const append = (name, kind, body, shows = {}) => {
+        const time = TIME_MS + 1000 * list.length;
+        const head = { kind, channel, author: ids.bob, seq: list.length + 1, prev: list.at(-1)?.id ?? fill(0), time };
+        const item = { ...head, body: typeof body === 'function' ? body(head) : body };
+        list.push({ name, shows, ...item, ...o.entry(seeds.bob, item) });
+    };
+    const words = cbor([text('for the three of us')]);
+    append('join', 1, cbor([certificates.bob]));
+    append('member: alice', 6, o.memberBody('alice', true, 1, certificates.bob, 1, []));
+    append('key', 5, o.keyBody(channel, epoch, bytesOf(16, 200), [ids.bob, ids.alice], [certificates.alice]));
+    append('text', 3, (head) => o.sealedBody(epoch, fill(1, 24), head, words), { body: hex(words) });
+    append('member: alice no longer', 6, o.memberBody('alice', false, 2, certificates.bob, 0, [ids.alice, 1]));
+    const spec = o.specBytes(1, ids.tracker, ids.bob, nonce);
+    return {
+        channel: hex(channel), founder: hex(ids.bob), nonce: hex(nonce), spec: hex(spec), feed: list.map(entryVector),
+        introduce: hex(cbor([12, spec, certificates.bob, list[1].bytes])),
+    };
+}
+
+// A direct conversation: what alice wrote, as bob's device has to read it.
+function sealedVectors() {
+    const salt = bytesOf(16, 100);
+    const nonce = (n) => fill(n, 24);
+    const direct = o.directId(ids.tracker, 'alice', 'bob');
+    const epoch = { number: 1, roster: 0, created: TIME_MS, key: fill(0xe9) };
+    const later = { number: 2, roster: 0, created: TIME_MS + 9000, key: fill(0xea) };
+    const list = [];
+    const append = (name, kind, body, shows = {}) => {
+        const time = TIME_MS + 1000 * list.length;
+        const head = { kind, channel: direct, author: ids.alice, seq: list.length + 1, prev: list.at(-1)?.id ?? fill(0), time };
+        const item = { ...head, body: typeof body === 'function' ? body(head) : body };
+        list.push({ name, shows, ...item, ...o.entry(seeds.alice, item) });
+    };
+    const sealed = (key, n, words) => (head) => o.sealedBody(key, nonce(n), head, cbor([text(words)]));
+    append('join', 1, cbor([certificates.alice]));
+    append('key, for both, one has not joined', 5, o.keyBody(direct, epoch, salt, [ids.alice, ids.bob], [certificates.bob]));
+    const line = text('Một câu hỏi');
+    append('session: a request', 7, cbor([1, 60000, o.sealedLine(epoch, nonce(1), direct, ids.alice, line)]),
+        { session: hex(o.sessionId(direct, ids.alice, 3)), line: hex(line) });
+    append('text', 3, sealed(epoch, 2, 'between us'), { body: hex(cbor([text('between us')])) });
+    append('a kind of a later version', 99, sealed(epoch, 3, 'later'), { body: hex(cbor([text('later')])) });
+    append('sealed for another place', 3, (head) => sealed(epoch, 4, 'moved')({ ...head, seq: head.seq + 1 }), { locked: true });
+    append('text of an epoch whose key comes later', 3, sealed(later, 5, 'not yet'), { late: true, body: hex(cbor([text('not yet')])) });
+    append('a ciphertext that was changed', 3, (head) => flip(sealed(epoch, 6, 'changed')(head), 500), { locked: true });
+    append('not sealed at all', 3, cbor([text('in clear')]), { locked: true });
+    append('a body of the longest form', 3, (head) => o.sealedBody(epoch, nonce(7), head, fill(0x78, 16 * 1024 - 64)), { body: hex(fill(0x78, 16 * 1024 - 64)) });
+    append('a key that is not the promised one', 5, (head) => {
+        const right = o.keyBody(direct, later, salt, [ids.bob]);
+        const wrong = o.keyBody(direct, { ...later, key: fill(0xeb) }, salt, [ids.bob]);
+        return concat(right.slice(0, 18), wrong.slice(18)); // the id of the one, all else of the other
+    });
+    append('text: still locked', 3, sealed(later, 8, 'still not'), { late: true, body: hex(cbor([text('still not')])) });
+    append('the key of the later epoch', 5, o.keyBody(direct, later, bytesOf(16, 7), [ids.bob]));
+    append('text of the later epoch', 3, sealed(later, 9, 'now it is here'), { body: hex(cbor([text('now it is here')])) });
+
+    const entryVector = ({ name, kind, seq, time, id, bytes, shows }) => ({ name, kind, seq, time_ms: time, id: hex(id), hex: hex(bytes), ...shows });
+    return {
+        authority: hex(ids.tracker), time_ms: TIME_MS, channel: hex(direct), spec: { account: 'alice', other: 'bob' },
+        author_seed: hex(seeds.alice), author: hex(ids.alice), certificate: hex(certificates.alice),
+        reader_seed: hex(seeds.bob), reader: hex(ids.bob), reader_certificate: hex(certificates.bob),
+        epochs: [epoch, later].map((e) => ({ number: e.number, roster: e.roster, created_ms: e.created, key: hex(e.key), id: hex(o.epochId(direct, e)) })),
+        feed: list.map(entryVector),
+        private: privateVectors(entryVector),
+    };
+}
+
 function signatureVectors() {
     return {
         rule: 'S < L; A and R not of small order; A canonical; R equal, byte for byte, to SB - hA (libsodium)',
@@ -329,6 +434,7 @@ export function vectors() {
     return {
         'cbor.json': cborVectors(), 'identity.json': identityVectors(), 'entry.json': entryVectors(),
         'message.json': messageVectors(), 'link.json': linkVectors(), 'signature.json': signatureVectors(), 'file.json': fileVectors(),
+        'sealed.json': sealedVectors(),
     };
 }
 

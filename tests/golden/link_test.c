@@ -151,6 +151,34 @@ static void a_handshake_with_a_flipped_bit_fails(void **state)
     }
 }
 
+static void write_later_again(const struct message *m, struct writer *w)
+{
+    struct message copy = *m;
+    const uint8_t *devices[MESSAGE_DEVICES_MAX], *author;
+    uint32_t low, high, count = 0;
+    switch (m->kind) {
+    case MESSAGE_HOLD:
+        message_write_hold(w, m->channel, m->pairs_left);
+        while (message_next_span(&copy, &author, &low, &high))
+            message_write_span(w, author, low, high);
+        break;
+    case MESSAGE_DIGEST: message_write_digest(w, m->channel, m->digest); break;
+    case MESSAGE_RECENT: message_write_recent(w, m->channel, m->before_ms, m->count); break;
+    case MESSAGE_RECENT_END: message_write_recent_end(w, m->channel, m->before_ms, m->more); break;
+    case MESSAGE_RECEIPT: message_write_receipt(w, m); break;
+    case MESSAGE_INTRODUCE: message_write_introduce(w, m->spec, m->certificate, m->wire); break;
+    case MESSAGE_PRUNE:
+    case MESSAGE_GRAFT: message_write_push(w, (enum message_kind)m->kind, m->channel); break;
+    case MESSAGE_SHUFFLE:
+        while (message_next_device(&copy, &devices[count]))
+            count++;
+        message_write_shuffle(w, m->channel, devices, count, m->on);
+        break;
+    case MESSAGE_SIGNAL: message_write_signal(w, m->to, m->device, m->ttl, m->wire); break;
+    default: fail_msg("kind %u", (unsigned)m->kind);
+    }
+}
+
 static void write_again(const struct message *m, struct writer *w)
 {
     struct message copy = *m;
@@ -166,9 +194,14 @@ static void write_again(const struct message *m, struct writer *w)
         while (message_next_pair(&copy, &author, &seq))
             message_write_pair(w, author, seq);
         break;
-    case MESSAGE_WANT: message_write_want(w, m->channel, m->author, m->from, m->count); break;
+    case MESSAGE_WANT:
+        if (m->down)
+            message_write_want_down(w, m->channel, m->author, m->from, m->count);
+        else
+            message_write_want(w, m->channel, m->author, m->from, m->count);
+        break;
     case MESSAGE_ENTRY: message_write_entry(w, m->wire); break;
-    default: fail_msg("kind %u", (unsigned)m->kind);
+    default: write_later_again(m, w);
     }
 }
 

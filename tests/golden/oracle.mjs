@@ -1,10 +1,10 @@
 // A second implementation of docs/protocol/wire.md, used only as an oracle: @noble/* for the primitives, cborg
 // for CBOR, and nothing of src/core. Deterministic: every key, time and ephemeral is an argument.
-import { encode } from 'cborg';
+import { decode, encode } from 'cborg';
 import { blake2b } from '@noble/hashes/blake2b';
 import { hmac } from '@noble/hashes/hmac';
-import { ed25519, x25519 } from '@noble/curves/ed25519';
-import { chacha20poly1305 } from '@noble/ciphers/chacha';
+import { ed25519, edwardsToMontgomeryPriv, edwardsToMontgomeryPub, x25519 } from '@noble/curves/ed25519';
+import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha';
 
 export const text = (string) => new TextEncoder().encode(string);
 export const hex = (bytes) => Buffer.from(bytes).toString('hex');
@@ -18,6 +18,7 @@ export const DOMAIN = {
     link: 'weaprous.link.1',
     entry: 'weaprous.entry.1',
     hello: 'weaprous.hello.1',
+    receipt: 'weaprous.receipt.1',
 };
 
 export const device = (seed) => ed25519.getPublicKey(seed);
@@ -77,6 +78,73 @@ export function entry(seed, { kind, channel, seq, prev, time, body, author = dev
     const fields = cbor([1, kind, channel, author, seq, prev, time, body]);
     return { fields, bytes: cbor([fields, sign(seed, domain, fields)]), id: hash(fields) };
 }
+
+// A spec as it stands in INTRODUCE; its parts in the order of docs/protocol/wire.md.
+export const specBytes = (type, ...parts) => cbor([type, ...parts]);
+
+export function receipt(seed, { channel, author, from, upto, time }) {
+    const holder = device(seed);
+    const fields = cbor([1, channel, author, from, upto, time, holder]);
+    return [11, channel, author, from, upto, time, holder, sign(seed, DOMAIN.receipt, fields)];
+}
+
+// --- sealed channels ---
+
+const first16 = (bytes) => bytes.slice(0, 16);
+export const epochId = (channel, { number, roster, created, key }) =>
+    first16(hash(text('weaprous.epoch.1'), channel, cbor([number, roster, created]), key));
+const ephemeralOf = (key, salt) => hash(text('weaprous.ephemeral.1'), key, salt);
+const boxKey = (shared, ephemeral, holder) => hash(text('weaprous.box.1'), shared, ephemeral, holder);
+const ZERO_NONCE = new Uint8Array(12);
+
+function box(channel, epoch, salt, holder) {
+    const secret = ephemeralOf(epoch.key, salt);
+    const shared = x25519.getSharedSecret(secret, edwardsToMontgomeryPub(holder));
+    const key = boxKey(shared, x25519.getPublicKey(secret), holder);
+    return chacha20poly1305(key, ZERO_NONCE, concat(channel, epochId(channel, epoch))).encrypt(epoch.key);
+}
+
+// The body of a KEY entry.
+export function keyBody(channel, epoch, salt, holders, certificates = []) {
+    const { number, roster, created } = epoch;
+    const boxes = holders.flatMap((holder) => [holder, box(channel, epoch, salt, holder)]);
+    return cbor([epochId(channel, epoch), number, roster, created, salt, x25519.getPublicKey(ephemeralOf(epoch.key, salt)), boxes, certificates]);
+}
+
+// The epoch that a KEY entry's body gives to the holder of the seed, or undefined.
+export function openKey(channel, body, seed) {
+    const [id, number, roster, created, , ephemeral, boxes] = decode(body);
+    for (let i = 0; i < boxes.length; i += 2) {
+        if (hex(boxes[i]) !== hex(device(seed))) continue;
+        const shared = x25519.getSharedSecret(edwardsToMontgomeryPriv(seed), ephemeral);
+        const cipher = chacha20poly1305(boxKey(shared, ephemeral, boxes[i]), ZERO_NONCE, concat(channel, id));
+        return { number, roster, created, key: cipher.decrypt(boxes[i + 1]), id };
+    }
+    return undefined;
+}
+// What was sealed in an entry's fields.
+export function openBody(epoch, fields) {
+    const [version, kind, channel, author, seq, prev, time, body] = decode(fields);
+    const [, nonce, sealed] = decode(body);
+    return xchacha20poly1305(epoch.key, nonce, cbor([version, kind, channel, author, seq, prev, time])).decrypt(sealed);
+}
+
+function seal(channel, epoch, nonce, about, plain) {
+    return cbor([epochId(channel, epoch), nonce, xchacha20poly1305(epoch.key, nonce, about).encrypt(plain)]);
+}
+// All fields of the entry but its body are bound to it.
+export const sealedBody = (epoch, nonce, { kind, channel, author, seq, prev, time }, plain) =>
+    seal(channel, epoch, nonce, cbor([1, kind, channel, author, seq, prev, time]), plain);
+export const sealedLine = (epoch, nonce, channel, author, line) =>
+    seal(channel, epoch, nonce, concat(text('weaprous.line.1'), channel, author), line);
+
+export function sessionId(channel, author, seq) {
+    const number = new Uint8Array(4);
+    new DataView(number.buffer).setUint32(0, seq);
+    return first16(hash(text('weaprous.session.1'), channel, author, number));
+}
+export const memberBody = (account, on, number, writerCertificate, firstEpoch, cuts) =>
+    cbor([text(account), on ? 1 : 0, number, writerCertificate, firstEpoch, cuts]);
 
 // Noise_XX_25519_ChaChaPoly_BLAKE2b, revision 34, with fixed ephemerals.
 const NAME = 'Noise_XX_25519_ChaChaPoly_BLAKE2b';

@@ -29,6 +29,7 @@ static void hear(struct peer *p, slice rest)
 
 static void act(struct peer *p, const struct action *a)
 {
+    if (p->watch) p->watch(p->context, a);
     switch (a->kind) {
     case ACTION_STORE:
         if (a->entry.id) memcpy(p->stored_id, a->entry.id, ID_BYTES);

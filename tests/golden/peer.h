@@ -20,6 +20,9 @@ struct peer {
     unsigned stores, delivers, warnings;
     bool closed;
     int close_result;
+    /* Gets every action before it is carried out, or NULL; to be set after peer_open. */
+    void (*watch)(void *context, const struct action *action);
+    void *context;
 };
 
 /* Opens a direct link as initiator and shakes hands; `seed` and `certificate` are borrowed. */

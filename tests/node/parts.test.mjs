@@ -1,6 +1,8 @@
 // The parts of the protocol between two and more browser cores: what a page could do with them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { decode } from "cborg";
+import * as oracle from "../golden/oracle.mjs";
 import { instantiateWorld } from "./instances.mjs";
 import { loadModules } from "./load.mjs";
 import { connect, createDevice, createLeafRows, createWorld } from "./world.mjs";
@@ -103,6 +105,47 @@ test("a direct conversation reaches all devices of both accounts and nobody else
   const again = await createDevice(world, "binh", { seed: 3, store: binh.store });
   assert.ok(again.restored.every(Boolean));
   assert.equal(world.textOf(again.core.view(row.record)), "between us");
+});
+
+test("an independent program reads what the core has sealed", async () => {
+  const { world, spec, channel, devices } = await conversation(["an", "binh"], ["an", "binh"]);
+  const [an, binh] = devices;
+  for (const [device, other] of [[an, "binh"], [binh, "an"]]) device.shell.command({ kind: "relation", account: other, relation: "friend" });
+  an.shell.command({ kind: "open", spec });
+  await world.clock.pass(3000);
+  an.shell.command({ kind: "send", channel, entryKind: 3, body: world.bodyOf("between us") });
+  await world.clock.pass(1000);
+  const fieldsOf = (kind) => an.store.rows().filter((row) => row.channel === channel && row.kind === kind && row.author === an.core.device)
+    .map(({ record }) => decode(decode(record)[5])[0]);
+  const id = oracle.unhex(channel);
+  const given = fieldsOf(5).map((fields) => oracle.openKey(id, decode(fields).at(-1), new Uint8Array(32).fill(2))).filter(Boolean);
+  assert.equal(given.length, 1, "one box for binh's device");
+  assert.equal(oracle.hex(oracle.epochId(id, given[0])), oracle.hex(given[0].id), "it holds the key that it promises");
+  const [text] = fieldsOf(3);
+  assert.equal(new TextDecoder().decode(decode(oracle.openBody(given[0], text))[0]), "between us");
+});
+
+test("a request is asked, answered, ended, and both sides hear the same", async () => {
+  const { world, spec, channel, devices } = await conversation(["an", "binh"], ["an", "binh"]);
+  const [an, binh] = devices;
+  an.shell.command({ kind: "open", spec });
+  await world.clock.pass(3000);
+  an.shell.command({ kind: "request", channel, line: "Một câu hỏi", online: true });
+  await world.clock.pass(3000);
+  const asked = an.of("session").at(-1);
+  const asking = binh.of("session").at(-1);
+  assert.deepEqual([asked.state, asked.account, asking.state, asking.account, asking.line], ["asked", "binh", "asking", "an", "Một câu hỏi"]);
+  assert.equal(asked.session, asking.session);
+  assert.ok(asking.until > world.clock.now());
+  binh.shell.command({ kind: "answer", channel, session: asking.session, accept: true });
+  await world.clock.pass(3000);
+  assert.deepEqual([an, binh].map((device) => device.of("session").at(-1).state), ["open", "open"]);
+  an.shell.command({ kind: "logout" });
+  await world.clock.pass(3000);
+  for (const device of [an, binh]) {
+    const { state, reason } = device.of("session").at(-1);
+    assert.deepEqual([state, reason], ["ended", "logout"]);
+  }
 });
 
 test("a request is declined, or gets no answer, and the reason is told", async () => {
