@@ -6,6 +6,7 @@ const struct activity *const sim_activities[] = {
     &activity_chat,
     &activity_files,
     &activity_session,
+    &activity_sealed,
 };
 const size_t sim_activities_len = sizeof sim_activities / sizeof sim_activities[0];
 

@@ -79,7 +79,8 @@ static void check_sent(struct sim *sim, struct device *d, const struct action *a
 {
     for (size_t i = 0; i < d->sent_len; i++) {
         if (d->sent[i].token != action->token) continue;
-        if (d->sent[i].channel != channel || d->sent[i].body_hash != bytes_hash(action->entry.body))
+        bool same = action->entry.withdrawn || d->sent[i].body_hash == bytes_hash(action->entry.body);
+        if (d->sent[i].channel != channel || !same)
             sim_fail(sim, "device %u: DELIVER of another entry than was sent", d->index);
         d->sent[i] = d->sent[--d->sent_len];
         return;
@@ -146,7 +147,7 @@ static void check_deliver(struct sim *sim, struct device *d, const struct action
         membership->left_at = sim->now; /* only now: a crash may have lost it */
     if (!own && membership->left_at && sim->now > membership->left_at + 10 * SECONDS)
         sim_fail(sim, "device %u: DELIVER in a channel that it has left", d->index);
-    struct truth *truth = publish(sim, d, channel, author, entry, !entry->locked);
+    struct truth *truth = publish(sim, d, channel, author, entry, !entry->locked && !entry->withdrawn);
     if (own && !truth->acknowledged) {
         truth->acknowledged = true;
         truth->acknowledged_at = sim->now;
@@ -348,6 +349,8 @@ static uint64_t owed_of(const struct sim *sim, const struct chronicle *chronicle
 {
     const struct device *author = &sim->devices[chronicle->author];
     bool sure = !sim_has(sim, FAULT_AMNESIA) && !sim_has(sim, FAULT_HOSTILE);
+    if (sim->channels[chronicle->channel].sealed)
+        sure = false; /* who was removed: the activity looks at it */
     if (!honest(author) || (!is_member(author, chronicle->channel) && !sure)) return 0;
     return chronicle->known;
 }

@@ -223,7 +223,7 @@ int64_t device_send(struct sim *sim, struct device *d, uint32_t channel, uint32_
     } else if (rc == 0) {
         sim_fail(sim, "device %u: SEND gave no token", d->index);
     } else if (rc != ERR_WRONG_STATE && rc != ERR_NOT_FOUND && rc != ERR_BUSY && rc != ERR_FULL &&
-               rc != ERR_MEMORY) {
+               rc != ERR_MEMORY && !(rc == ERR_DENIED && sim->channels[channel].sealed)) {
         sim_fail(sim, "device %u: SEND: %s", d->index, err_name((int)rc));
     }
     device_drain(sim, d);

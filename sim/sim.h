@@ -191,7 +191,7 @@ struct activity {
 };
 extern const struct activity *const sim_activities[];
 extern const size_t sim_activities_len;
-extern const struct activity activity_chat, activity_files, activity_session;
+extern const struct activity activity_chat, activity_files, activity_session, activity_sealed;
 /* What a hostile device answers to a message about files: false when it is not one. */
 bool files_lie(struct sim *sim, struct dice *dice, slice plain, struct writer *w);
 
