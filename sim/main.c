@@ -1,18 +1,16 @@
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 /* sim - runs worlds by seed and says what they came to. See sim.h and docs/testing.md. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "crypto/native.h"
 #include "sham.h"
 #include "shrink.h"
 #include "sim.h"
 #include "trace_file.h"
+#include "worker.h"
+
+enum { JOBS_MAX = 64 };
 
 static const char usage[] =
     "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--messages N]\n"
@@ -36,6 +34,7 @@ static const char usage[] =
     "  --fail D:N     the Nth allocation of device D fails (0 is the tracker)\n"
     "  --trace D:FILE what goes into the node of device D, for --replay; later lives in FILE.2 ...\n"
     "  --replay FILE  gives a trace to a node again: the same must come out\n"
+    "  --jobs N       so many worlds at a time (default: 1)\n"
     "  --figures      a line of figures for each world; --json: as an object in a line\n"
     "  --verbose      the whole story\n";
 
@@ -43,6 +42,7 @@ struct arguments {
     uint64_t first, last;
     struct sim_options options;
     bool real, verbose, figures, json;
+    uint32_t jobs;
     uint32_t *skip;
     size_t skip_cap;
     const char *replay;
@@ -134,6 +134,9 @@ static bool parse_option(const char *name, const char *value, struct arguments *
         return path.len > 0;
     } else if (strcmp(name, "--replay") == 0) {
         a->replay = value;
+    } else if (strcmp(name, "--jobs") == 0) {
+        if (!number(value, JOBS_MAX, &n) || n < 1) return false;
+        a->jobs = (uint32_t)n;
     } else if (strcmp(name, "--skip") == 0) {
         return parse_skip(value, a);
     } else if (strcmp(name, "--activities") == 0) {
@@ -225,96 +228,89 @@ static void print_list(void)
         printf("activity %-11s %s (bit %x)\n", sim_activities[i]->name, sim_activities[i]->brief, 1u << i);
 }
 
-/* Of this process: the machine may have other work. */
-static uint64_t clock_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-struct outcome {
-    struct sim_report report;
-    uint64_t cpu_us;
+struct totals {
+    uint64_t passed, failed, digest, entries, deliveries, events, peak;
 };
 
-static void run_here(const struct arguments *a, struct outcome *out)
-{
-    uint64_t began_us = clock_us();
-    (void)sim_run(&a->options, &out->report);
-    out->cpu_us = clock_us() - began_us;
-}
-
-/* In a process of its own: when a core takes it down, that is one world that failed. */
-static void run_apart(const struct arguments *a, struct outcome *out)
-{
-    int status = -1;
-    memset(out, 0, sizeof *out);
-    pid_t child = fork();
-    if (child == 0) {
-        run_here(a, out);
-        _exit(0);
-    }
-    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return;
-    out->report.failed = true;
-    snprintf(out->report.message, sizeof out->report.message, "the process died, %s %d",
-             WIFSIGNALED(status) ? "signal" : "status",
-             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-}
-
-/* One world, and what is to be said of it. True when it kept its promises. `out`: in shared memory. */
-static bool run_seed(const char *program, struct arguments *a, uint64_t seed, struct outcome *out)
+/* What is to be said of one world. */
+static void tell_outcome(const char *program, struct arguments *a, uint64_t seed, const struct outcome *out,
+                         struct totals *totals)
 {
     char line[2048];
     const struct sim_report *report = &out->report;
     a->options.seed = seed;
-    if (a->first == a->last || a->verbose || a->options.trace)
-        run_here(a, out);
-    else
-        run_apart(a, out);
-    bool good = !report->failed;
-    uint64_t cpu_us = out->cpu_us;
-    if (!good) print_failure(program, a, report);
+    if (report->failed) print_failure(program, a, report);
     if ((a->first == a->last || a->verbose) && !a->json) {
         sim_print(&a->options, report, line, sizeof line);
         printf("%s\n", line);
     }
     if (a->figures || a->json) {
-        sim_figures(&a->options, report, cpu_us, a->json, line, sizeof line);
+        sim_figures(&a->options, report, out->cpu_us, a->json, line, sizeof line);
         printf("%s\n", line);
     }
     fflush(stdout);
+    totals->passed += !report->failed;
+    totals->failed += report->failed;
+    totals->digest = dice_mix(totals->digest ^ report->digest);
+    if (report->memory_peak > totals->peak) totals->peak = report->memory_peak;
+    totals->entries += report->entries;
+    totals->deliveries += report->deliveries;
+    totals->events += report->events;
+}
+
+/* One after the other in this process: to be looked at, or with a trace. */
+static bool run_here(const char *program, struct arguments *a, struct totals *totals)
+{
+    struct outcome *outcome = must_alloc(sizeof *outcome);
+    for (uint64_t seed = a->first; seed <= a->last; seed++) {
+        a->options.seed = seed;
+        outcome_of(&a->options, outcome);
+        tell_outcome(program, a, seed, outcome, totals);
+    }
+    free(outcome);
+    return true;
+}
+
+/* Some at a time, each in a process of its own; told in the order of the seeds. */
+static bool run_apart(const char *program, struct arguments *a, struct totals *totals)
+{
+    struct worker workers[JOBS_MAX] = {{0}};
+    uint64_t count = a->last - a->first + 1;
+    bool good = true;
+    for (uint32_t i = 0; i < a->jobs && good; i++)
+        good = worker_init(&workers[i]);
+    for (uint64_t at = 0; at < count + a->jobs && good; at++) {
+        struct worker *w = &workers[at % a->jobs];
+        if (w->child) tell_outcome(program, a, w->seed, worker_wait(w), totals);
+        if (at >= count) continue;
+        a->options.seed = a->first + at;
+        fflush(stdout);
+        good = worker_start(w, &a->options);
+    }
+    for (uint32_t i = 0; i < a->jobs; i++) {
+        if (workers[i].child) (void)worker_wait(&workers[i]);
+        worker_deinit(&workers[i]);
+    }
+    if (!good) fputs("sim: the system gives no more processes\n", stderr);
     return good;
 }
 
 static bool run_all(const char *program, struct arguments *a)
 {
-    unsigned long long passed = 0, failed = 0, digest = 0, entries = 0, deliveries = 0, events = 0, peak = 0;
-    struct outcome *outcome =
-        mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    const struct sim_report *report = &outcome->report;
-    if (outcome == MAP_FAILED) return false;
-    for (uint64_t seed = a->first; seed <= a->last; seed++) {
-        if (run_seed(program, a, seed, outcome))
-            passed++;
-        else
-            failed++;
-        digest = dice_mix(digest ^ report->digest);
-        if (report->memory_peak > peak) peak = report->memory_peak;
-        entries += report->entries, deliveries += report->deliveries, events += report->events;
-    }
-    munmap(outcome, sizeof *outcome);
+    typedef unsigned long long wide;
+    struct totals t = {0};
+    bool here = a->first == a->last || a->verbose || a->options.trace;
+    bool good = here ? run_here(program, a, &t) : run_apart(program, a, &t);
     printf("%llu entries, %llu deliveries, %llu events, at most %llu KB in one core, digest %016llx\n",
-           entries, deliveries, events, peak / 1024, digest);
-    printf("%llu passed, %llu failed\n", passed, failed);
-    return failed == 0;
+           (wide)t.entries, (wide)t.deliveries, (wide)t.events, (wide)t.peak / 1024, (wide)t.digest);
+    printf("%llu passed, %llu failed\n", (wide)t.passed, (wide)t.failed);
+    return good && t.failed == 0;
 }
 
 int main(int argc, char **argv)
 {
     struct arguments a = {
-        .first = 1, .last = 200, .options = {.faults = FAULT_ALL, .activities = UINT32_MAX}};
+        .first = 1, .last = 200, .jobs = 1, .options = {.faults = FAULT_ALL, .activities = UINT32_MAX}};
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         fputs(usage, stdout);
         return 0;
