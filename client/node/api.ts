@@ -50,6 +50,8 @@ export interface Holder {
   device: Id;
   account: string;
   replica: boolean;
+  /** The link to it now. */
+  path: Path;
 }
 
 /** Messages from..seq of an author that are missing before one that is here; from > seq: none any more. */
@@ -125,7 +127,7 @@ export interface Commands {
 export interface Events {
   message: Message;
   /** Own messages from..seq of the channel are now at least this far. */
-  delivered: { channel: Id; from: number; seq: number; mark: "handed" | "delivered"; holder: Holder };
+  delivered: { channel: Id; from: number; seq: number; mark: "handed" | "delivered" };
   gap: Gap;
   peer: Peer;
   connection: Connection;

@@ -66,11 +66,29 @@ export interface Core {
   view(record: Uint8Array): Entry | undefined;
   /** The accounts in a sealed channel. */
   members(channel: Id): string[];
+  /** Who holds how much of one's own in the channel: the delivery ledger. */
+  ledger(channel: Id): Ledger;
   tick(now: number): void;
   /** When tick is due; Infinity for never. */
   deadline(): number;
   next(): Action | undefined;
   destroy(): void;
+}
+
+export interface LedgerRow {
+  device: Id;
+  account: string;
+  replica: boolean;
+  path: LinkPath;
+  /** Holds own entries from..seq; 0, 0: none that we know of. */
+  from: number;
+  seq: number;
+}
+
+export interface Ledger {
+  /** Own entries that there are. */
+  own: number;
+  rows: LedgerRow[];
 }
 
 /** What needs no node; a tracker's part of it is for tests. */
@@ -102,6 +120,7 @@ interface Exports extends TreeExports {
   w_done(token: number, result: number, length: number, now: number): void;
   w_view(length: number): number;
   w_members(length: number): number;
+  w_ledger(length: number, start: number): number;
   w_tick(now: number): void;
   w_trace(): number;
   w_deadline(): number;
@@ -149,6 +168,14 @@ function errorCodes(border: Border): Map<string, number> {
   return codes;
 }
 
+type LedgerArray = [device: Bytes, account: Bytes, role: number, path: number, from: number, seq: number];
+
+function ledgerRow([device, account, role, path, from, seq]: LedgerArray): LedgerRow {
+  return {
+    device: toHex(device), account: fromUtf8(account), replica: role === 1, path: PATHS[path] ?? "none", from, seq,
+  };
+}
+
 function createNode(exports: Exports, border: Border, codes: Map<string, number>): Core {
   const busy = codes.get("BUSY");
   return {
@@ -191,6 +218,16 @@ function createNode(exports: Exports, border: Border, codes: Map<string, number>
       const length = exports.w_members(border.give(idToBytes(channel)));
       if (length < 0) throw border.error(length);
       return (cborDecode(border.take(length)) as Bytes[]).map(fromUtf8);
+    },
+    ledger(channel) {
+      const rows: LedgerRow[] = [];
+      for (;;) {
+        const length = exports.w_ledger(border.give(idToBytes(channel)), rows.length);
+        if (length < 0) throw border.error(length);
+        const [own, ...more] = cborDecode(border.take(length)) as [number, ...LedgerArray[]];
+        rows.push(...more.map(ledgerRow));
+        if (more.length === 0) return { own, rows };
+      }
     },
     tick: (now) => exports.w_tick(now),
     deadline() {

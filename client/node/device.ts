@@ -136,9 +136,9 @@ async function openParts(options: DeviceOptions, store: Store) {
   function delivered(held: Held): void {
     const news = marks.take(held);
     if (!news) return;
-    const { channel, device, account: of, replica, from, seq } = held;
+    const { channel, device, from, seq } = held;
     markBatch.put(`${channel}/${device}`, news.row);
-    emit("delivered", { channel, from, seq, mark: news.mark, holder: { device, account: of, replica } });
+    emit("delivered", { channel, from, seq, mark: news.mark });
   }
 
   function act(action: NodeAction): void {
@@ -313,7 +313,9 @@ function deviceCommands(account: string, ready: () => Promise<Open>): DeviceComm
       return (await ready()).gaps.of(channel);
     },
     async holders({ channel, seq }) {
-      return (await ready()).marks.holders(channel, seq);
+      const open = await ready();
+      const paths = new Map(open.core.ledger(channel).rows.map(({ device, path }) => [device, path]));
+      return open.marks.holders(channel, seq).map((held) => ({ ...held, path: paths.get(held.device) ?? "none" }));
     },
     async markRead({ channel, place }) {
       await (await ready()).channels.markRead(channel, place);

@@ -16,7 +16,7 @@ export interface Marks {
    *  from..seq, or undefined when it brings nothing new. */
   take(held: Held): { row: MarkRow; mark: "handed" | "delivered" } | undefined;
   of(channel: Id, seq: number): Mark;
-  holders(channel: Id, seq: number): Holder[];
+  holders(channel: Id, seq: number): Omit<Holder, "path">[];
 }
 
 const holds = ({ seq: upTo, island }: MarkRow, seq: number): boolean =>
@@ -77,7 +77,7 @@ export function createMarks(account: string): Marks {
       return best;
     },
     holders(channel, seq) {
-      const found: Holder[] = [];
+      const found: Omit<Holder, "path">[] = [];
       for (const row of channels.get(channel)?.values() ?? []) {
         if (holds(row, seq)) found.push({ device: row.device, account: row.account, replica: row.replica });
       }

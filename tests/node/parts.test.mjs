@@ -163,6 +163,26 @@ test("a request is declined, or gets no answer, and the reason is told", async (
   for (const device of [an, binh]) assert.equal(device.of("session").at(-1).reason, "no-answer");
 });
 
+test("the ledger says who holds how much of one's own, also of who is not linked", async () => {
+  const world = await createWorld();
+  const [an, binh, chi] = [await createDevice(world, "an", { seed: 1 }), await createDevice(world, "binh", { seed: 2 }), await createDevice(world, "chi", { seed: 3 })];
+  connect(an, binh, { path: "lan" });
+  connect(binh, chi);
+  await world.clock.pass(2000);
+  an.say("one");
+  an.say("two");
+  await world.clock.pass(60_000);
+  const { own, rows } = an.core.ledger(world.channel);
+  assert.equal(own, 3);
+  const row = (device) => rows.find((one) => one.device === device.core.device);
+  const whole = { from: 1, seq: 3, replica: false };
+  assert.deepEqual(row(binh), { device: binh.core.device, account: "binh", path: "lan", ...whole });
+  assert.deepEqual(row(chi), { device: chi.core.device, account: "chi", path: "none", ...whole });
+  assert.equal(row(an), undefined);
+  const told = an.of("delivered").filter(({ device }) => device === chi.core.device).at(-1);
+  assert.deepEqual([told.path, told.account, told.seq], ["none", "chi", 3]);
+});
+
 test("a file goes from one browser core to others, on over a restart, and is the same", async () => {
   const world = await createWorld();
   const { tools } = await instantiateWorld();

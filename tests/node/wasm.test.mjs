@@ -7,8 +7,8 @@ import { wasmBytes, wasmModule } from "./load.mjs";
 import { connect, createDevice, createMemoryStore, createWorld, settle } from "./world.mjs";
 
 const IMPORTS = ["hash", "sign_public", "sign", "verify", "exchange_public", "exchange", "seal", "open", "xseal", "xopen", "box_secret", "box_public"];
-const PLAIN_BYTES_MAX = 192 * 1024;
-const BROTLI_BYTES_MAX = 56 * 1024;
+const PLAIN_BYTES_MAX = 224 * 1024;
+const BROTLI_BYTES_MAX = 72 * 1024;
 
 test("the wasm core imports the crypto table and nothing else", () => {
   const imports = WebAssembly.Module.imports(wasmModule());

@@ -91,7 +91,9 @@ function Holders({ message }: { message: Message }): JSX.Element {
       {holders !== null && holders.length > 0 && (
         <ul class="plain-list">
           {holders.map((holder) => (
-            <li key={holder.device}>{holderName(holder)}</li>
+            <li key={holder.device}>
+              {holderName(holder)} <span class="faint">{t(holder.path === "own" ? "link.none" : `link.${holder.path}`)}</span>
+            </li>
           ))}
         </ul>
       )}
