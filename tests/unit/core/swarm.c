@@ -12,6 +12,7 @@
 static void *counted(void *context, void *ptr, size_t old_size, size_t size)
 {
     struct device *d = context;
+    if (size > old_size && ++d->allocations == d->fail_at) return NULL;
     void *block = allocator_libc.resize(NULL, ptr, old_size, size);
     if (!block && size > 0) return NULL;
     d->bytes_used += size - old_size;

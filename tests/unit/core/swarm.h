@@ -52,7 +52,8 @@ struct device {
     struct crypto crypto;
     struct allocator allocator;
     size_t bytes_used, bytes_most;
-    int talks; /* entries that were delivered here */
+    long allocations, fail_at; /* this one fails; 0: none */
+    int talks;                 /* entries that were delivered here */
     int turn;
 };
 

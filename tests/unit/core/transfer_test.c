@@ -418,6 +418,77 @@ static void a_chat_message_waits_behind_one_frame_at_most(void **state)
     swarm_free(w);
 }
 
+/* More files than are fetched at one time, most of which nobody has: those that are there come all the same.
+ */
+static void files_that_nobody_has_make_room_for_others(void **state)
+{
+    (void)state;
+    struct swarm *w = pair();
+    for (int i = 0; i < SWARM_FILES; i++) {
+        int file = swarm_file(w, LEAF + (uint64_t)i);
+        if (file >= SWARM_FILES - 4) swarm_hold(w, 0, file);
+        assert_int_equal(swarm_fetch(w, 1, file), 0);
+    }
+    swarm_run(w, SECONDS);
+    for (int file = SWARM_FILES - 4; file < SWARM_FILES; file++)
+        assert_true(swarm_until_done(w, 1, file, 60 * SECONDS));
+    swarm_hold(w, 0, 0); /* and one that comes later does not wait for ever */
+    assert_true(swarm_until_done(w, 1, 0, 90 * SECONDS));
+    swarm_free(w);
+}
+
+/* Two who are linked to the sender only: each gets all of it, though the sender would rather not. */
+static void receivers_that_do_not_reach_each_other_get_everything(void **state)
+{
+    (void)state;
+    struct swarm *w = swarm_new(3);
+    int file = swarm_file(w, 60 * LEAF);
+    swarm_link(w, 0, 1);
+    swarm_link(w, 0, 2);
+    swarm_hold(w, 0, file);
+    swarm_run(w, SECONDS / 2);
+    usec began = w->now;
+    assert_int_equal(swarm_fetch(w, 1, file), 0);
+    assert_int_equal(swarm_fetch(w, 2, file), 0);
+    assert_true(swarm_until_done(w, 1, file, 30 * SECONDS));
+    assert_true(swarm_until_done(w, 2, file, 30 * SECONDS));
+    assert_true(w->now - began < 10 * SECONDS);
+    swarm_free(w);
+}
+
+static void who_leaves_the_channel_serves_no_more(void **state)
+{
+    (void)state;
+    struct swarm *w = pair();
+    int file = swarm_file(w, 60 * LEAF);
+    w->devices[0].rate = 1000000;
+    swarm_hold(w, 0, file);
+    assert_int_equal(swarm_fetch(w, 1, file), 0);
+    swarm_run(w, SECONDS);
+    struct command leave = {.kind = COMMAND_LEAVE, .channel = w->channel};
+    assert_true(node_command(w->devices[0].node, &leave, w->now) > 0);
+    swarm_run(w, 2 * SECONDS);
+    uint64_t sent = w->devices[0].data_sent;
+    assert_in_range(w->devices[1].copies[file].leaves, 1, 59);
+    swarm_run(w, 10 * SECONDS);
+    assert_int_equal(w->devices[0].data_sent, sent);
+    assert_int_equal(w->devices[1].copies[file].state, FILE_WAITING);
+    swarm_free(w);
+}
+
+static void reports_come_a_few_times_a_second(void **state)
+{
+    (void)state;
+    struct swarm *w = pair();
+    int file = swarm_file(w, 200 * LEAF);
+    w->devices[0].rate = 2000000;
+    swarm_hold(w, 0, file);
+    assert_int_equal(swarm_fetch(w, 1, file), 0);
+    assert_true(swarm_until_done(w, 1, file, 30 * SECONDS)); /* 6.6 s */
+    assert_in_range(w->devices[1].copies[file].reports, 10, 40);
+    swarm_free(w);
+}
+
 /* The offerer uploads little more than once, each receiver in turn serves others, and memory is bounded. */
 static void one_file_for_fifty_is_uploaded_little_more_than_once(void **state)
 {
@@ -469,6 +540,10 @@ int main(void)
         cmocka_unit_test(a_read_that_fails_for_a_while_is_asked_for_again),
         cmocka_unit_test(a_silent_source_is_left),
         cmocka_unit_test(a_chat_message_waits_behind_one_frame_at_most),
+        cmocka_unit_test(files_that_nobody_has_make_room_for_others),
+        cmocka_unit_test(receivers_that_do_not_reach_each_other_get_everything),
+        cmocka_unit_test(who_leaves_the_channel_serves_no_more),
+        cmocka_unit_test(reports_come_a_few_times_a_second),
         cmocka_unit_test(one_file_for_fifty_is_uploaded_little_more_than_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
