@@ -421,6 +421,8 @@ void device_stop(struct sim *sim, struct device *d, bool silent)
     d->ports_len = d->ports_live = d->writable_len = d->blocked_len = 0;
     d->ports_free = 0;
     if (d->node) {
+        for (int i = 0; i < PROBES; i++)
+            sim->report.probes[i] += node_probe(d->node, (enum probe)i);
         node_destroy(d->node);
         trace_check(sim, d);
     }

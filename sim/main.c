@@ -16,7 +16,7 @@ static const char usage[] =
     "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--messages N]\n"
     "           [--world NAME] [--shrink SECONDS] [--crypto real|sham] [--faults all|none|HEX] [--activities "
     "HEX] [--skip LIST]\n"
-    "           [--fail D:N] [--trace D:FILE] [--figures] [--json] [--verbose]\n"
+    "           [--fail D:N] [--trace D:FILE] [--figures] [--json] [--coverage] [--verbose]\n"
     "       sim --list | --replay FILE [--crypto real]\n"
     "Runs simulated worlds of devices and a tracker. A world that breaks a promise prints the command\n"
     "that shows it again. The last line is \"N passed, N failed\".\n"
@@ -36,12 +36,13 @@ static const char usage[] =
     "  --replay FILE  gives a trace to a node again: the same must come out\n"
     "  --jobs N       so many worlds at a time (default: 1)\n"
     "  --figures      a line of figures for each world; --json: as an object in a line\n"
+    "  --coverage     how often each rare branch of the core was taken, and in how many worlds\n"
     "  --verbose      the whole story\n";
 
 struct arguments {
     uint64_t first, last;
     struct sim_options options;
-    bool real, verbose, figures, json;
+    bool real, verbose, figures, json, coverage;
     uint32_t jobs;
     uint32_t *skip;
     size_t skip_cap;
@@ -170,6 +171,8 @@ static bool parse(int argc, char **argv, struct arguments *a)
             a->figures = true;
         } else if (strcmp(argv[i], "--json") == 0) {
             a->json = true;
+        } else if (strcmp(argv[i], "--coverage") == 0) {
+            a->coverage = true;
         } else if (i + 1 < argc && parse_option(argv[i], argv[i + 1], a)) {
             i++;
         } else {
@@ -230,6 +233,7 @@ static void print_list(void)
 
 struct totals {
     uint64_t passed, failed, digest, entries, deliveries, events, peak;
+    uint64_t probes[PROBES], worlds[PROBES]; /* how often each was reached, and in how many worlds */
 };
 
 /* What is to be said of one world. */
@@ -256,6 +260,18 @@ static void tell_outcome(const char *program, struct arguments *a, uint64_t seed
     totals->entries += report->entries;
     totals->deliveries += report->deliveries;
     totals->events += report->events;
+    for (int i = 0; i < PROBES; i++) {
+        totals->probes[i] += report->probes[i];
+        totals->worlds[i] += report->probes[i] > 0;
+    }
+}
+
+/* scripts/sim --nightly adds these lines up. */
+static void print_coverage(const struct totals *t)
+{
+    for (int i = 0; i < PROBES; i++)
+        printf("probe %-22s %12llu times in %llu worlds\n", probe_name((enum probe)i),
+               (unsigned long long)t->probes[i], (unsigned long long)t->worlds[i]);
 }
 
 /* One after the other in this process: to be looked at, or with a trace. */
@@ -301,6 +317,7 @@ static bool run_all(const char *program, struct arguments *a)
     struct totals t = {0};
     bool here = a->first == a->last || a->verbose || a->options.trace;
     bool good = here ? run_here(program, a, &t) : run_apart(program, a, &t);
+    if (a->coverage) print_coverage(&t);
     printf("%llu entries, %llu deliveries, %llu events, at most %llu KB in one core, digest %016llx\n",
            (wide)t.entries, (wide)t.deliveries, (wide)t.events, (wide)t.peak / 1024, (wide)t.digest);
     printf("%llu passed, %llu failed\n", (wide)t.passed, (wide)t.failed);

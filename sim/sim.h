@@ -22,6 +22,7 @@
 
 #include "base/buffer.h"
 #include "core/node.h"
+#include "core/probe.h"
 #include "core/trace.h"
 #include "memory.h"
 #include "random.h"
@@ -118,6 +119,7 @@ struct sim_report {
     uint64_t memory_peak;   /* bytes of the largest core; differs between targets, not in the digest */
     uint64_t memory_median; /* bytes of a person's core at the end; likewise */
     uint64_t allocations;   /* of the device `fail_device` */
+    uint64_t probes[PROBES];      /* of all cores (core/probe.h) */
     struct sim_figure figures[SIM_FIGURES_MAX]; /* of activities */
     size_t figures_len;
 };

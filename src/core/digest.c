@@ -49,6 +49,8 @@ static void put_sums(const uint64_t sums[DIGEST_BUCKETS], uint8_t out[DIGEST_BYT
 static void compare(struct node *n, struct pipe *p, struct channel *c, struct share *s)
 {
     struct digest *d = s->digest;
+    PROBE(n, DIGEST);
+    if (memcmp(d->ours, d->theirs, DIGEST_BYTES) != 0) PROBE(n, DIGEST_DIFFERS);
     memset(s->buckets, 0, sizeof s->buckets);
     for (uint32_t b = 0; b < DIGEST_BUCKETS; b++) {
         if (memcmp(d->ours + 8 * b, d->theirs + 8 * b, 8) != 0) s->buckets[b / 8] |= (uint8_t)(1 << b % 8);

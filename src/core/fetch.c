@@ -206,10 +206,14 @@ static uint32_t pick(struct node *n, struct partner *q)
     struct slot *other = stealable(n, q);
     if (other) {
         uint32_t leaf = other->leaf;
+        PROBE(n, STEAL);
         slot_cancel(n, other);
         return leaf;
     }
-    if (next_needed(q, 0) == LEAVES_NONE) return endgame_leaf(n, q);
+    if (next_needed(q, 0) == LEAVES_NONE) {
+        PROBE(n, ENDGAME);
+        return endgame_leaf(n, q);
+    }
     uint64_t seed = random_below(&n->random, UINT64_MAX);
     for (uint32_t i = 0; i < PICK_SAMPLES; i++) {
         uint32_t leaf = next_needed(q, (uint32_t)(mix(seed + i * 0x9e3779b97f4a7c15u) % f->leaves));
@@ -267,6 +271,7 @@ static void caught(struct node *n, struct partner *q)
 {
     struct file *f = q->file;
     struct pipe *p = q->pipe;
+    PROBE(n, LIAR);
     memcpy(f->liars[f->liars_next], p->link.device, ID_BYTES);
     f->liars_next = (f->liars_next + 1) % LIARS_MAX;
     if (f->liars_len < LIARS_MAX) f->liars_len++;
@@ -349,6 +354,7 @@ int fetch_on_data(struct node *n, struct pipe *p, struct cbor_reader *r, uint64_
     if (!q) return OK; /* dropped or paused meanwhile */
     struct slot *s = slot_find(n->transfers, q, (uint32_t)leaf);
     if (!s && q->stray > 0) {
+        PROBE(n, STRAY_PIECE);
         q->stray--; /* it was on its way when it was cancelled */
         return OK;
     }
@@ -391,6 +397,7 @@ static void write_failed(struct node *n, struct slot *s, int result)
     if (again) {
         s->pause = s->pause ? 2 * s->pause : FILE_WRITE_RETRY_US;
         s->retry_at = n->now + s->pause;
+        PROBE(n, WRITE_AGAIN);
         s->state = SLOT_RETRY;
         transfer_timer(n, s->retry_at);
         return;
@@ -448,6 +455,7 @@ static void tick_slot(struct node *n, struct slot *s)
     for (uint32_t i = 0; i < SLOTS_MAX && q->asked > 0; i++) {
         if (n->transfers->slots[i].partner == q) slot_cancel(n, &n->transfers->slots[i]);
     }
+    PROBE(n, SOURCE_SILENT);
     q->stalled_until = n->now + q->patience_us;
     q->patience_us = q->patience_us > FILE_STALL_MAX_US / 2 ? FILE_STALL_MAX_US : 2 * q->patience_us;
     q->window = WINDOW_MIN;
@@ -477,6 +485,7 @@ static void tick_starving(struct node *n, struct file *f)
                    : f->insist_us >= FILE_INSIST_MAX_US / 2 ? FILE_INSIST_MAX_US
                                                             : 2 * f->insist_us;
     f->insist_until = n->now + f->insist_us;
+    PROBE(n, STARVED);
     for (struct partner *q = f->partners; q; q = q->next_of_file) {
         if (q->later.count == 0) continue;
         leaves_add_all(&q->theirs, &q->later);

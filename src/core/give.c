@@ -74,6 +74,7 @@ static void take_want(struct node *n, struct partner *q, uint32_t leaf, bool ins
     }
     bool counts = f->held && (f->given.words || leaves_init(&f->given, n->allocator, f->leaves, false) == OK);
     if (counts && !insist && leaves_has(&f->given, leaf) && others_have(q, leaf)) {
+        PROBE(n, GIVEN_ALREADY);
         partner_stop(n, q, leaf, STOP_LATER, instead_of(q, leaf));
         return;
     }
@@ -288,6 +289,7 @@ bool give_next(struct node *n, struct action *out)
 /* What was here is not what it was: fetched again, or served no longer. */
 static void leaf_lost(struct node *n, struct file *f, uint32_t leaf, int result)
 {
+    PROBE(n, LEAF_LOST);
     if (f->held) {
         file_stuck(n, f, result, words_changed);
         return;

@@ -54,11 +54,13 @@ static void set_eager(const struct channel *c, struct share *s)
 
 static void graft(struct node *n, struct pipe *p, struct channel *c)
 {
+    PROBE(n, GRAFT);
     if (say(n, p, c, MESSAGE_GRAFT)) set_eager(c, share_of(p, c->index));
 }
 
 static void prune(struct node *n, struct pipe *p, struct channel *c, struct share *s)
 {
+    PROBE(n, PRUNE);
     s->gossip.eager = false;
     s->gossip.prune_at = n->now + PRUNE_PAUSE_US;
     (void)say(n, p, c, MESSAGE_PRUNE);
@@ -137,9 +139,10 @@ void gossip_message(struct node *n, struct pipe *p, const struct message *m)
     }
     if (m->kind == MESSAGE_PRUNE)
         s->gossip.eager = false;
-    else if (n->config.role == ROLE_PERSON && count_eager(n, c) >= GOSSIP_EAGER_MAX && !s->gossip.eager)
+    else if (n->config.role == ROLE_PERSON && count_eager(n, c) >= GOSSIP_EAGER_MAX && !s->gossip.eager) {
+        PROBE(n, GRAFT_REFUSED);
         prune(n, p, c, s);
-    else
+    } else
         set_eager(c, s);
 }
 
@@ -246,6 +249,7 @@ static void consider_swap(struct node *n, struct channel *c, const struct pipe *
     if (!faster || !q || q == p || q->serial != m->serial || q->closing || to_replica(n, q)) return;
     const struct share *s = share_of(q, c->index);
     if (!s || !s->active || s->gossip.eager) return;
+    PROBE(n, SWAP);
     c->gossip.swap_at = n->now + SWAP_PAUSE_US + random_below(&n->random, SWAP_PAUSE_US);
     graft(n, q, c);
 }

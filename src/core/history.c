@@ -39,6 +39,7 @@ static void command_ask(struct node *n, struct channel *c)
     while (h->tries < HISTORY_TRIES_MAX && h->tries < c->members_len) {
         struct pipe *p = n->pipes[c->members[(c->member_next + h->tries++) % c->members_len]];
         const struct share *s = share_of(p, c->index);
+        if (h->tries > 1) PROBE(n, HISTORY_NEXT_MEMBER);
         if (s->vector && ask(n, c, p, h->before_ms, h->count)) return;
     }
     ready(n, h, h->came > 0 ? OK : h->result);
@@ -119,6 +120,7 @@ void history_consider(struct node *n, struct pipe *p, uint32_t channel)
     if (c->history.link != NONE) return; /* somebody is being asked: what is missing then goes on */
     if (far && ask(n, c, p, 0, HISTORY_SCREEN)) {
         c->history.page = 1;
+        PROBE(n, CATCH_UP);
         c->history.caught_up = true;
         return;
     }
@@ -142,6 +144,7 @@ void history_on_end(struct node *n, struct pipe *p, const struct message *m)
     uint32_t count = h->page == 1 ? HISTORY_SECOND : MESSAGE_RECENT_COUNT_MAX;
     if (more && (h->page == 1 || many) && ask(n, c, p, m->before_ms, count)) {
         h->page++;
+        PROBE(n, CATCH_UP_MORE);
         return;
     }
     if (h->page == 0 && h->token != 0) {
@@ -168,6 +171,8 @@ void history_tick(struct node *n, uint32_t channel)
     if (heard > c->history.at && c->history.since + WANT_PATIENCE_MAX_US > n->now) c->history.at = heard;
     if (c->history.at > n->now)
         timer_arm(n, TIMER_HISTORY, channel, 0, c->history.at);
-    else
+    else {
+        PROBE(n, RECENT_SILENT);
         go_on(n, c);
+    }
 }

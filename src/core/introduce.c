@@ -170,6 +170,7 @@ int introduce_message(struct node *n, struct pipe *p, const struct message *m)
     int rc = judge(n, m, &i);
     if (rc == ERR_NOT_FOUND) return OK;
     if (rc < 0) {
+        PROBE(n, INTRODUCE_FALSE);
         pipe_glitch(n, p);
         return OK;
     }
@@ -177,12 +178,14 @@ int introduce_message(struct node *n, struct pipe *p, const struct message *m)
     if (c) return news(n, c, &i, m);
     if (!concerns_us(n, p, &i)) return OK;
     if (!room_for(n, p, &i)) {
+        PROBE(n, INTRODUCE_NO_ROOM);
         node_warn(n, ERR_FULL, p->link.device, "A conversation was not taken: there are too many.");
         return OK;
     }
     rc = channel_open(n, &i.spec, m->certificate, &index);
     if (rc < 0) return rc;
     p->introduced++;
+    PROBE(n, INTRODUCED);
     c = n->channels[index];
     rc = news(n, c, &i, m);
     if (rc < 0) return rc;

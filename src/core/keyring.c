@@ -154,6 +154,7 @@ static void epoch_id(const struct crypto *crypto, const struct channel *c, const
 
 int keyring_make(struct node *n, struct channel *c, struct epoch **out)
 {
+    PROBE(n, EPOCH_MADE);
     struct epoch fresh = {.created_ms = n->now / MILLISECONDS, .roster = c->roster->number};
     uint32_t number = keyring_number(c->keys);
     fresh.number = number == UINT32_MAX ? number : number + 1;
@@ -338,8 +339,10 @@ static int mark_given(struct node *n, struct channel *c, const struct key_entry 
         rc = named(n, c, device, &holder);
         if (rc < 0 || holder == NONE || epoch_given(e, holder)) continue;
         if (check && (!box_make(n, c, e, secret, k->ephemeral, device, expected) ||
-                      memcmp(expected, box, sizeof expected) != 0))
+                      memcmp(expected, box, sizeof expected) != 0)) {
+            PROBE(n, BOX_FALSE);
             continue;
+        }
         rc = epoch_give(n, e, holder);
     }
     wipe(secret, sizeof secret);
@@ -358,7 +361,10 @@ int keyring_learn(struct node *n, struct channel *c, const struct entry *entry, 
     int rc = epoch_of(n, c->keys, &k, &e);
     if (rc < 0) return rc == ERR_FULL ? OK : rc;
     bool own = memcmp(entry->author, n->device, ID_BYTES) == 0;
-    if (open_own(n, c, &k, e)) *out_opened = !own;
+    if (open_own(n, c, &k, e)) {
+        *out_opened = !own;
+        PROBE(n, KEYS_CAME);
+    }
     c->keys->review = true;
     return mark_given(n, c, &k, e, live && !own && e->open);
 }

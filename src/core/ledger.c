@@ -195,6 +195,10 @@ static bool hand_on(struct node *n, struct channel *c, struct ledger_receipt *ro
                         .signature = row->signature};
     message_write_receipt(&w, &m);
     if (!pipe_control(n, p, writer_slice(&w))) return false;
+    if (row->holder == ourselves(c))
+        PROBE(n, RECEIPT);
+    else
+        PROBE(n, RECEIPT_HANDED_ON);
     row->sent_at = n->now;
     return true;
 }
@@ -254,7 +258,10 @@ int ledger_receive(struct node *n, struct pipe *p, const struct message *m)
     if (author == NONE || holder == NONE || holder == ourselves(c) || holder == author) return OK;
     if (c->authors[author].have == 0 || m->upto > feed_shown(&c->authors[author]) || !small(c)) return OK;
     struct ledger_receipt *row = row_find(&c->ledger, author, holder);
-    if (row && (m->upto < row->upto || (m->upto == row->upto && m->from >= row->from))) return OK;
+    if (row && (m->upto < row->upto || (m->upto == row->upto && m->from >= row->from))) {
+        PROBE(n, RECEIPT_OLD);
+        return OK;
+    }
     if (!identity_verify(n->crypto, m->device, SLICE("weaprous.receipt.1"), signed_fields(c, m, &w),
                          m->signature))
         return ERR_SIGNATURE;

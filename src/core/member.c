@@ -242,6 +242,7 @@ static int take_change(struct node *n, struct channel *c, const struct entry *e,
     if (act.number > r->number) r->number = act.number;
     struct change *known = member_change(r, act.account);
     int order = known ? compare(known, act.number, e) : 1;
+    if (order < 0) PROBE(n, MEMBER_OLD_NEWS);
     if (order < 0 || (order == 0 && (known->durable || !durable))) return ERR_EXISTS;
     uint8_t *copy = order > 0 ? copy_of(n, wire) : NULL;
     if (order > 0 && !copy) return ERR_MEMORY;
@@ -388,6 +389,7 @@ static void want_anew(struct node *n, uint32_t channel)
     for (uint32_t i = 0; i < c->authors_len; i++) {
         if (!c->authors[i].refused) continue;
         c->authors[i].refused = false;
+        PROBE(n, REFUSED_TAKEN_ANEW);
         want_cancel(n, channel, &c->authors[i]);
         c->authors[i].want_at = n->now;
     }
@@ -405,6 +407,7 @@ void member_changed(struct node *n, uint32_t channel)
 {
     struct channel *c = n->channels[channel];
     bool here = c->self == NONE || n->account.len == 0 || member_is(c, n->account);
+    if (!here && !c->excluded) PROBE(n, EXCLUDED);
     if (!here && !c->excluded) channel_announce(n, c, CHANNEL_SAY_EXCLUDED);
     c->excluded = !here;
     for (uint32_t i = 0; i < n->pipes_cap; i++) {

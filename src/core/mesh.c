@@ -66,7 +66,10 @@ void pipe_wake(struct node *n, struct pipe *p)
 bool pipe_control(struct node *n, struct pipe *p, slice message)
 {
     uint8_t head[2] = {(uint8_t)(message.len >> 8), (uint8_t)message.len};
-    if (p->control.len + message.len + 2 > CONTROL_BYTES_MAX) return false;
+    if (p->control.len + message.len + 2 > CONTROL_BYTES_MAX) {
+        PROBE(n, CONTROL_FULL);
+        return false;
+    }
     if (buffer_reserve(&p->control, message.len + 2) < 0) {
         p->control.failed = false; /* out of memory now is not for ever */
         return false;
@@ -79,6 +82,7 @@ bool pipe_control(struct node *n, struct pipe *p, slice message)
 
 void pipe_glitch(struct node *n, struct pipe *p)
 {
+    if (p->glitches + 1 == GLITCHES_MAX) PROBE(n, GLITCHES);
     if (++p->glitches == GLITCHES_MAX) pipe_close(n, p, ERR_PROTOCOL, "too many odd messages on this link");
 }
 
@@ -215,6 +219,7 @@ static void unwant(struct peer *p)
 /* There are others. The peer may be gone afterwards. */
 static void give_up(struct node *n, struct peer *p)
 {
+    PROBE(n, DIAL_GIVEN_UP);
     unwant(p);
     view_failed(n, p->device);
     peer_release(n, p->slot);
@@ -226,6 +231,7 @@ static void dial_failed(struct node *n, struct peer *p, struct dial *d, usec fir
         give_up(n, p);
         return;
     }
+    PROBE(n, DIAL_AGAIN);
     d->pause = d->pause == 0 ? first_pause : d->pause >= PAUSE_MAX_US / 2 ? PAUSE_MAX_US : d->pause * 2;
     dial_wait(n, p, d, n->now + jitter(n, d->pause));
 }
@@ -365,7 +371,10 @@ void mesh_failed(struct node *n, const uint8_t *device, enum path path)
     if (path == PATH_RELAY || p->direct.state != DIAL_TRYING) return;
     dial_failed(n, p, &p->direct, DIRECT_PAUSE_US);
     /* Not to be waited for: a relay now. */
-    if (p->path == PATH_NONE && p->relay.state == DIAL_WAITING && p->relay.pause == 0) p->relay.at = n->now;
+    if (p->path == PATH_NONE && p->relay.state == DIAL_WAITING && p->relay.pause == 0) {
+        PROBE(n, RELAY_AT_ONCE);
+        p->relay.at = n->now;
+    }
     dial_tick(n, p);
 }
 
@@ -415,6 +424,7 @@ static void supersede(struct node *n, struct pipe *p)
         struct pipe *better = p->path != q->path ? (p->path > q->path ? p : q) : newer;
         struct pipe *worse = better == p ? q : p;
         if (newer->link.initiator || better->heard_order < newer->open_order) continue;
+        PROBE(n, SUPERSEDE);
         pipe_close(n, worse, ERR_EXISTS, "another link to this device is better");
         if (worse == p) return;
     }
@@ -462,6 +472,7 @@ int mesh_opened(struct node *n, struct pipe *p)
         return ERR_DENIED;
     }
     if (p->has_expected && memcmp(p->link.device, p->expected, ID_BYTES) != 0) {
+        PROBE(n, WRONG_DEVICE);
         pipe_close(n, p, ERR_AUTH, "another device answered than the one that was called");
         return ERR_AUTH;
     }
@@ -488,12 +499,14 @@ int mesh_opened(struct node *n, struct pipe *p)
 }
 
 /* Who lets us go at once each time is called less and less often. */
-static void count_refusal(const struct node *n, const struct pipe *p, struct peer *peer)
+static void count_refusal(struct node *n, const struct pipe *p, struct peer *peer)
 {
     if (n->now >= p->opened_at + REFUSED_US)
         peer->refusals = 0;
-    else if (peer->links == 0 && peer->refusals < REFUSALS_MAX)
+    else if (peer->links == 0 && peer->refusals < REFUSALS_MAX) {
+        PROBE(n, REFUSED);
         peer->refusals++;
+    }
 }
 
 void mesh_closed(struct node *n, struct pipe *p)
@@ -532,6 +545,10 @@ void mesh_tick_pipe(struct node *n, uint32_t slot)
     }
     usec dead_at = p->open_done ? p->heard_at + DEAD_US : p->opened_at + HANDSHAKE_US;
     if (n->now >= dead_at) {
+        if (p->open_done)
+            PROBE(n, DEAD_LINK);
+        else
+            PROBE(n, HANDSHAKE_SLOW);
         pipe_close(n, p, ERR_TIMEOUT, p->open_done ? "silent for 40 seconds" : "the handshake took too long");
         return;
     }

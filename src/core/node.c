@@ -311,6 +311,7 @@ int input_receive(struct node *n, uint32_t link, slice bytes, usec now, size_t *
     while (!p->closing) {
         if (n->ops_used + OPS_RESERVE >= OPS_MAX) {
             *out_used = bytes.len - rest.len;
+            PROBE(n, BUSY);
             return ERR_BUSY;
         }
         size_t before = rest.len;
@@ -441,6 +442,7 @@ static void tick(struct node *n, const struct timer *due)
 /* There was no memory for some timer: looks at everything. */
 static void tick_all(struct node *n)
 {
+    PROBE(n, TIMERS_LOST);
     n->timers_lost_at = NEVER;
     for (uint32_t i = 0; i < n->ops_cap; i++)
         tick_op(n, i);

@@ -122,6 +122,7 @@ bool recent_take(struct node *n, struct pipe *p, uint32_t channel, uint32_t *out
     *out_author = top->author;
     if (top->join) {
         top->join = false;
+        PROBE(n, RECENT_JOIN_FIRST);
         *out_seq = 1;
         return true;
     }

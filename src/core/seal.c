@@ -132,6 +132,7 @@ static int hand_out(struct node *n, struct channel *c, struct epoch *e,
         list[len - 1] = list[0];
         list[0] = i;
     }
+    if (rc == OK && len > 0) PROBE(n, KEYS_HANDED);
     if (rc == OK && len > 0) rc = append_keys(n, c, e, list, len, entries);
     alloc_free(n->allocator, list, cap * sizeof *list);
     return rc;
@@ -147,6 +148,7 @@ int seal_ready(struct node *n, struct channel *c)
     self = &c->keys->holders[index];
     if (!keyring_hears(n, self)) return ERR_DENIED;
     struct epoch *e = current(n, c);
+    if (!e && c->keys->epochs_len > 0) PROBE(n, EPOCH_TOO_OLD);
     if (!e) rc = keyring_make(n, c, &e);
     return rc < 0 ? rc : hand_out(n, c, e, NULL, &entries);
 }
@@ -195,9 +197,10 @@ static void look_around(struct node *n, struct channel *c)
     for (uint32_t i = 0; i < ring->holders_len; i++) {
         struct holder *h = &ring->holders[i];
         if (memcmp(h->device, n->device, ID_BYTES) == 0) continue;
-        if (!stands(c, h) || !lacks_something(n, c, i))
+        if (!stands(c, h) || !lacks_something(n, c, i)) {
+            if (h->hand_at > 0) PROBE(n, KEYS_HANDED_BY_OTHER);
             h->hand_at = 0;
-        else if (h->hand_at == 0)
+        } else if (h->hand_at == 0)
             h->hand_at = hand_time(n, c, h);
         if (h->hand_at > 0) timer_arm(n, TIMER_SEAL, c->index, 0, h->hand_at);
     }

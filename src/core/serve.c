@@ -41,6 +41,7 @@ static slice next_push(struct node *n, struct pipe *p, uint32_t channel, struct 
     if (!blob) { /* a long burst: the rest comes from the disk; without room the other side will ask for it */
         struct request rest = {c->self, s->push, c->authors[c->self].have, false};
         s->push = 0;
+        PROBE(n, PUSH_FROM_DISK);
         (void)!serve_add(n, p, s, rest);
         return SLICE_EMPTY;
     }
@@ -164,6 +165,7 @@ void serve_read_done(struct node *n, struct op *op, int result, slice record)
             struct channel_record unused;
             slice wire;
             slot->token = 0;
+            if (result != OK) PROBE(n, READ_FAILED);
             if (result == OK && record_parse(record, &kind, &wire, &arrival, &unused) == OK &&
                 kind == RECORD_ENTRY) {
                 slot->blob = blob_new(n->allocator, n->crypto, wire, &arrival);

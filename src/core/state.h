@@ -16,6 +16,7 @@
 #include "core/member.h"
 #include "core/message.h"
 #include "core/node.h"
+#include "core/probe.h"
 #include "core/random.h"
 #include "core/recorder.h"
 #include "core/gossip.h"
@@ -335,6 +336,7 @@ struct node {
     const struct crypto *crypto;
     struct node_config config;
     struct recorder recorder;
+    uint64_t probes[PROBES];
     uint8_t device[ID_BYTES], noise_secret[KEY_BYTES], box_secret[KEY_BYTES], map_secret[16];
     struct random random;
     usec now;

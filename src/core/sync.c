@@ -176,6 +176,7 @@ void sync_leave(struct node *n, uint32_t channel)
     while (c->behind_len > 0)
         channel_set_behind(n, c, c->behind[0], false);
     if (!all_kept(n, channel)) return;
+    PROBE(n, LET_GO);
     c->carried = false;
     for (uint32_t i = 0; i < n->pipes_cap; i++) {
         struct pipe *p = n->pipes[i];
@@ -274,6 +275,7 @@ bool sync_make_room(struct node *n, struct channel *c)
             if (i < s->have_cap && s->hold) s->hold[i] = (struct span){0};
         }
         author_drop_phantom(n, c, i);
+        PROBE(n, ROOM_MADE);
         return true;
     }
     return false;
@@ -289,6 +291,7 @@ static uint32_t named_author(struct node *n, struct pipe *p, struct share *s, st
         /* The first vector may be large: RECENT brings those who found no room here. */
         if (s->vector) pipe_glitch(n, p);
         s->overflow = true;
+        PROBE(n, PHANTOMS_FULL);
         return NONE;
     }
     int rc = author_add(n, c, device, &author);
@@ -353,6 +356,7 @@ static int on_have(struct node *n, struct pipe *p, struct message *m)
         pipe_glitch(n, p);
         return OK;
     }
+    if ((m->flags & HAVE_FIRST) && s->vector) PROBE(n, VECTOR_ANEW);
     if (m->flags & HAVE_FIRST) forget_claims(n, c, s);
     count_phantoms(c, s);
     while (message_next_pair(m, &device, &seq)) {
@@ -461,7 +465,8 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
         c->authors[author].via_link = p->slot;
         c->authors[author].via_serial = p->serial;
     }
-    if (feed_mark(&c->authors[author], (uint32_t)e.seq)) gossip_entry(n, p, c, author, (uint32_t)e.seq, known);
+    if (feed_mark(&c->authors[author], (uint32_t)e.seq))
+        gossip_entry(n, p, c, author, (uint32_t)e.seq, known);
     want_got(n, p, channel, author);
     return OK;
 }

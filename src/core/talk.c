@@ -164,6 +164,7 @@ static void heard(struct node *n, struct channel *c, const struct entry *e)
     if (t->silent && e->time_ms > t->silent_ms) { /* it went on without this device */
         t->silent = false;
         t->heard_at = n->now;
+        PROBE(n, TALK_SPEAKS_AGAIN);
         changed(n, c);
     }
     if (e->time_ms + silence / MILLISECONDS > now_ms(n)) t->heard_at = n->now;
@@ -317,6 +318,7 @@ int talk_request(struct node *n, uint32_t channel, slice line, bool online, uint
     if (line.len > NODE_LINE_BYTES_MAX) return ERR_TOO_LARGE;
     if (relation_of(n, other) == RELATION_BLOCKED) return ERR_DENIED;
     struct session_verdict v = look(n, c);
+    if (v.state == SESSION_ASKING) PROBE(n, TALK_CROSSED);
     if (v.state == SESSION_ASKING) return act(n, c, ACT_ACCEPT, is_question, out_token);
     if (v.state == SESSION_OPEN && c->talk->silent) {
         rc = act(n, c, ACT_SILENCE, is_live, out_token); /* for this device it is over */
@@ -465,6 +467,7 @@ static int tick_open(struct node *n, struct channel *c, slice other, const struc
         return OK;
     }
     if (there) return act(n, c, ACT_SILENCE, is_live, &token);
+    PROBE(n, TALK_SILENT);
     t->silent = true;
     t->silent_ms = n->clock_ms > now_ms(n) ? n->clock_ms : now_ms(n);
     memcpy(t->silent_id, row->id, NODE_SESSION_BYTES);
@@ -501,6 +504,7 @@ static int do_part(struct node *n, struct channel *c, slice other)
     if (v.state == SESSION_ASKED && r == RELATION_BLOCKED) return stop(n, c, ACT_END, &token);
     if (v.state == SESSION_ASKING && r == RELATION_FRIEND) return act(n, c, ACT_ACCEPT, is_question, &token);
     int rc = act(n, c, ACT_EXPIRE, is_overdue, &token);
+    if (rc == OK) PROBE(n, TALK_OVERDUE);
     return rc == ERR_NOT_FOUND ? OK : rc;
 }
 

@@ -213,6 +213,7 @@ void file_reopened(struct node *n, struct file *f)
 
 void file_stuck(struct node *n, struct file *f, int result, const char *text)
 {
+    PROBE(n, FILE_STUCK);
     f->stuck = true;
     f->result = result;
     f->text = text;
@@ -360,7 +361,8 @@ static int on_stop(struct node *n, struct pipe *p, struct cbor_reader *r, uint64
     if (r->failed || elements < 5) return ERR_MALFORMED;
     struct file *f = file_find(n, root);
     struct partner *q = f ? partner_find(p, f) : NULL;
-    if (!q) return OK;         /* it is gone here, too */
+    if (!q) return OK; /* it is gone here, too */
+    if (reason == STOP_GONE) PROBE(n, SOURCE_GONE);
     if (reason == STOP_GONE) { /* should it come back, we hear of it */
         partner_free(n, q);
         for (uint32_t i = 0; i < f->channels_len && file_fetches(f); i++) {

@@ -169,7 +169,10 @@ void view_failed(struct node *n, const uint8_t *device)
         struct acquaintance *a = find(c, device);
         if (!a) continue;
         a->pause_until = n->now + FAILED_PAUSE_US + random_below(&n->random, FAILED_PAUSE_US);
-        if (++a->failures >= VIEW_FAILURES_MAX && !a->online) forget(n, c, a);
+        if (++a->failures >= VIEW_FAILURES_MAX && !a->online) {
+            PROBE(n, VIEW_FORGOTTEN);
+            forget(n, c, a);
+        }
         plan_soon(n, c);
     }
 }
@@ -215,6 +218,10 @@ static struct pipe *choose_spare(struct node *n, const struct pipe *except, cons
 
 static void let_go(struct node *n, struct pipe *newcomer, struct pipe *spare)
 {
+    if (spare)
+        PROBE(n, SPARE_LET_GO);
+    else
+        PROBE(n, NEWCOMER_REFUSED);
     if (spare)
         pipe_close(n, spare, ERR_BUSY,
                    "this device has as many links as it may, and makes room for a newcomer");
@@ -308,6 +315,7 @@ static void try_stranger(struct node *n)
     for (int draws = 0; draws < 8 && n->online_len > 0; draws++) {
         struct peer *p = n->peers[n->online[random_below(&n->random, n->online_len)]];
         if (p->wanted != WANTED_NOT || p->path != PATH_NONE || p->stranger_until > n->now) continue;
+        PROBE(n, STRANGER);
         p->stranger_until = n->now + 6 * STRANGER_PAUSE_US;
         mesh_want(n, p->device, WANTED_ONCE);
         n->stranger_at = n->now + STRANGER_PAUSE_US / VIEW_DEGREE;
@@ -359,6 +367,7 @@ static void send_shuffle(struct node *n, struct pipe *p, struct channel *c, bool
     uint8_t plain[64 + VIEW_SHUFFLE_IDS * (ID_BYTES + 2)];
     uint32_t len = some_devices(n, c, p, devices);
     if (len == 0 && !asks) return;
+    PROBE(n, SHUFFLE);
     struct writer w = writer_of(plain, sizeof plain);
     message_write_shuffle(&w, c->id, devices, len, asks);
     (void)pipe_control(n, p, writer_slice(&w));

@@ -131,6 +131,7 @@ static enum found ask(struct node *n, struct channel *c, struct author *a, uint3
     uint8_t plain[128];
     struct writer w = writer_of(plain, sizeof plain);
     uint32_t count = range->upto - range->from + 1;
+    if (range->down) PROBE(n, WANT_DOWN);
     if (range->down)
         message_write_want_down(&w, c->id, a->device, range->from, count);
     else
@@ -160,6 +161,7 @@ static enum found pursue(struct node *n, uint32_t channel, uint32_t author)
     switch (found) {
     case FOUND: return ask(n, c, a, member, &range);
     case FOUND_BUSY: /* every one has its hands full: want_next comes back to him, or the timer */
+        PROBE(n, WANT_ALL_BUSY);
         return wait_until(n, c, a, n->now + WANT_GRACE_US, FOUND_BUSY);
     case FOUND_LATER: return wait_until(n, c, a, n->now + MILLISECONDS, FOUND_LATER);
     default:
@@ -240,6 +242,7 @@ static void doubt(struct node *n, const struct pipe *p, uint32_t channel, struct
     if (!s->doubt || author >= s->have_cap) return;
     uint32_t claim = want_claim(s, author);
     if (claim > 0) s->doubt[author] = claim;
+    PROBE(n, DOUBT);
     if (s->doubt_until == 0) doubts_end_at(n, p, channel, s);
 }
 
@@ -250,9 +253,11 @@ static void want_timed_out(struct node *n, uint32_t channel, uint32_t author)
     struct pipe *p = n->pipes[a->want_link];
     struct share *s = p ? share_of(p, channel) : NULL;
     if (s && p->entry_at + WANT_PATIENCE_US > n->now && a->want_since + WANT_PATIENCE_MAX_US > n->now) {
+        PROBE(n, WANT_GIVEN_TIME);
         (void)wait_until(n, n->channels[channel], a, p->entry_at + WANT_PATIENCE_US, FOUND_LATER);
         return;
     }
+    PROBE(n, WANT_TIMED_OUT);
     want_cancel(n, channel, a);
     if (s && ++a->want_failures >= 2) {
         doubt(n, p, channel, s, author);
@@ -268,6 +273,7 @@ void want_got(struct node *n, const struct pipe *p, uint32_t channel, uint32_t a
     struct share *s = share_of(p, channel);
     bool ended = false;
     if (s->doubt_until > n->now + DOUBT_SOON_US) { /* slow, but true */
+        PROBE(n, DOUBT_WRONG);
         s->doubt_pause = 0;
         s->doubt_until = n->now + DOUBT_SOON_US;
         timer_arm(n, TIMER_SHARE, p->slot, channel, s->doubt_until);
@@ -303,6 +309,7 @@ void want_end_doubts(struct node *n, struct pipe *p, uint32_t channel)
         if (c->authors[i].forked) continue; /* that link holds the other branch, for ever */
         s->doubt[i] = 0;
         if (!want_missing(c, s, i)) continue;
+        PROBE(n, DOUBT_TRIED);
         want_more(n, channel, i, true);
         s->doubt_next = i + 1;
         tried++;
