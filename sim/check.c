@@ -131,6 +131,9 @@ static void check_deliver(struct sim *sim, struct device *d, const struct action
     struct held *held = held_find(shelf, entry->seq);
     if (!membership || !held || !held->durable || memcmp(&held->id8, entry->id, sizeof held->id8) != 0)
         sim_fail(sim, "device %u: DELIVER of what is not durable", d->index);
+    else if (entry->seq >= shelf->gap_from && entry->seq <= shelf->gap_upto)
+        sim_fail(sim, "device %u: DELIVER of seq %llu of author %u, which is said to be missing", d->index,
+                 (unsigned long long)entry->seq, author);
     else if (held->shown)
         sim_fail(sim, "device %u: DELIVER of seq %llu of author %u a second time", d->index,
                  (unsigned long long)entry->seq, author);
@@ -196,6 +199,27 @@ static void check_delivered(struct sim *sim, struct device *d, const struct acti
                  (unsigned long long)action->seq);
     if (action->role != (holder->kind == DEVICE_TRACKER ? ROLE_REPLICA : ROLE_PERSON))
         sim_fail(sim, "device %u: DELIVERED with a false role", d->index);
+}
+
+/* What is said to be missing does not count any more, and was never shown. */
+static void check_gap(struct sim *sim, struct device *d, const struct action *action)
+{
+    uint32_t channel = channel_of_id(sim, action->channel), author = device_of_id(sim, action->device);
+    if (channel == UINT32_MAX || author == UINT32_MAX || author == d->index) {
+        sim_fail(sim, "device %u: GAP of somebody unknown", d->index);
+        return;
+    }
+    struct shelf *shelf = shelf_of(d, channel, author);
+    shelf->gap_from = action->from;
+    shelf->gap_upto = action->seq;
+    if (action->from == 1) sim_fail(sim, "device %u: a GAP before the JOIN of %u", d->index, author);
+    for (uint64_t seq = action->from; seq <= action->seq && seq <= shelf->len; seq++) {
+        const struct held *held = held_find(shelf, seq);
+        if (held && held->shown && held->owed)
+            sim_fail(sim, "device %u: seq %llu of author %u was shown and is said to be missing", d->index,
+                     (unsigned long long)seq, author);
+        held_hide(shelf, seq);
+    }
 }
 
 static void check_close(struct sim *sim, struct device *d, const struct action *action)
@@ -273,6 +297,7 @@ void check_action(struct sim *sim, struct device *d, const struct action *action
     switch (action->kind) {
     case ACTION_STORE: check_store(sim, d, action); break;
     case ACTION_DELIVER: check_deliver(sim, d, action); break;
+    case ACTION_GAP: check_gap(sim, d, action); break;
     case ACTION_DELIVERED: check_delivered(sim, d, action); break;
     case ACTION_CLOSE: check_close(sim, d, action); break;
     case ACTION_PEER: check_peer(sim, d, action); break;
@@ -420,6 +445,9 @@ static void check_same_places(struct sim *sim, const struct device *d, uint32_t 
         const struct chronicle *chronicle = &sim->chronicles[c->chronicles[k]];
         const struct shelf *shelf = shelf_find(d, channel, chronicle->author);
         if (!honest(&sim->devices[chronicle->author]) || !shelf) continue;
+        if (shelf->gap_from <= shelf->gap_upto)
+            sim_fail(sim, "device %u still says that entries of author %u are missing", d->index,
+                     chronicle->author);
         for (size_t i = 0; i < chronicle->known && i < shelf->shown; i++) {
             if (memcmp(&shelf->held[i].id8, chronicle->truth[i].id, 8) != 0)
                 sim_fail(sim, "device %u holds another entry %zu of author %u", d->index, i + 1,

@@ -36,7 +36,7 @@ struct shelf *shelf_of(struct device *d, uint32_t channel, uint32_t author)
     d->shelves = must_grow(d->shelves, d->shelves_len, &d->shelves_cap, sizeof *d->shelves);
     table_put(&d->shelf_of, pair_key(channel, author), (uint32_t)d->shelves_len);
     shelf = &d->shelves[d->shelves_len++];
-    *shelf = (struct shelf){.channel = channel, .author = author};
+    *shelf = (struct shelf){.channel = channel, .author = author, .gap_from = 1};
     return shelf;
 }
 
@@ -73,6 +73,15 @@ void held_show(struct shelf *shelf, uint64_t seq)
     held->shown = true;
     while (shelf->shown < shelf->len && shelf->held[shelf->shown].shown)
         shelf->shown++;
+}
+
+void held_hide(struct shelf *shelf, uint64_t seq)
+{
+    struct held *held = held_find(shelf, seq);
+    if (!held || !held->shown) return;
+    held->shown = false;
+    shelf->shown_count--;
+    if (shelf->shown >= seq) shelf->shown = seq - 1;
 }
 
 /* --- records --- */
@@ -260,6 +269,7 @@ void disk_crash(struct sim *sim, struct device *d)
         for (uint32_t k = 0; k < shelf->len; k++)
             shelf->held[k].shown = false;
         shelf->shown = shelf->shown_count = shelf->promised = 0;
+        shelf->gap_from = 1, shelf->gap_upto = 0;
     }
 }
 

@@ -264,6 +264,7 @@ struct shelf { /* one feed on a disk; index is seq - 1 */
     uint64_t shown;       /* all up to here are shown */
     uint64_t shown_count; /* those above included */
     uint64_t promised;    /* DELIVERED: this author's device said to hold so much of ours */
+    uint64_t gap_from, gap_upto; /* GAP: these are missing; from > upto: none */
 };
 enum disk_kind { DISK_STORE, DISK_STORE_CHANNEL, DISK_READ };
 struct disk_op {
@@ -517,6 +518,7 @@ struct shelf *shelf_find(const struct device *d, uint32_t channel, uint32_t auth
 struct held *held_find(const struct shelf *shelf, uint64_t seq); /* NULL when nothing was ever held there */
 /* The record of a held entry, in sim->record. */
 slice held_record(struct sim *sim, const struct shelf *shelf, uint64_t seq);
+void held_hide(struct shelf *shelf, uint64_t seq);
 void held_show(struct shelf *shelf, uint64_t seq);
 void disk_store(struct sim *sim, struct device *d, const struct action *action);
 void disk_read(struct sim *sim, struct device *d, const struct action *action);

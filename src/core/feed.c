@@ -213,16 +213,29 @@ int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body, uin
     return OK;
 }
 
+/* The loose island was given as restored, but nothing holds it: the shell is told. ERR_MEMORY. */
+static int let_go(struct node *n, const struct channel *c, struct author *a)
+{
+    const struct island *i = a->island;
+    int rc = gap_lost(n, c->index, (uint32_t)(a - c->authors), i->down.tip, i->up.tip);
+    if (rc == OK) lane_drop_island(n, a);
+    return rc;
+}
+
 /* Where a record goes: LANES when nowhere. What was stored downwards waits, loose, for the first entry of its
- * island; a store that failed may have left a hole before that, and then it does not count. */
+ * island; a store that failed may have left a hole before that, and then it does not count. Of two islands
+ * the upper one counts: the lower one is left from a time when the JOIN could not be stored. */
 static enum lane restore_lane(struct node *n, struct channel *c, struct author *a, const struct entry *e,
-                              enum record_run run)
+                              enum record_run run, bool *out_begins)
 {
     uint32_t author = a ? (uint32_t)(a - c->authors) : NONE;
-    if (a && a->island && a->island->loose && e->seq > a->island->up.tip + 1) lane_drop_island(n, a);
+    bool above = a && a->island && e->seq > a->island->up.tip + 1;
+    if (above && a->island->loose && let_go(n, c, a) < 0) return LANES;
+    *out_begins = false;
     if (a && feed_mark(a, e->seq)) return LANES;
-    enum lane lane = lane_for(c, author, e);
-    if (lane == LANE_UP && !a->island && run == RUN_UP) return LANES; /* what it followed is not there */
+    enum lane lane = above && run != RUN_UP ? LANE_UP : lane_for(c, author, e);
+    *out_begins = lane == LANE_UP && (above || !a->island);
+    if (*out_begins && run == RUN_UP) return LANES; /* what it followed is not there */
     return lane == LANE_DOWN ? LANES : lane;
 }
 
@@ -235,11 +248,12 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     if (!c) return ERR_CORRUPT;
     author = author_find(c, e.author);
     struct author *a = author == NONE ? NULL : &c->authors[author];
-    enum lane lane = restore_lane(n, c, a, &e, arrival->run);
+    bool begins;
+    enum lane lane = restore_lane(n, c, a, &e, arrival->run, &begins);
     uint8_t id[ID_BYTES];
     entry_id(n->crypto, &e, id);
     if (lane == LANES) return ERR_CORRUPT;
-    bool seam = !fits(a, lane, &e, id), begins = lane == LANE_UP && !a->island;
+    bool seam = begins ? e.time_ms <= a->tip_ms : !fits(a, lane, &e, id);
     /* A closed gap whose sides are not of one chain is a fork that was marked and shown. */
     if (seam && (lane != LANE_MAIN || arrival->run == RUN_UP || e.seq == 1)) return ERR_CORRUPT;
     if (!a) {
@@ -247,16 +261,15 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
         if (rc < 0) return rc;
         a = &c->authors[author];
     }
-    int rc = lane_restore(n, a, lane, &e, id, arrival->place_ms);
+    int rc = lane_restore(n, a, lane, begins, &e, id, arrival->place_ms);
     if (rc < 0) return rc;
     if (seam) a->forked = true;
     c->writers += e.seq == 1;
     if (begins && arrival->run == RUN_DOWN) {
         a->island->loose = true;
         n->loose++;
-    } else if (a->island && a->island->loose && arrival->run == RUN_FIRST) {
-        a->island->loose = false;
-        n->loose--;
+    } else if (a->island && arrival->run == RUN_FIRST) {
+        lane_keep_newer(n, a);
     }
     slice account;
     if (check_kind(n, c, &e, &account) == OK) (void)!set_account(n, c, a, account);
@@ -280,8 +293,7 @@ void feed_restored(struct node *n)
         for (uint32_t i = 0; i < n->channels[c]->authors_len; i++) {
             struct author *a = &n->channels[c]->authors[i];
             if (!a->island || !a->island->loose) continue;
-            lane_drop_island(n, a);
-            gap_changed(n, c, i);
+            (void)!let_go(n, n->channels[c], a); /* without memory it stays, and its gap is filled */
         }
     }
 }

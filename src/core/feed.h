@@ -51,6 +51,7 @@ struct island {
     struct run run;       /* down.tip..up.tip */
     bool shown;           /* its first entry is released; before that down.have..up.have is empty */
     bool loose;           /* being restored, and not known to have a first entry yet */
+    struct island *older; /* being restored: the one below it, which counts unless this one does */
 };
 
 uint64_t feed_prefix(const uint8_t id[ID_BYTES]);
@@ -71,14 +72,16 @@ struct edge *lane_edge(struct author *a, enum lane lane);
  * the island. ERR_BUSY, ERR_MEMORY. */
 int lane_accept(struct node *n, uint32_t channel, uint32_t author, enum lane lane, struct blob *blob,
                 uint64_t command_token, bool own) BASE_CHECKED;
-/* What was released before, from a record. ERR_MEMORY. */
-int lane_restore(struct node *n, struct author *a, enum lane lane, const struct entry *e,
+/* What was released before, from a record; begins: an island begins with it. ERR_MEMORY. */
+int lane_restore(struct node *n, struct author *a, enum lane lane, bool begins, const struct entry *e,
                  const uint8_t id[ID_BYTES], uint64_t place_ms) BASE_CHECKED;
+/* The restored island has its first entry: it counts, and the one below it does not. */
+void lane_keep_newer(struct node *n, struct author *a);
 /* A store of this author ended well: releases what is durable, in order. */
 void lane_release(struct node *n, uint32_t channel, uint32_t author);
 /* A received entry could not be stored: it and what was accepted behind it are taken back. */
 void lane_take_back(struct node *n, struct op *failed);
-/* Lets go of the island with all that is in it. */
+/* Lets go of the island with all that is in it (and of no other one, while records come back). */
 void lane_drop_island(struct node *n, struct author *a);
 void lane_free(struct node *n, struct author *a);
 

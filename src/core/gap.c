@@ -18,22 +18,43 @@ void gap_changed(struct node *n, uint32_t channel, uint32_t author)
     n->gaps.tail = self;
 }
 
-bool gap_next(struct node *n, struct action *out)
+int gap_lost(struct node *n, uint32_t channel, uint32_t author, uint32_t from, uint32_t upto)
 {
-    struct feed_ref at = n->gaps.head;
-    if (at.channel == NONE) return false;
+    int rc = grow(n->allocator, (void **)&n->lost, &n->lost_cap, n->lost_len + 1, sizeof *n->lost);
+    if (rc < 0) return rc;
+    n->lost[n->lost_len++] = (struct lost){{channel, author}, from, upto};
+    gap_changed(n, channel, author);
+    return OK;
+}
+
+static void show(struct node *n, struct feed_ref at, uint32_t from, uint32_t upto, struct action *out)
+{
     const struct channel *c = n->channels[at.channel];
-    struct author *a = &c->authors[at.author];
-    n->gaps.head = a->gap_next;
-    if (n->gaps.head.channel == NONE) n->gaps.tail = n->gaps.head;
-    a->gap_due = false;
+    const struct author *a = &c->authors[at.author];
     memcpy(n->shown_device, a->device, ID_BYTES);
     memcpy(n->shown_account, a->account ? a->account : (const uint8_t *)"", a->account_len);
     out->kind = ACTION_GAP;
     out->channel = c->id;
     out->device = n->shown_device;
     out->account = slice_of(n->shown_account, a->account_len);
-    out->from = (uint64_t)a->have + 1;
-    out->seq = a->island && a->island->shown ? a->island->down.have - 1 : a->have;
+    out->from = from;
+    out->seq = upto;
+}
+
+bool gap_next(struct node *n, struct action *out)
+{
+    struct feed_ref at = n->gaps.head;
+    if (at.channel == NONE) return false;
+    if (n->lost_len > 0) { /* what does not count is said by itself; how it stands follows */
+        const struct lost *lost = &n->lost[--n->lost_len];
+        show(n, lost->at, lost->from, lost->upto, out);
+        return true;
+    }
+    const struct channel *c = n->channels[at.channel];
+    struct author *a = &c->authors[at.author];
+    n->gaps.head = a->gap_next;
+    if (n->gaps.head.channel == NONE) n->gaps.tail = n->gaps.head;
+    a->gap_due = false;
+    show(n, at, a->have + 1, a->island && a->island->shown ? a->island->down.have - 1 : a->have, out);
     return true;
 }

@@ -94,14 +94,28 @@ void lane_drop_island(struct node *n, struct author *a)
 {
     if (!a->island) return;
     if (a->island->loose) n->loose--;
+    struct island *older = a->island->older;
     run_free(n->allocator, &a->island->run);
     alloc_free(n->allocator, a->island, sizeof *a->island);
-    a->island = NULL;
+    a->island = older;
+}
+
+void lane_keep_newer(struct node *n, struct author *a)
+{
+    struct island *newer = a->island, *older = newer->older;
+    if (newer->loose) n->loose--;
+    newer->loose = false;
+    newer->older = NULL;
+    if (!older) return;
+    a->island = older;
+    lane_drop_island(n, a);
+    a->island = newer;
 }
 
 void lane_free(struct node *n, struct author *a)
 {
-    lane_drop_island(n, a);
+    while (a->island)
+        lane_drop_island(n, a);
     run_free(n->allocator, &a->run);
 }
 
@@ -205,6 +219,7 @@ static bool release_edge(struct node *n, uint32_t channel, uint32_t author, enum
     struct edge *edge = lane_edge(a, lane);
     bool grew = false;
     if (!edge || (lane == LANE_DOWN && !a->island->shown)) return false;
+    if (lane != LANE_MAIN && a->have == 0) return false; /* without a name nothing can come back */
     while (edge->ops_head != NONE && n->ops[edge->ops_head].state == OP_STORED) {
         struct op *op = &n->ops[edge->ops_head];
         const struct blob *b = op->blob;
@@ -261,6 +276,15 @@ static void drop_ops(struct node *n, uint32_t at)
     }
 }
 
+/* The island has lost its first entry, or the JOIN before it: nothing of it is left. */
+static void drop_unshown(struct node *n, struct author *a)
+{
+    if (!a->island) return;
+    drop_ops(n, a->island->up.ops_head);
+    drop_ops(n, a->island->down.ops_head);
+    lane_drop_island(n, a);
+}
+
 void lane_take_back(struct node *n, struct op *failed)
 {
     uint32_t channel = failed->channel, author = failed->author, seq = failed->seq;
@@ -272,16 +296,15 @@ void lane_take_back(struct node *n, struct op *failed)
         before = at;
     drop_ops(n, index);
     edge->ops_tail = before;
-    if (lane == LANE_UP && !a->island->shown && before == NONE) { /* its first entry: nothing of it is left */
-        drop_ops(n, a->island->down.ops_head);
-        lane_drop_island(n, a);
-    } else {
+    if (before == NONE) edge->ops_head = NONE;
+    bool first = lane == LANE_UP && !a->island->shown && before == NONE;
+    if (first || (lane == LANE_MAIN && seq == 1)) drop_unshown(n, a);
+    if (!first) {
         struct run *run = lane == LANE_MAIN ? &a->run : &a->island->run;
         uint32_t lost = lane == LANE_DOWN ? seq + 1 - edge->tip : edge->tip + 1 - seq;
         run->len -= lost;
         if (lane == LANE_DOWN) run->first += lost;
         if (before == NONE) {
-            edge->ops_head = NONE;
             edge->tip = edge->have;
             edge->tip_ms = edge->have_ms;
             memcpy(edge->tip_id, edge->have_id, ID_BYTES);
@@ -296,14 +319,15 @@ void lane_take_back(struct node *n, struct op *failed)
     sync_lost(n, channel, author);
 }
 
-int lane_restore(struct node *n, struct author *a, enum lane lane, const struct entry *e,
+int lane_restore(struct node *n, struct author *a, enum lane lane, bool begins, const struct entry *e,
                  const uint8_t id[ID_BYTES], uint64_t place_ms)
 {
-    bool first = lane == LANE_UP && !a->island;
-    int rc = first ? island_new(n, a, e) : OK;
+    struct island *older = a->island;
+    int rc = begins ? island_new(n, a, e) : OK;
+    if (rc == OK && begins) a->island->older = older;
     if (rc == OK) rc = push_tip(n, a, lane, e, id, place_ms);
     if (rc < 0) {
-        if (first) lane_drop_island(n, a);
+        if (a->island != older) lane_drop_island(n, a);
         return rc;
     }
     settle(lane_edge(a, lane));

@@ -138,6 +138,7 @@ void node_free(struct node *n)
     for (uint32_t i = 0; i < n->channels_len; i++)
         channel_free(n, n->channels[i]);
     blob_release(a, n->shown_blob);
+    alloc_free(a, n->lost, n->lost_cap * sizeof *n->lost);
     alloc_free(a, n->timers, n->timers_cap * sizeof *n->timers);
     alloc_free(a, n->pipes, n->pipes_cap * sizeof *n->pipes);
     alloc_free(a, n->peers, n->peers_cap * sizeof *n->peers);

@@ -61,8 +61,7 @@ static bool start(const struct author *a, uint32_t have, struct span hold, uint6
     uint32_t high = i ? i->up.have : a->have;
     if (hold.high > 0) { /* downwards from his island, whatever the time: that is what he lacks */
         high = hold.low - 1;
-        if (i && high > a->have && high < i->down.have) return false;
-        if (!i && high > a->have) return false;
+        if (!feed_holds(a, high)) return false; /* what stands next to it is not here */
     }
     uint32_t low = i && high >= i->down.have ? i->down.have : 1;
     if (low <= have) low = have + 1;

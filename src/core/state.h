@@ -331,6 +331,12 @@ struct known {
     slice account; /* in it */
 };
 
+/* Entries of an author that are to be told as missing. */
+struct lost {
+    struct feed_ref at;
+    uint32_t from, upto;
+};
+
 struct node {
     const struct allocator *allocator;
     const struct crypto *crypto;
@@ -376,6 +382,8 @@ struct node {
     struct {
         struct feed_ref head, tail;
     } gaps;                      /* authors whose gap changed */
+    struct lost *lost; /* by the restore */
+    uint32_t lost_len, lost_cap;
     uint32_t receipts; /* that are to be told to the shell */
     uint32_t histories;          /* channels whose COMMAND_HISTORY is to be answered */
     uint32_t loose;              /* islands that are not whole yet, while records come back */
@@ -469,6 +477,8 @@ struct blob *feed_cached(const struct node *n, uint32_t channel, uint32_t author
 
 /* gap.c: the gap of this author opened, shrank or closed: ACTION_GAP. */
 void gap_changed(struct node *n, uint32_t channel, uint32_t author);
+/* These were restored and do not count after all: the same. ERR_MEMORY. */
+int gap_lost(struct node *n, uint32_t channel, uint32_t author, uint32_t from, uint32_t upto) BASE_CHECKED;
 bool gap_next(struct node *n, struct action *out);
 
 /* sync.c */
