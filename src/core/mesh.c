@@ -8,6 +8,8 @@
 #include "core/identity.h"
 #include "core/state.h"
 
+enum { FEW = 4 };
+#define CROWD_US (300 * MILLISECONDS)
 #define PASSIVE_US (15 * SECONDS)
 #define DIRECT_TRY_US (20 * SECONDS)
 #define RELAY_TRY_US (10 * SECONDS)
@@ -247,6 +249,8 @@ static void want(struct node *n, struct peer *p)
 {
     bool ours = p->wanted == WANTED_ONCE || memcmp(n->device, p->device, ID_BYTES) < 0;
     usec start = ours ? n->now : n->now + PASSIVE_US;
+    /* Names come one after the other: perhaps there are so many that few will do. */
+    if (p->wanted == WANTED_ALWAYS && n->online_len > FEW) start += CROWD_US;
     if (p->refusals > 0) start += jitter(n, REFUSED_PAUSE_US << p->refusals);
     p->wanted_since = n->now;
     dial_wait(n, p, &p->direct, start);

@@ -265,7 +265,9 @@ void view_unlinked(struct node *n, struct pipe *p, struct channel *c)
         const struct peer *peer = peer_find(n, p->link.device);
         learn(n, c, p->link.device, NULL, peer && peer->online);
         struct acquaintance *a = find(c, p->link.device);
-        if (a) a->pause_until = n->now + LOST_PAUSE_US + random_below(&n->random, LOST_PAUSE_US);
+        /* Who lets go so soon has enough links. */
+        usec pause = n->now < p->opened_at + YOUNG_US ? FAILED_PAUSE_US : LOST_PAUSE_US;
+        if (a) a->pause_until = n->now + pause + random_below(&n->random, pause);
     }
     update_large(n, c);
     plan_soon(n, c);
