@@ -112,7 +112,7 @@ static void lie_signal(struct sim *sim, struct line *line, struct writer *w)
     memset(bytes, 0x5a, len);
     const uint8_t *target = some_id(sim, line, to), *sender = some_id(sim, line, from);
     message_write_signal(w, target, sender, (uint32_t)dice_below(line->dice, MESSAGE_TTL_MAX + 1),
-                         slice_of(bytes, len));
+                         slice_of(bytes, len), dice_next(line->dice));
 }
 
 static void lie_carry(struct sim *sim, struct line *line, struct writer *w)

@@ -167,7 +167,8 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER ||
                          c->kind == COMMAND_HISTORY;
     bool needs_device =
-        c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER || c->kind == COMMAND_CONNECT_FAILED;
+        c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER || c->kind == COMMAND_CONNECT_FAILED ||
+        c->kind == COMMAND_SIGNAL;
     node_clock(n, now);
     node_started(n);
     if ((needs_channel && !c->channel) || (needs_device && !c->device)) return ERR_INVALID;
@@ -190,6 +191,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
         mesh_failed(n, c->device, c->path);
         rc = OK;
         break;
+    case COMMAND_SIGNAL: rc = signal_send(n, c->device, c->bytes); break;
     case COMMAND_NETWORK:
         mesh_network(n);
         rc = OK;

@@ -145,7 +145,8 @@ int message_parse(slice plain, struct message *out)
         m.device = cbor_fixed(&r, ID_BYTES);
         m.ttl = (uint32_t)cbor_uint(&r, MESSAGE_TTL_MAX);
         m.wire = cbor_bytes(&r, NODE_SIGNAL_BYTES_MAX);
-        known = 5;
+        m.stamp = cbor_uint(&r, UINT64_MAX);
+        known = 6;
         break;
     default: break;
     }
@@ -326,14 +327,16 @@ void message_write_shuffle(struct writer *w, const uint8_t *channel, const uint8
     cbor_put_uint(w, asks);
 }
 
-void message_write_signal(struct writer *w, const uint8_t *to, const uint8_t *from, uint32_t ttl, slice bytes)
+void message_write_signal(struct writer *w, const uint8_t *to, const uint8_t *from, uint32_t ttl, slice bytes,
+                          uint64_t serial)
 {
-    cbor_put_array(w, 5);
+    cbor_put_array(w, 6);
     cbor_put_uint(w, MESSAGE_SIGNAL);
     cbor_put_bytes(w, slice_of(to, ID_BYTES));
     cbor_put_bytes(w, slice_of(from, ID_BYTES));
     cbor_put_uint(w, ttl);
     cbor_put_bytes(w, bytes);
+    cbor_put_uint(w, serial);
 }
 
 void message_write_introduce(struct writer *w, slice spec, slice certificate, slice proof)

@@ -46,7 +46,7 @@ enum {
 
 struct message {
     uint64_t kind;            /* of enum message_kind, or one we do not know */
-    uint64_t stamp;           /* PING, PONG */
+    uint64_t stamp;           /* PING, PONG; SIGNAL: its serial */
     uint64_t code;            /* CLOSE */
     slice text;               /* CLOSE */
     const uint8_t *channel;   /* CARRY, HAVE, WANT */
@@ -106,7 +106,7 @@ void message_write_push(struct writer *w, enum message_kind kind, const uint8_t 
 void message_write_shuffle(struct writer *w, const uint8_t *channel, const uint8_t *const *devices,
                            uint32_t devices_len, bool asks);
 void message_write_signal(struct writer *w, const uint8_t *to, const uint8_t *from, uint32_t ttl,
-                          slice bytes);
+                          slice bytes, uint64_t serial);
 void message_write_introduce(struct writer *w, slice spec, slice certificate, slice proof);
 
 #endif

@@ -143,6 +143,7 @@ void node_free(struct node *n)
     alloc_free(a, n->pipes, n->pipes_cap * sizeof *n->pipes);
     alloc_free(a, n->peers, n->peers_cap * sizeof *n->peers);
     alloc_free(a, n->online, n->online_cap * sizeof *n->online);
+    signals_free(n);
     alloc_free(a, n->ops, n->ops_cap * sizeof *n->ops);
     alloc_free(a, n->channels, n->channels_cap * sizeof *n->channels);
     talks_deinit(n);

@@ -20,14 +20,23 @@ void signals_free(struct node *n)
     drop(n, &n->signals.shown);
 }
 
+struct letter {
+    const uint8_t *to, *from;
+    uint32_t ttl;
+    slice bytes;
+    uint64_t serial;
+};
+
 /* Whether this one was handed on already; it counts as seen from now on. */
-static bool seen(struct node *n, const uint8_t *to, const uint8_t *from, slice bytes)
+static bool seen(struct node *n, const struct letter *l)
 {
     struct signals *s = &n->signals;
-    uint8_t id[ID_BYTES];
-    uint64_t mark;
-    hash_joined(n->crypto, slice_of(to, ID_BYTES), slice_of(from, ID_BYTES), bytes, id);
-    mark = feed_prefix(id) | 1;
+    uint8_t head[ID_BYTES + 8], id[ID_BYTES];
+    memcpy(head, l->from, ID_BYTES);
+    for (int i = 0; i < 8; i++)
+        head[ID_BYTES + i] = (uint8_t)(l->serial >> (8 * i));
+    hash_joined(n->crypto, slice_of(l->to, ID_BYTES), slice_of(head, sizeof head), l->bytes, id);
+    uint64_t mark = feed_prefix(id) | 1; /* 0: none */
     for (uint32_t i = 0; i < SIGNAL_SEEN_MAX; i++)
         if (s->seen[i] == mark) return true;
     s->seen[s->seen_next++ % SIGNAL_SEEN_MAX] = mark;
@@ -36,16 +45,10 @@ static bool seen(struct node *n, const uint8_t *to, const uint8_t *from, slice b
 
 /* --- on the way --- */
 
-struct letter {
-    const uint8_t *to, *from;
-    uint32_t ttl;
-    slice bytes;
-};
-
 static bool give(struct node *n, struct pipe *p, const struct letter *l)
 {
     struct writer w = writer_of(n->plain, sizeof n->plain);
-    message_write_signal(&w, l->to, l->from, l->ttl, l->bytes);
+    message_write_signal(&w, l->to, l->from, l->ttl, l->bytes, l->serial);
     return !w.failed && pipe_control(n, p, writer_slice(&w));
 }
 
@@ -82,8 +85,8 @@ int signal_send(struct node *n, const uint8_t *device, slice bytes)
 {
     if (bytes.len == 0 || memcmp(device, n->device, ID_BYTES) == 0) return ERR_INVALID;
     if (bytes.len > NODE_SIGNAL_BYTES_MAX) return ERR_TOO_LARGE;
-    struct letter l = {device, n->device, SIGNAL_TTL, bytes};
-    (void)seen(n, device, n->device, bytes); /* should it come back, or be said again, that is all right */
+    struct letter l = {device, n->device, SIGNAL_TTL, bytes, 0};
+    l.serial = random_below(&n->random, UINT64_MAX);
     return hand_on(n, &l, NULL, SIGNAL_FAN) > 0 ? OK : ERR_NOT_FOUND;
 }
 
@@ -114,18 +117,16 @@ static bool within_rate(const struct node *n, struct pipe *p)
 
 void signal_receive(struct node *n, struct pipe *p, const struct message *m)
 {
-    if (!within_rate(n, p)) {
-        pipe_glitch(n, p);
-        return;
-    }
-    if (m->wire.len == 0 || memcmp(m->device, n->device, ID_BYTES) == 0) return;
-    if (seen(n, m->to, m->device, m->wire)) return;
+    struct letter l = {m->to, m->device, m->ttl < SIGNAL_TTL ? m->ttl : SIGNAL_TTL, m->wire, m->stamp};
+    if (!within_rate(n, p) || m->wire.len == 0 || memcmp(m->device, n->device, ID_BYTES) == 0) return;
+    if (seen(n, &l)) return;
     if (memcmp(m->to, n->device, ID_BYTES) == 0) {
         keep(n, m->device, m->wire);
         return;
     }
-    struct letter l = {m->to, m->device, m->ttl > SIGNAL_TTL ? SIGNAL_TTL - 1 : m->ttl - 1, m->wire};
-    if (m->ttl > 0) (void)hand_on(n, &l, p, SIGNAL_FAN - 2);
+    if (l.ttl == 0) return;
+    l.ttl--;
+    (void)hand_on(n, &l, p, SIGNAL_FAN_ON);
 }
 
 bool signal_next(struct node *n, struct action *out)

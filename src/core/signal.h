@@ -1,13 +1,13 @@
-/* signal.h - bytes for a device that is not linked, handed along by those who are: how two devices that know of
- * each other find a way (ICE and the like) while the tracker is away.
+/* signal.h - bytes for a device that is not linked, handed along by those who are: how two devices that know
+ * of each other find a way (ICE and the like) while the tracker is away.
  *
- * A signal goes to its device when that is linked, else to the neighbour from whom the device was heard of, else
- * to a few neighbours by chance; every hand lowers its ttl. What was seen lately is not handed on again, and no
- * link may bring more than a few in a second.
+ * A signal goes to its device when that is linked, else to the neighbour from whom the device was heard of,
+ * else to a few neighbours by chance; every hand lowers its ttl. What was seen lately is not handed on again,
+ * and no link may bring more than a few in a second.
  *
- * `from` is what the sender says. Nobody on the way can prove it, and neither can who gets the signal: the bytes
- * are a proposal, and only the handshake of the link that comes of it shows who is there. They are not encrypted
- * here either. */
+ * `from` is what the sender says. Nobody on the way can prove it, and neither can who gets the signal: the
+ * bytes are a proposal, and only the handshake of the link that comes of it shows who is there. They are not
+ * encrypted here either. */
 #ifndef CORE_SIGNAL_H
 #define CORE_SIGNAL_H
 
@@ -15,7 +15,8 @@
 
 enum {
     SIGNAL_TTL = 5,
-    SIGNAL_FAN = 3,         /* neighbours by chance; on the way two less */
+    SIGNAL_FAN = 3,         /* neighbours by chance; from ... */
+    SIGNAL_FAN_ON = 1,      /* ... and on the way */
     SIGNAL_SEEN_MAX = 64,   /* that are remembered */
     SIGNAL_WAITING_MAX = 8, /* for the shell */
     SIGNAL_BURST = 24,      /* from one link at once */

@@ -22,6 +22,7 @@
 #include "core/gossip.h"
 #include "core/seal.h"
 #include "core/talk.h"
+#include "core/signal.h"
 #include "core/view.h"
 
 #define NONE UINT32_MAX
@@ -245,6 +246,7 @@ struct pipe {
     usec entry_at;                      /* when the last entry came */
     usec opened_at, heard_at, sent_at, ping_at, closing_at;
     uint64_t ping_stamp;
+    usec signals_until; /* the tokens of its SIGNALs are used up to here */
     uint64_t open_order, heard_order; /* n->opened when the link was opened, and when it was last heard */
     uint32_t glitches;
     struct buffer control; /* [length 2 bytes][message] ... */
@@ -373,6 +375,7 @@ struct node {
     uint32_t persons; /* open links to persons */
     usec stranger_at;
     struct node_traffic traffic;
+    struct signals signals;
     struct map peer_by_device;
     struct talks talks;
     struct op *ops;

@@ -486,6 +486,7 @@ int sync_message(struct node *n, struct pipe *p, struct message *m)
     case MESSAGE_PRUNE:
     case MESSAGE_GRAFT: gossip_message(n, p, m); return OK;
     case MESSAGE_SHUFFLE: view_on_shuffle(n, p, m); return OK;
+    case MESSAGE_SIGNAL: signal_receive(n, p, m); return OK;
     case MESSAGE_INTRODUCE: return introduce_message(n, p, m);
     default: return OK;
     }
