@@ -458,7 +458,16 @@ void partners_tell(struct node *n, struct file *f, uint32_t leaf)
     if (f->tell_at != NEVER) return;
     f->tell_at = f->told_at + FILE_TELL_US;
     if (f->tell_at < n->now) f->tell_at = n->now;
-    transfer_timer(n, f->tell_at);
+    file_stir(n, f, f->tell_at);
+}
+
+void partners_tell_whole(struct node *n, struct file *f)
+{
+    for (struct partner *q = f->partners; q; q = q->next_of_file) {
+        if (q->snapshot || q->told < f->fresh_seq) tell_all(n, q);
+    }
+    alloc_free(n->allocator, f->fresh, FRESH_MAX * sizeof *f->fresh);
+    f->fresh = NULL;
 }
 
 void partner_stop(struct node *n, struct partner *q, uint32_t leaf, enum stop_reason reason, uint32_t instead)

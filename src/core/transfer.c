@@ -55,6 +55,27 @@ static void file_release(struct node *n, struct file *f)
 
 /* --- reports --- */
 
+void file_stir(struct node *n, struct file *f, usec at)
+{
+    struct transfers *t = n->transfers;
+    if (!f->stirring) {
+        f->stirring = true;
+        f->next_stirring = t->stirring;
+        t->stirring = f;
+    }
+    transfer_timer(n, at);
+}
+
+static void file_unstir(struct transfers *t, struct file *f)
+{
+    struct file **at = &t->stirring;
+    if (!f->stirring) return;
+    while (*at != f)
+        at = &(*at)->next_stirring;
+    *at = f->next_stirring;
+    f->stirring = false;
+}
+
 static enum file_state state_of(const struct node *n, const struct file *f, uint32_t *out_sources)
 {
     uint32_t sources = 0;
@@ -110,7 +131,7 @@ void file_changed(struct node *n, struct file *f)
         return;
     }
     f->report = true;
-    transfer_timer(n, f->reported_at + FILE_REPORT_US);
+    file_stir(n, f, f->reported_at + FILE_REPORT_US);
 }
 
 static bool next_report(struct node *n, struct action *out)
@@ -198,6 +219,7 @@ void file_completed(struct node *n, struct file *f)
     f->mismatch = false;
     f->result = OK;
     f->text = NULL;
+    partners_tell_whole(n, f);
     file_sleep(n, f);
     file_changed(n, f);
     awaken_next(n);
@@ -332,6 +354,7 @@ static int command_drop(struct node *n, const struct command *c)
     file_sleep(n, f);
     partners_drop(n, f);
     dequeue_report(n, f);
+    file_unstir(t, f);
     map_remove(&t->by_root, f->root);
     t->files[f->index] = NULL;
     t->files_len--;
@@ -495,10 +518,10 @@ static void tick_awake(struct node *n, struct file *f)
 static void tick_file(struct node *n, struct file *f)
 {
     if (f->report && n->now >= f->reported_at + FILE_REPORT_US) enqueue_report(n, f);
-    if (f->report) transfer_timer(n, f->reported_at + FILE_REPORT_US);
+    if (f->report) file_stir(n, f, f->reported_at + FILE_REPORT_US);
     if (f->tell_at == NEVER) return;
     if (n->now < f->tell_at) {
-        transfer_timer(n, f->tell_at);
+        file_stir(n, f, f->tell_at);
         return;
     }
     f->tell_at = NEVER;
@@ -518,8 +541,13 @@ void transfer_tick(struct node *n)
     for (uint32_t i = 0; i < len; i++)
         tick_awake(n, awake[i]);
     fetch_tick(n);
-    for (uint32_t i = 0; i < t->files_cap; i++) {
-        if (t->files[i]) tick_file(n, t->files[i]);
+    struct file *stirring = t->stirring;
+    t->stirring = NULL;
+    while (stirring) { /* those that are not over stir again */
+        struct file *f = stirring;
+        stirring = f->next_stirring;
+        f->stirring = false;
+        tick_file(n, f);
     }
     awaken_next(n);
 }

@@ -112,6 +112,8 @@ struct file {
     /* Reports: */
     bool report, queued;
     uint32_t next;
+    bool stirring; /* in the list of those that want to be looked at: a report or news are due soon */
+    struct file *next_stirring;
     usec reported_at;
     int result;
     const char *text;
@@ -171,6 +173,7 @@ struct transfers {
     bool gives_short;   /* some link waits for one */
     uint32_t give_turn; /* slot of the link that is next */
     size_t map_bytes;
+    struct file *stirring;
     struct queue reports;
 };
 
@@ -220,6 +223,8 @@ void file_wake(struct node *n, struct file *f);
 void file_completed(struct node *n, struct file *f);
 void file_reopened(struct node *n, struct file *f);
 void transfer_timer(struct node *n, usec at);
+/* Its report or its news are due then. */
+void file_stir(struct node *n, struct file *f, usec at);
 
 /* --- partner.c --- */
 
@@ -247,6 +252,8 @@ int partner_on_ask(struct node *n, struct pipe *p, struct cbor_reader *r, uint64
 int partner_on_have(struct node *n, struct pipe *p, struct cbor_reader *r, uint64_t elements) BASE_CHECKED;
 bool partner_has_news(const struct partner *q);
 slice partner_news(struct node *n, struct partner *q);
+/* The last leaf came: all are told so, and it is not remembered which ones came lately. */
+void partners_tell_whole(struct node *n, struct file *f);
 /* A leaf came: partners are told soon. */
 void partners_tell(struct node *n, struct file *f, uint32_t leaf);
 void partner_stop(struct node *n, struct partner *q, uint32_t leaf, enum stop_reason reason,
