@@ -3,7 +3,7 @@
  * end
  *   - all devices of members agree on the members, who follow from the MEMBER entries by their rule;
  *   - they show the same entries, whoever was removed meanwhile;
- *   - who was a member for the author, and was not removed since, opens the message on all devices;
+ *   - who was a member for an author who knew of all that was ever changed about him opens it on all devices;
  *   - who was none for an author who knew of every time that he was added, does not, even when it is handed
  *     the record;
  *   - the tracker opens nothing, and no text stands on any disk in clear. */
@@ -20,6 +20,11 @@ enum { STREAM_SEALED = 120, ROOMS_MAX = 3, ACCOUNTS_MAX = 12, SAYINGS_MAX = 4000
 
 static const uint8_t sealed_mark[SIM_WINDOW_BYTES] = {0x9d, 's', 'e', 'a', 'l', 'e', 'd', 0xe2};
 
+/* MEMBER entries that were delivered to a device, by account. */
+struct hearsay {
+    uint16_t all[ACCOUNTS_MAX], added[ACCOUNTS_MAX];
+};
+
 struct room {
     uint32_t channel, opener;
     bool direct;
@@ -28,15 +33,14 @@ struct room {
     uint32_t issued[ACCOUNTS_MAX];   /* MEMBER commands about it that were taken */
     uint32_t added[ACCOUNTS_MAX];    /* of them: additions */
     uint32_t final;                  /* bits: the members in the end */
-    uint16_t (*heard)[ACCOUNTS_MAX]; /* by device: additions that were delivered to it */
+    struct hearsay *heard;           /* by device */
 };
 
 struct saying {
     uint32_t room, author;
-    uint64_t seq;  /* 0: not durable (yet) */
-    uint32_t mask; /* bits: whom the author took for members */
-    uint32_t issued[ACCOUNTS_MAX];
-    uint16_t heard[ACCOUNTS_MAX]; /* by the author */
+    uint64_t seq;         /* 0: not durable (yet) */
+    uint32_t mask;        /* bits: whom the author took for members */
+    struct hearsay heard; /* by the author, before */
 };
 
 struct sealed {
@@ -91,16 +95,17 @@ static void relate_event(struct sim *sim, uint32_t device, uint32_t life, uint64
     (void)unused;
     if (!d->up || d->life != life) return;
     for (uint32_t i = 0; i < s->rooms_len; i++) {
-        for (uint32_t a = 0; s->rooms[i].direct && a < 2; a++) {
-            struct command command = {.kind = COMMAND_RELATION,
-                                      .bytes = slice_text(s->rooms[i].accounts[a]),
-                                      .relation = RELATION_FRIEND};
-            int64_t rc = device_command(sim, d, &command);
-            if (rc == ERR_MEMORY)
-                schedule_at(sim, sim->now + SECONDS, relate_event, device, life, 0);
-            else if (rc < 0)
-                sim_fail(sim, "device %u: COMMAND_RELATION: %s", device, err_name((int)rc));
-        }
+        const struct room *room = &s->rooms[i];
+        uint32_t a = account_of(room, d->account);
+        if (!room->direct || a == UINT32_MAX) continue;
+        struct command command = {.kind = COMMAND_RELATION,
+                                  .bytes = slice_text(room->accounts[1 - a]),
+                                  .relation = RELATION_FRIEND};
+        int64_t rc = device_command(sim, d, &command);
+        if (rc == ERR_MEMORY)
+            schedule_at(sim, sim->now + SECONDS, relate_event, device, life, 0);
+        else if (rc < 0)
+            sim_fail(sim, "device %u: COMMAND_RELATION: %s", device, err_name((int)rc));
     }
 }
 
@@ -170,8 +175,7 @@ static void say(struct sim *sim, struct sealed *s, struct device *d, uint32_t ro
     s->sayings = must_grow(s->sayings, s->sayings_len, &s->sayings_cap, sizeof *s->sayings);
     struct saying *saying = &s->sayings[s->sayings_len++];
     *saying = (struct saying){.room = room_index, .author = d->index, .mask = members_at(sim, d, room)};
-    memcpy(saying->issued, room->issued, sizeof saying->issued);
-    memcpy(saying->heard, room->heard[d->index], sizeof saying->heard);
+    saying->heard = room->heard[d->index];
     (void)device_send(sim, d, room->channel, ENTRY_TEXT, writer_slice(&w));
 }
 
@@ -297,39 +301,6 @@ static struct saying *saying_of(struct sealed *s, slice body)
     return index < s->sayings_len ? &s->sayings[index] : NULL;
 }
 
-/* Somebody was added, as this device hears. */
-static void hear(struct room *room, const struct device *d, slice body)
-{
-    struct cbor_reader r = {body, false};
-    (void)cbor_array(&r, 16);
-    slice account = cbor_bytes(&r, NODE_NAME_BYTES_MAX);
-    bool on = cbor_uint(&r, 1) == 1;
-    for (uint32_t a = 0; a < room->accounts_len && on; a++)
-        if (slice_equal(account, slice_text(room->accounts[a]))) room->heard[d->index][a]++;
-}
-
-static void sealed_action(struct sim *sim, struct device *d, const struct action *action)
-{
-    struct sealed *s = sealed_of(sim);
-    const struct entry_view *e = &action->entry;
-    if (action->kind == ACTION_STORE && marked(action->record))
-        sim_fail(sim, "device %u: what was said in a sealed channel is stored in clear", d->index);
-    if (action->kind != ACTION_DELIVER) return;
-    uint32_t channel = channel_of_id(sim, e->channel);
-    struct room *room = room_of(s, channel);
-    if (room && e->kind == ENTRY_MEMBER) hear(room, d, e->body);
-    if (!room || e->kind != ENTRY_TEXT || e->locked) return;
-    if (d->kind == DEVICE_TRACKER)
-        sim_fail(sim, "the tracker reads seq %llu in channel %u", (unsigned long long)e->seq, channel);
-    struct saying *saying = saying_of(s, e->body);
-    if (!saying) {
-        if (!e->withdrawn) sim_fail(sim, "device %u: a text that nobody has said", d->index);
-        return;
-    }
-    s->opened++;
-    if (saying->author == device_of_id(sim, e->author)) saying->seq = e->seq;
-}
-
 /* One MEMBER entry, by the rule of docs/protocol/wire.md. */
 struct word {
     bool known, on;
@@ -403,6 +374,44 @@ static bool set_members(struct sim *sim, struct room *room)
     return same;
 }
 
+/* Somebody was added or removed, as this device hears. */
+static void hear(struct room *room, const struct device *d, slice body)
+{
+    struct cbor_reader r = {body, false};
+    (void)cbor_array(&r, 16);
+    slice account = cbor_bytes(&r, NODE_NAME_BYTES_MAX);
+    bool on = cbor_uint(&r, 1) == 1;
+    for (uint32_t a = 0; a < room->accounts_len; a++) {
+        if (!slice_equal(account, slice_text(room->accounts[a]))) continue;
+        room->heard[d->index].all[a]++;
+        room->heard[d->index].added[a] += on;
+    }
+}
+
+static void sealed_action(struct sim *sim, struct device *d, const struct action *action)
+{
+    struct sealed *s = sealed_of(sim);
+    const struct entry_view *e = &action->entry;
+    if (action->kind == ACTION_STORE && marked(action->record))
+        sim_fail(sim, "device %u: what was said in a sealed channel is stored in clear", d->index);
+    if (action->kind != ACTION_DELIVER) return;
+    uint32_t channel = channel_of_id(sim, e->channel);
+    struct room *room = room_of(s, channel);
+    if (room && e->kind == ENTRY_MEMBER) hear(room, d, e->body);
+    if (room && e->kind == ENTRY_MEMBER && d->index == room->opener && sim->calm)
+        (void)set_members(sim, room);
+    if (!room || e->kind != ENTRY_TEXT || e->locked) return;
+    if (d->kind == DEVICE_TRACKER)
+        sim_fail(sim, "the tracker reads seq %llu in channel %u", (unsigned long long)e->seq, channel);
+    struct saying *saying = saying_of(s, e->body);
+    if (!saying) {
+        if (!e->withdrawn) sim_fail(sim, "device %u: a text that nobody has said", d->index);
+        return;
+    }
+    s->opened++;
+    if (saying->author == device_of_id(sim, e->author)) saying->seq = e->seq;
+}
+
 /* How the device shows an entry that it holds; false when it holds none, or it does not count. */
 static bool shows(struct sim *sim, struct device *d, const struct room *room, uint32_t author, uint64_t seq,
                   bool *out_locked)
@@ -444,7 +453,7 @@ static bool device_agrees(struct sim *sim, struct device *d, const struct room *
     return true;
 }
 
-/* Everybody for whom it was said, and who has been a member all the time since, opens it. */
+/* Everybody for whom it was said, and about whom nothing else was said by then or since, opens it. */
 static bool opens(struct sim *sim, struct sealed *s, struct device *d, const struct room *room, char *why,
                   size_t room_len)
 {
@@ -454,7 +463,7 @@ static bool opens(struct sim *sim, struct sealed *s, struct device *d, const str
         uint32_t theirs = account_of(room, sim->devices[saying->author].account);
         bool locked = false;
         if (&s->rooms[saying->room] != room || saying->seq == 0) continue;
-        if (!(saying->mask >> a & 1) || saying->issued[a] != room->issued[a]) continue;
+        if (!(saying->mask >> a & 1) || saying->heard.all[a] != room->issued[a]) continue;
         if (!(room->final >> theirs & 1)) continue;
         if (!shows(sim, d, room, saying->author, saying->seq, &locked) || !locked) continue;
         if (why)
@@ -500,7 +509,7 @@ static void check_shut(struct sim *sim, const struct room *room, const struct sa
         if (!honest(d) || !d->up) continue;
         bool out =
             d->kind == DEVICE_TRACKER || a == UINT32_MAX ||
-            (!(saying->mask >> a & 1) && !(room->final >> a & 1) && saying->heard[a] == room->added[a]);
+            (!(saying->mask >> a & 1) && !(room->final >> a & 1) && saying->heard.added[a] == room->added[a]);
         if (!out || node_view(d->node, record, &view) < 0) continue;
         if (!view.locked && !view.withdrawn)
             sim_fail(sim, "device %u opens entry %llu of author %u in channel %u, which is not for it", i,

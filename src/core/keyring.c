@@ -29,6 +29,11 @@ void keyring_free(struct node *n, struct keyring *ring)
     if (!ring) return;
     for (uint32_t i = 0; i < ring->epochs_len; i++)
         epoch_free(n, ring->epochs[i]);
+    for (uint32_t i = 0; i < ring->handings_len; i++) {
+        alloc_free(n->allocator, ring->handings[i].bits, ring->handings[i].bits_cap);
+        alloc_free(n->allocator, ring->handings[i].body, ring->handings[i].body_len);
+    }
+    alloc_free(n->allocator, ring->handings, ring->handings_cap * sizeof *ring->handings);
     for (uint32_t i = 0; i < ring->holders_len; i++)
         alloc_free(n->allocator, ring->holders[i].certificate, ring->holders[i].certificate_len);
     alloc_free(n->allocator, ring->epochs, ring->epochs_cap * sizeof *ring->epochs);
@@ -62,6 +67,7 @@ static int epoch_add(struct node *n, struct keyring *ring, const uint8_t id[EPOC
         return rc;
     }
     memcpy(e->id, id, EPOCH_ID_BYTES);
+    e->index = ring->epochs_len;
     ring->epochs[ring->epochs_len++] = e;
     *out = e;
     return OK;
@@ -118,10 +124,33 @@ bool epoch_given(const struct epoch *e, uint32_t holder)
     return holder / 8 < e->given_cap && (e->given[holder / 8] >> (holder % 8) & 1) != 0;
 }
 
-int epoch_give(struct node *n, struct epoch *e, uint32_t holder)
+static int set_bit(struct node *n, uint8_t **bits, uint32_t *cap, uint32_t at)
 {
-    int rc = grow(n->allocator, (void **)&e->given, &e->given_cap, holder / 8 + 1, 1);
-    if (rc == OK) e->given[holder / 8] |= (uint8_t)(1 << holder % 8);
+    int rc = grow(n->allocator, (void **)bits, cap, at / 8 + 1, 1);
+    if (rc == OK) (*bits)[at / 8] |= (uint8_t)(1 << at % 8);
+    return rc;
+}
+
+/* Adds what the handing has given to its epoch, if its entry counts. */
+static int count(struct node *n, struct channel *c, const struct handing *h)
+{
+    struct epoch *e = c->keys->epochs[h->epoch];
+    uint32_t author = author_find(c, h->author);
+    if (author == NONE || !member_counts(c, author, h->seq)) return OK;
+    int rc = grow(n->allocator, (void **)&e->given, &e->given_cap, h->bits_cap, 1);
+    for (uint32_t i = 0; i < h->bits_cap && rc == OK; i++)
+        e->given[i] |= h->bits[i];
+    return rc;
+}
+
+int keyring_recount(struct node *n, struct channel *c)
+{
+    struct keyring *ring = c->keys;
+    int rc = OK;
+    for (uint32_t i = 0; i < ring->epochs_len; i++)
+        if (ring->epochs[i]->given) memset(ring->epochs[i]->given, 0, ring->epochs[i]->given_cap);
+    for (uint32_t i = 0; i < ring->handings_len && rc == OK; i++)
+        rc = count(n, c, &ring->handings[i]);
     return rc;
 }
 
@@ -164,6 +193,7 @@ int keyring_make(struct node *n, struct channel *c, struct epoch **out)
     int rc = epoch_add(n, c->keys, fresh.id, out);
     if (rc == OK) {
         fresh.open = true;
+        fresh.index = (*out)->index;
         **out = fresh;
     }
     wipe(&fresh, sizeof fresh);
@@ -301,14 +331,15 @@ static int epoch_of(struct node *n, struct keyring *ring, const struct key_entry
     return rc;
 }
 
-static int open_own(struct node *n, const struct channel *c, const struct key_entry *k, struct epoch *e)
+static bool open_own(const struct node *n, const struct channel *c, const struct key_entry *k,
+                     struct epoch *e)
 {
     struct cbor_reader r = k->boxes;
     for (uint64_t i = 0; i < k->boxes_len && !e->open; i++) {
         const uint8_t *device = cbor_fixed(&r, ID_BYTES), *box = cbor_fixed(&r, EPOCH_BOX_BYTES);
-        if (memcmp(device, n->device, ID_BYTES) == 0 && box_open(n, c, e, k->ephemeral, box)) return 1;
+        if (memcmp(device, n->device, ID_BYTES) == 0 && box_open(n, c, e, k->ephemeral, box)) return true;
     }
-    return 0;
+    return false;
 }
 
 /* A device that is named in a box; NONE when there is no room for more who are nobody's. */
@@ -326,9 +357,11 @@ static int named(struct node *n, struct channel *c, const uint8_t *device, uint3
     return rc == ERR_FULL ? OK : rc;
 }
 
-static int mark_given(struct node *n, struct channel *c, const struct key_entry *k, struct epoch *e,
-                      bool check)
+/* Notes whom the entry gives its epoch; check: only those whose box is good. */
+static int note_given(struct node *n, struct channel *c, const struct key_entry *k, bool check,
+                      struct handing *h)
 {
+    const struct epoch *e = c->keys->epochs[h->epoch];
     uint8_t secret[KEY_BYTES], expected[EPOCH_BOX_BYTES];
     struct cbor_reader r = k->boxes;
     uint32_t holder;
@@ -337,23 +370,85 @@ static int mark_given(struct node *n, struct channel *c, const struct key_entry 
     for (uint64_t i = 0; i < k->boxes_len && rc == OK; i++) {
         const uint8_t *device = cbor_fixed(&r, ID_BYTES), *box = cbor_fixed(&r, EPOCH_BOX_BYTES);
         rc = named(n, c, device, &holder);
-        if (rc < 0 || holder == NONE || epoch_given(e, holder)) continue;
+        if (rc < 0 || holder == NONE) continue;
         if (check && (!box_make(n, c, e, secret, k->ephemeral, device, expected) ||
                       memcmp(expected, box, sizeof expected) != 0)) {
             PROBE(n, BOX_FALSE);
             continue;
         }
-        rc = epoch_give(n, e, holder);
+        rc = set_bit(n, &h->bits, &h->bits_cap, holder);
     }
-    wipe(secret, sizeof secret);
+    if (check) wipe(secret, sizeof secret);
     return rc;
+}
+
+static void forget_body(struct node *n, struct keyring *ring, struct handing *h)
+{
+    ring->bodies -= h->body_len;
+    alloc_free(n->allocator, h->body, h->body_len);
+    h->body = NULL;
+    h->body_len = 0;
+}
+
+/* The key of the epoch has come: the boxes that were believed until now are looked at. */
+static int look_again(struct node *n, struct channel *c, const struct epoch *e)
+{
+    struct keyring *ring = c->keys;
+    struct key_entry k;
+    int rc = OK;
+    for (uint32_t i = 0; i < ring->handings_len && rc == OK; i++) {
+        struct handing *h = &ring->handings[i];
+        if (h->epoch != e->index || !h->body) continue;
+        if (h->bits) memset(h->bits, 0, h->bits_cap);
+        if (parse(slice_of(h->body, h->body_len), &k)) rc = note_given(n, c, &k, true, h);
+        forget_body(n, ring, h);
+    }
+    return rc == OK ? keyring_recount(n, c) : rc;
+}
+
+static int hand(struct node *n, struct channel *c, const struct entry *entry, const struct key_entry *k,
+                const struct epoch *e, bool trusted)
+{
+    struct keyring *ring = c->keys;
+    int rc = grow(n->allocator, (void **)&ring->handings, &ring->handings_cap, ring->handings_len + 1,
+                  sizeof *ring->handings);
+    if (rc < 0) return rc;
+    struct handing h = {.seq = entry->seq, .epoch = e->index};
+    memcpy(h.author, entry->author, ID_BYTES);
+    if (!trusted && !e->open && ring->bodies + entry->body.len <= BODIES_MAX) {
+        h.body = alloc_new(n->allocator, entry->body.len);
+        if (!h.body) return ERR_MEMORY;
+        memcpy(h.body, entry->body.ptr, entry->body.len);
+        h.body_len = (uint32_t)entry->body.len;
+        ring->bodies += entry->body.len;
+    }
+    rc = note_given(n, c, k, !trusted && e->open, &h);
+    if (rc == OK) rc = count(n, c, &h);
+    if (rc == OK) {
+        ring->handings[ring->handings_len++] = h;
+    } else {
+        forget_body(n, ring, &h);
+        alloc_free(n->allocator, h.bits, h.bits_cap);
+    }
+    return rc;
+}
+
+/* Entries of one author come in any order where an island is filled. */
+static bool is_known(const struct keyring *ring, const struct entry *entry)
+{
+    for (uint32_t i = ring->handings_len; i-- > 0;)
+        if (ring->handings[i].seq == entry->seq &&
+            memcmp(ring->handings[i].author, entry->author, ID_BYTES) == 0)
+            return true;
+    return false;
 }
 
 int keyring_learn(struct node *n, struct channel *c, const struct entry *entry, bool live, bool *out_opened)
 {
     struct key_entry k;
     struct epoch *e;
-    if (!parse(entry->body, &k)) return OK; /* it means nothing, to everybody */
+    if (!parse(entry->body, &k) || is_known(c->keys, entry))
+        return OK; /* or it means nothing, to everybody */
     for (uint64_t i = 0; i < k.certificates_len; i++) {
         int rc = keyring_certified(n, c, cbor_bytes(&k.certificates, NODE_CERTIFICATE_BYTES_MAX));
         if (rc < 0) return rc;
@@ -361,12 +456,12 @@ int keyring_learn(struct node *n, struct channel *c, const struct entry *entry, 
     int rc = epoch_of(n, c->keys, &k, &e);
     if (rc < 0) return rc == ERR_FULL ? OK : rc;
     bool own = memcmp(entry->author, n->device, ID_BYTES) == 0;
-    if (open_own(n, c, &k, e)) {
-        *out_opened = !own;
-        PROBE(n, KEYS_CAME);
-    }
+    bool opened = open_own(n, c, &k, e);
+    if (opened) PROBE(n, KEYS_CAME);
+    if (opened && !own) *out_opened = true;
     c->keys->review = true;
-    return mark_given(n, c, &k, e, live && !own && e->open);
+    rc = hand(n, c, entry, &k, e, own || !live);
+    return rc == OK && opened ? look_again(n, c, e) : rc;
 }
 
 void keyring_write(struct node *n, const struct channel *c, const struct epoch *e, const uint32_t *holders,

@@ -25,6 +25,8 @@ enum {
     EPOCHS_MAX = 4096, /* of one channel */
     HOLDERS_MAX = 2 * NODE_AUTHORS_MAX,
     HOLDERS_UNKNOWN_MAX = 4096, /* of them: named in KEY entries, and not known as anybody's */
+    BODIES_MAX =
+        256 * 1024, /* bytes of KEY entries that are kept to be looked at; above: they are believed */
 };
 
 /* Number and roster are the larger the newer; both only grow along what a device has seen. */
@@ -35,8 +37,20 @@ struct epoch {
     uint32_t number;
     uint32_t roster; /* the roster's number that its maker knew */
     uint64_t created_ms;
-    uint8_t *given; /* bits by holder */
+    uint32_t index;
+    uint8_t *given; /* bits by holder: the sum of the handings that count */
     uint32_t given_cap;
+};
+
+/* What one KEY entry has given. It counts as long as the entry does: one that was withdrawn is not with all.
+ */
+struct handing {
+    uint8_t author[ID_BYTES];
+    uint32_t seq, epoch;
+    uint8_t *bits; /* by holder */
+    uint32_t bits_cap;
+    uint8_t *body; /* as long as its boxes could not be looked at, because the key is not here */
+    uint32_t body_len;
 };
 
 /* A device that may be given keys, or was. */
@@ -55,6 +69,9 @@ struct keyring {
     struct epoch **epochs; /* in the order in which they were heard of */
     uint32_t epochs_len, epochs_cap;
     struct map by_id;
+    struct handing *handings;
+    uint32_t handings_len, handings_cap;
+    size_t bodies; /* bytes of them that are kept */
     struct holder *holders;
     uint32_t holders_len, holders_cap, unknown;
     struct map by_device;
@@ -80,7 +97,8 @@ int keyring_certified(struct node *n, struct channel *c, slice certificate) BASE
 /* Whether a box can be made for it at all: ids of devices are what others say they are. */
 bool keyring_hears(const struct node *n, struct holder *h);
 bool epoch_given(const struct epoch *e, uint32_t holder);
-int epoch_give(struct node *n, struct epoch *e, uint32_t holder) BASE_CHECKED;
+/* Members came or went: which handings count is looked at anew. ERR_MEMORY: too little counts as given. */
+int keyring_recount(struct node *n, struct channel *c) BASE_CHECKED;
 
 /* A KEY entry is part of its feed. live: it is news, and what it says of others is looked at; false: it comes
  * back from the disk. *out_opened: a key came that was not here. ERR_MEMORY. */

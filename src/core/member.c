@@ -420,7 +420,9 @@ void member_changed(struct node *n, uint32_t channel)
         if (sync_carry(n, p, channel, may) < 0) pipe_close(n, p, ERR_FULL, err_text(ERR_FULL));
     }
     want_anew(n, channel);
-    (void)!seal_known(n, c); /* without memory they are found again at the next change */
+    /* Without memory somebody may be given a key twice, or late. */
+    (void)!seal_known(n, c);
+    (void)!keyring_recount(n, c);
     seal_review(n, c);
     if (n->started) channel_announce(n, c, CHANNEL_SAY_UNLOCKED);
 }

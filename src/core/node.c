@@ -30,7 +30,10 @@ void node_warn(struct node *n, int result, const uint8_t *device, const char *te
 
 void node_started(struct node *n)
 {
-    if (!n->started) feed_restored(n);
+    if (!n->started) {
+        feed_restored(n);
+        seal_restored(n);
+    }
     n->started = true;
 }
 

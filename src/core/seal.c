@@ -243,6 +243,14 @@ void seal_review(struct node *n, struct channel *c)
     timer_arm(n, TIMER_SEAL, c->index, 0, n->now + REVIEW_US);
 }
 
+void seal_restored(struct node *n)
+{
+    for (uint32_t i = 0; i < n->channels_len; i++) {
+        struct channel *c = n->channels[i];
+        if (c->keys) (void)!keyring_recount(n, c); /* without memory somebody may be given a key twice */
+    }
+}
+
 void seal_tick(struct node *n, uint32_t channel)
 {
     struct channel *c = n->channels[channel];

@@ -38,6 +38,8 @@ bool seal_open_line(const struct node *n, const struct channel *c, const uint8_t
 
 /* An entry is part of its feed; as member_learn. */
 int seal_learn(struct node *n, struct channel *c, const struct entry *e, bool durable) BASE_CHECKED;
+/* The records are through. */
+void seal_restored(struct node *n);
 /* Somebody may lack keys: it is looked into soon. */
 void seal_review(struct node *n, struct channel *c);
 void seal_tick(struct node *n, uint32_t channel);
