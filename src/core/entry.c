@@ -6,6 +6,8 @@
 #include "core/identity.h"
 #include "core/spec.h"
 
+#define ENTRY_DOMAIN "weaprous.entry.1"
+
 int entry_parse(slice wire, struct entry *out)
 {
     struct cbor_reader r = {wire, false};
@@ -39,9 +41,12 @@ void entry_id(const struct crypto *crypto, const struct entry *entry, uint8_t ou
     crypto->hash(crypto->context, out, HASH_BYTES, entry->fields);
 }
 
-bool entry_signed(const struct crypto *crypto, const struct entry *entry)
+bool entry_signed(const struct crypto *crypto, const struct entry *entry, const uint8_t id[ID_BYTES])
 {
-    return identity_verify(crypto, entry->author, SLICE("weaprous.entry.1"), entry->fields, entry->signature);
+    uint8_t form[sizeof ENTRY_DOMAIN - 1 + ID_BYTES]; /* as identity_verify has it; the hash is the id */
+    memcpy(form, ENTRY_DOMAIN, sizeof ENTRY_DOMAIN - 1);
+    memcpy(form + sizeof ENTRY_DOMAIN - 1, id, ID_BYTES);
+    return crypto->verify(crypto->context, entry->signature, entry->author, slice_of(form, sizeof form));
 }
 
 int entry_write(const struct crypto *crypto, const struct entry *fields, const uint8_t seed[KEY_BYTES],
@@ -59,7 +64,7 @@ int entry_write(const struct crypto *crypto, const struct entry *fields, const u
     cbor_put_bytes(&f, slice_of(fields->prev, ID_BYTES));
     cbor_put_uint(&f, fields->time_ms);
     cbor_put_bytes(&f, fields->body);
-    identity_sign(crypto, seed, SLICE("weaprous.entry.1"), writer_slice(&f), signature);
+    identity_sign(crypto, seed, SLICE(ENTRY_DOMAIN), writer_slice(&f), signature);
     cbor_put_array(out, 2);
     cbor_put_bytes(out, writer_slice(&f));
     cbor_put_bytes(out, slice_of(signature, SIGNATURE_BYTES));
@@ -79,8 +84,8 @@ static void put_record(struct writer *w, slice wire, const struct arrival *arriv
     if (arrival->run != RUN_UP) cbor_put_uint(w, arrival->run);
 }
 
-struct blob *blob_new(const struct allocator *a, const struct crypto *crypto, slice wire,
-                      const struct arrival *arrival)
+struct blob *blob_named(const struct allocator *a, slice wire, const uint8_t id[ID_BYTES],
+                        const struct arrival *arrival)
 {
     size_t room = wire.len + 96; /* the heads and fixed fields of the record take at most 66 bytes */
     struct blob *b = alloc_new(a, sizeof *b + room);
@@ -91,12 +96,22 @@ struct blob *blob_new(const struct allocator *a, const struct crypto *crypto, sl
     b->len = w.len;
     b->arrival = *arrival;
     b->wire = slice_of(b->data + w.len - wire.len - (arrival->run != RUN_UP), wire.len);
+    memcpy(b->id, id, ID_BYTES);
     if (w.failed || entry_parse(b->wire, &b->entry) < 0) {
         alloc_free(a, b, sizeof *b + room);
         return NULL;
     }
-    entry_id(crypto, &b->entry, b->id);
     return b;
+}
+
+struct blob *blob_new(const struct allocator *a, const struct crypto *crypto, slice wire,
+                      const struct arrival *arrival)
+{
+    struct entry e;
+    uint8_t id[ID_BYTES];
+    if (entry_parse(wire, &e) < 0) return NULL;
+    entry_id(crypto, &e, id);
+    return blob_named(a, wire, id, arrival);
 }
 
 struct blob *blob_keep(struct blob *b)

@@ -53,7 +53,8 @@ struct blob {
 /* Form and limits only: ERR_MALFORMED, ERR_TOO_LARGE (body). */
 int entry_parse(slice wire, struct entry *out) BASE_CHECKED;
 void entry_id(const struct crypto *crypto, const struct entry *entry, uint8_t out[ID_BYTES]);
-bool entry_signed(const struct crypto *crypto, const struct entry *entry);
+/* id: of this entry, which is what its author has signed. */
+bool entry_signed(const struct crypto *crypto, const struct entry *entry, const uint8_t id[ID_BYTES]);
 /* Signs and writes the wire form of an entry: kind, channel, author, seq, prev, time_ms and body are read. */
 int entry_write(const struct crypto *crypto, const struct entry *fields, const uint8_t seed[KEY_BYTES],
                 struct writer *out) BASE_CHECKED;
@@ -62,6 +63,9 @@ int entry_write(const struct crypto *crypto, const struct entry *fields, const u
  */
 struct blob *blob_new(const struct allocator *a, const struct crypto *crypto, slice wire,
                       const struct arrival *arrival);
+/* The same, of an entry whose id is known. */
+struct blob *blob_named(const struct allocator *a, slice wire, const uint8_t id[ID_BYTES],
+                        const struct arrival *arrival);
 struct blob *blob_keep(struct blob *b);
 void blob_release(const struct allocator *a, struct blob *b);
 

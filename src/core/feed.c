@@ -77,7 +77,7 @@ static int known_seq(struct node *n, struct author *a, const struct mark *mark, 
     uint8_t id[ID_BYTES];
     entry_id(n->crypto, e, id);
     if (mark->prefix == feed_prefix(id)) return OK;
-    if (!entry_signed(n->crypto, e)) return ERR_SIGNATURE;
+    if (!entry_signed(n->crypto, e, id)) return ERR_SIGNATURE;
     fork_found(n, a);
     return OK;
 }
@@ -115,8 +115,8 @@ static void check_seam(struct node *n, struct author *a)
     if (memcmp(a->tip_id, i->down.tip_id, ID_BYTES) != 0 || a->tip_ms >= i->down.tip_ms) fork_found(n, a);
 }
 
-static struct blob *arrive(struct node *n, const struct entry *e, slice wire, const struct pipe *from,
-                           enum record_run run)
+static struct blob *arrive(struct node *n, const struct entry *e, slice wire, const uint8_t id[ID_BYTES],
+                           const struct pipe *from, enum record_run run)
 {
     uint64_t now_ms = n->now / MILLISECONDS;
     struct arrival arrival = {.path = from->path, .arrived_ms = now_ms, .place_ms = e->time_ms, .run = run};
@@ -125,7 +125,7 @@ static struct blob *arrive(struct node *n, const struct entry *e, slice wire, co
         arrival.place_ms = now_ms;
     else if (e->time_ms > n->clock_ms)
         n->clock_ms = e->time_ms;
-    return blob_new(n->allocator, n->crypto, wire, &arrival);
+    return blob_named(n->allocator, wire, id, &arrival);
 }
 
 int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from)
@@ -143,7 +143,7 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
 
     uint8_t id[ID_BYTES];
     entry_id(n->crypto, &e, id);
-    if (!entry_signed(n->crypto, &e)) return ERR_SIGNATURE;
+    if (!entry_signed(n->crypto, &e, id)) return ERR_SIGNATURE;
     if (!fits(a, lane, &e, id)) {
         bool himself = memcmp(from->link.device, e.author, ID_BYTES) == 0;
         if (e.seq == 1 || (himself && lane == LANE_MAIN && memcmp(e.prev, a->tip_id, ID_BYTES) == 0))
@@ -162,7 +162,7 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
         a = &c->authors[author];
     }
     enum record_run run = lane == LANE_DOWN ? RUN_DOWN : lane == LANE_UP && !a->island ? RUN_FIRST : RUN_UP;
-    struct blob *blob = arrive(n, &e, wire, from, run);
+    struct blob *blob = arrive(n, &e, wire, id, from, run);
     if (!blob) return ERR_MEMORY;
     rc = feed_top(a) < e.seq ? set_account(n, c, a, account) : OK; /* the newest name */
     if (rc == OK) rc = lane_accept(n, channel, author, lane, blob, 0, false);

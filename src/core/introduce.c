@@ -103,7 +103,9 @@ static int judge(struct node *n, const struct message *m, struct introduction *o
     if (rc < 0) return rc;
     if (out->entry.kind != ENTRY_MEMBER || memcmp(out->entry.channel, out->id, ID_BYTES) != 0)
         return ERR_PROTOCOL;
-    if (!entry_signed(n->crypto, &out->entry)) return ERR_SIGNATURE;
+    uint8_t id[ID_BYTES];
+    entry_id(n->crypto, &out->entry, id);
+    if (!entry_signed(n->crypto, &out->entry, id)) return ERR_SIGNATURE;
     rc = member_parse(n->crypto, out->spec.authority, &out->entry, &out->act);
     if (rc == OK && !slice_equal(out->act.author_account, out->founder.account)) rc = ERR_PROTOCOL;
     return rc;

@@ -31,7 +31,7 @@ static void an_entry(slice bytes)
     if (entry_parse(bytes, &e) != OK) return;
     expect(e.seq >= 1 && e.seq <= ENTRY_SEQ_MAX && e.body.len <= NODE_BODY_BYTES_MAX);
     entry_id(&crypto_sham, &e, id);
-    (void)entry_signed(&crypto_sham, &e);
+    (void)entry_signed(&crypto_sham, &e, id);
 }
 
 static void a_record(slice bytes)

@@ -133,8 +133,8 @@ static void entries_are_written_to_the_byte(void **state)
         assert_memory_equal(wire, want.ptr, want.len);
         assert_int_equal(entry_parse(want, &read), OK);
         assert_true(slice_equal(read.fields, fields));
-        assert_true(entry_signed(crypto, &read));
         entry_id(crypto, &read, id);
+        assert_true(entry_signed(crypto, &read, id));
         assert_memory_equal(id, vector_bytes(item, "id").ptr, ID_BYTES);
     }
 }
