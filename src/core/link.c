@@ -5,13 +5,14 @@
 #include "base/cbor.h"
 #include "core/identity.h"
 
-static const uint8_t preface[LINK_PREFACE_BYTES] = {'w', 'p', 'r', 's', LINK_VERSION};
+static const uint8_t letters_of_preface[] = {'w', 'p', 'r', 's'};
 
 int link_init(struct link *l, const struct allocator *allocator, const struct crypto *crypto, bool initiator,
               slice binding, const uint8_t noise_secret[KEY_BYTES], const uint8_t ephemeral[KEY_BYTES])
 {
     uint8_t bound[HASH_BYTES];
-    *l = (struct link){.allocator = allocator, .crypto = crypto, .initiator = initiator};
+    *l = (struct link){
+        .allocator = allocator, .crypto = crypto, .initiator = initiator, .versions = LINK_VERSION};
     l->noise = alloc_new(allocator, sizeof *l->noise);
     if (!l->noise) return ERR_MEMORY;
     /* The prologue is the domain and the binding; a long binding is as good as its hash, but vectors and
@@ -58,17 +59,32 @@ bool link_greets(const struct link *l)
     return l->state != LINK_OPEN && noise_writes_next(l->noise);
 }
 
-/* [device, signature over our Noise static key, role, certificate] */
+/* The versions that a preface's last byte stands for: the oldest one in its low half, and how many newer ones
+ * in its high half. 0 when this side's is not among them. */
+static unsigned common_version(uint8_t byte)
+{
+    unsigned oldest = byte & 15, newest = oldest + (byte >> 4);
+    return oldest > 0 && oldest <= LINK_VERSION && LINK_VERSION <= newest ? LINK_VERSION : 0;
+}
+
+/* [device, signature over our Noise static key, role, certificate, and to a side that speaks other versions,
+ * too: the byte that was sent, the byte that was read]. So nobody in between can make two sides speak an
+ * older version than both know. */
 static slice introduction(const struct link *l, const struct link_self *self, struct writer *w)
 {
     uint8_t signature[SIGNATURE_BYTES];
     identity_sign(l->crypto, self->seed, SLICE("weaprous.link.1"),
                   slice_of(l->noise->static_public, KEY_BYTES), signature);
-    cbor_put_array(w, 4);
+    bool versions = l->versions != LINK_VERSION || l->their_versions != LINK_VERSION;
+    cbor_put_array(w, versions ? 6 : 4);
     cbor_put_bytes(w, slice_of(self->device, ID_BYTES));
     cbor_put_bytes(w, slice_of(signature, SIGNATURE_BYTES));
     cbor_put_uint(w, self->role);
     cbor_put_bytes(w, self->certificate);
+    if (versions) {
+        cbor_put_uint(w, l->versions);
+        cbor_put_uint(w, l->their_versions);
+    }
     return writer_slice(w);
 }
 
@@ -85,7 +101,8 @@ static int open_if_finished(struct link *l)
 int link_greet(struct link *l, const struct link_self *self, struct writer *out)
 {
     if (!l->preface_sent) {
-        writer_put(out, slice_of(preface, sizeof preface));
+        writer_put(out, slice_of(letters_of_preface, sizeof letters_of_preface));
+        writer_byte(out, l->versions);
         l->preface_sent = true;
     }
     if (out->failed) return ERR_FULL;
@@ -112,8 +129,12 @@ static int read_introduction(struct link *l, slice payload)
     uint64_t role = cbor_uint(&r, ROLE_REPLICA);
     slice certificate = cbor_bytes(&r, NODE_CERTIFICATE_BYTES_MAX);
     if (r.failed || count < 4) return ERR_MALFORMED;
-    cbor_skip(&r, count - 4);
+    bool versions = count >= 6;
+    uint64_t sent = versions ? cbor_uint(&r, UINT8_MAX) : LINK_VERSION;
+    uint64_t seen = versions ? cbor_uint(&r, UINT8_MAX) : LINK_VERSION;
+    cbor_skip(&r, count - (versions ? 6 : 4));
     if (!cbor_done(&r)) return ERR_MALFORMED;
+    if (sent != l->their_versions || seen != l->versions) return ERR_VERSION; /* a preface was altered */
     if (!identity_verify(l->crypto, device, SLICE("weaprous.link.1"),
                          slice_of(l->noise->remote_static, KEY_BYTES), signature)) {
         return ERR_SIGNATURE;
@@ -172,9 +193,10 @@ static int read_preface(struct link *l, slice *rest)
     if (rc < 0) return rc;
     bool whole = collect(l, rest, LINK_PREFACE_BYTES);
     size_t letters = l->inbox_len < 4 ? l->inbox_len : 4;
-    if (memcmp(l->inbox, preface, letters) != 0) return ERR_MALFORMED;
+    if (memcmp(l->inbox, letters_of_preface, letters) != 0) return ERR_MALFORMED;
     if (!whole) return ERR_AGAIN;
-    if (l->inbox[4] != LINK_VERSION) return ERR_VERSION;
+    l->their_versions = l->inbox[4];
+    if (common_version(l->their_versions) == 0) return ERR_VERSION;
     inbox_drop(l);
     l->state = LINK_HANDSHAKE;
     return OK;

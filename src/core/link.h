@@ -39,6 +39,9 @@ struct link {
     enum link_state state;
     bool initiator;
     bool preface_sent;
+    /* The last byte of the preface, ours and theirs: the oldest version that is spoken in the low half, how
+     * many newer ones in the high half. */
+    uint8_t versions, their_versions;
     struct noise *noise; /* until LINK_OPEN */
     struct noise_cipher send, receive;
     uint8_t session[16]; /* both sides have the same, each link another: of the handshake's hash */

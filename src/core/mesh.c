@@ -84,8 +84,10 @@ bool pipe_control(struct node *n, struct pipe *p, slice message)
 
 void pipe_glitch(struct node *n, struct pipe *p)
 {
-    if (p->glitches + 1 == GLITCHES_MAX) PROBE(n, GLITCHES);
-    if (++p->glitches == GLITCHES_MAX) pipe_close(n, p, ERR_PROTOCOL, "too many odd messages on this link");
+    if (p->closing || limits_odd(n, p)) return;
+    PROBE(n, GLITCHES);
+    limits_ban(n, p);
+    pipe_close(n, p, ERR_PROTOCOL, "too many odd messages on this link");
 }
 
 /* Begins the end: the reason is sent if the link is open, then ACTION_CLOSE follows. */
@@ -479,6 +481,10 @@ int mesh_opened(struct node *n, struct pipe *p)
         PROBE(n, WRONG_DEVICE);
         pipe_close(n, p, ERR_AUTH, "another device answered than the one that was called");
         return ERR_AUTH;
+    }
+    if (limits_banned(n, p->link.device)) {
+        pipe_close(n, p, ERR_DENIED, "this device sent too much a moment ago; it may come back later");
+        return ERR_DENIED;
     }
     int rc = get_peer(n, p->link.device, &peer);
     if (rc < 0) return rc;

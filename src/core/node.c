@@ -262,6 +262,7 @@ static int on_message(struct node *n, struct pipe *p, slice plain)
     struct writer w = writer_of(reply, sizeof reply);
     int rc = message_parse(plain, &m);
     if (rc < 0) return rc;
+    if (!limits_message(n, p, m.kind, plain.len)) return OK;
     switch (m.kind) {
     case MESSAGE_CLOSE:
         /* It wants to go: nothing more is sent; the shell closes the pipe. */

@@ -460,13 +460,14 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
     rc = feed_receive(n, channel, m->wire, p);
     if (rc < 0) return rc;
     author = author_find(c, e.author);
-    if (author == NONE) return OK;
+    bool fits = author != NONE && feed_mark(&c->authors[author], (uint32_t)e.seq);
+    if (known || !fits) limits_useless(n, p, m->wire.len);
+    if (author == NONE || p->closing) return OK;
     if (feed_top(&c->authors[author]) > before) {
         c->authors[author].via_link = p->slot;
         c->authors[author].via_serial = p->serial;
     }
-    if (feed_mark(&c->authors[author], (uint32_t)e.seq))
-        gossip_entry(n, p, c, author, (uint32_t)e.seq, known);
+    if (fits) gossip_entry(n, p, c, author, (uint32_t)e.seq, known);
     want_got(n, p, channel, author);
     return OK;
 }

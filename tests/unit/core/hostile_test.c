@@ -1,173 +1,12 @@
 /* What a hostile device says closes its own link, with a reason, and hurts nobody else. The attacker is a
  * real link with honest cryptography and a certificate of its own, whose messages are written by hand. */
-#include "world.h"
+#include "attacker.h"
 
 #include "core/entry.h"
 #include "core/identity.h"
 #include "core/link.h"
 #include "core/message.h"
 #include "core/state.h"
-
-#define LINK 77u
-
-struct attacker {
-    struct world *w;
-    struct link link;
-    uint8_t seed[32], device[32], certificate[512];
-    size_t certificate_len;
-    struct link_self self;
-    int error;        /* what the victim's node_receive said last */
-    uint64_t step_ms; /* between one entry and the next */
-    uint8_t said[200000];
-    size_t said_len;
-};
-
-static void give(struct attacker *a, slice bytes)
-{
-    size_t used = 0;
-    a->error = node_receive(a->w->places[1].node, LINK, bytes, a->w->now, &used);
-}
-
-/* Takes what the victim sends; keeps the plaintexts one after the other. */
-static void take(struct attacker *a)
-{
-    static uint8_t bytes[65536], scratch[LINK_FRAME_BYTES_MAX];
-    world_settle(a->w);
-    size_t n;
-    while ((n = node_transmit(a->w->places[1].node, LINK, bytes, sizeof bytes, a->w->now)) > 0) {
-        slice rest = slice_of(bytes, n), message;
-        while (link_next(&a->link, &rest, scratch, &message) == OK) {
-            if (a->said_len + message.len > sizeof a->said) a->said_len = 0;
-            if (message.len) memcpy(a->said + a->said_len, message.ptr, message.len);
-            a->said_len += message.len;
-        }
-    }
-}
-
-static void greet(struct attacker *a)
-{
-    uint8_t bytes[4096];
-    struct writer w = writer_of(bytes, sizeof bytes);
-    while (link_greets(&a->link))
-        assert_int_equal(link_greet(&a->link, &a->self, &w), OK);
-    if (w.len) give(a, writer_slice(&w));
-}
-
-static void send(struct attacker *a, slice plain)
-{
-    static uint8_t bytes[LINK_FRAME_BYTES_MAX];
-    struct writer w = writer_of(bytes, sizeof bytes);
-    assert_int_equal(link_seal(&a->link, plain, &w), OK);
-    give(a, writer_slice(&w));
-}
-
-static void send_entry(struct attacker *a, slice wire)
-{
-    static uint8_t plain[LINK_MESSAGE_BYTES_MAX];
-    struct writer w = writer_of(plain, sizeof plain);
-    message_write_entry(&w, wire);
-    send(a, writer_slice(&w));
-}
-
-static void send_have(struct attacker *a, const uint8_t *author, uint32_t seq)
-{
-    uint8_t plain[128];
-    struct writer w = writer_of(plain, sizeof plain);
-    message_write_have(&w, a->w->channel, 0, 1);
-    message_write_pair(&w, author, seq);
-    send(a, writer_slice(&w));
-}
-
-/* authority: the seed that signs the attacker's certificate, NULL for none. */
-static struct attacker *attack_as(struct world *w, const uint8_t *authority, const char *account)
-{
-    struct attacker *a = calloc(1, sizeof *a);
-    const struct crypto *c = crypto_native();
-    uint8_t secret[32], ephemeral[32], plain[64];
-    a->w = w;
-    a->step_ms = 1;
-    memset(a->seed, 0x66, 32);
-    memset(ephemeral, 0x55, 32);
-    c->sign_public(NULL, a->device, a->seed);
-    identity_noise_secret(c, a->seed, secret);
-    struct certificate names = {.account = slice_text(account),
-                                .device = a->device,
-                                .issued_s = w->now / SECONDS - 10,
-                                .expires_s = w->now / SECONDS + 86400};
-    int len = authority ? certificate_write(c, &names, authority, a->certificate, sizeof a->certificate) : 0;
-    assert_true(len >= 0);
-    a->certificate_len = (size_t)len;
-    a->self =
-        (struct link_self){a->device, a->seed, ROLE_PERSON, slice_of(a->certificate, a->certificate_len)};
-    assert_int_equal(link_init(&a->link, &allocator_libc, c, true, SLICE_EMPTY, secret, ephemeral), OK);
-    struct node_link info = {.path = PATH_DIRECT};
-    assert_int_equal(node_link_up(w->places[1].node, LINK, &info, w->now), OK);
-    for (int i = 0; i < 3; i++)
-        greet(a), take(a);
-    assert_int_equal(a->link.state, LINK_OPEN);
-    struct writer carry = writer_of(plain, sizeof plain);
-    message_write_carry(&carry, w->channel, true, 0);
-    send(a, writer_slice(&carry));
-    take(a);
-    return a;
-}
-
-static struct attacker *attack(struct world *w, bool certified)
-{
-    return attack_as(w, certified ? w->authority_seed : NULL, "mallory");
-}
-
-static void end(struct attacker *a)
-{
-    link_deinit(&a->link);
-    world_free(a->w);
-    free(a);
-}
-
-static struct world *victim(void)
-{
-    struct world *w = world_new();
-    world_add(w, 1, ROLE_PERSON, "an");
-    world_add(w, 2, ROLE_PERSON, "binh");
-    world_link(w, 1, 2, PATH_DIRECT);
-    world_run(w, SECONDS);
-    return w;
-}
-
-/* The honest people still talk. */
-static void still_works(struct world *w)
-{
-    int before = world_heard(w, 1, "all is well");
-    assert_true(world_say(w, 2, "all is well") > 0);
-    world_run(w, SECONDS);
-    assert_int_equal(world_heard(w, 1, "all is well"), before + 1);
-}
-
-static size_t write_entry(struct attacker *a, uint32_t kind, uint32_t seq, const uint8_t *prev, slice body,
-                          uint8_t *out, uint8_t *out_id)
-{
-    struct entry e = {.kind = kind,
-                      .channel = a->w->channel,
-                      .author = a->device,
-                      .prev = prev,
-                      .seq = seq,
-                      .time_ms = a->w->now / 1000 + seq * a->step_ms,
-                      .body = body},
-                 back;
-    struct writer w = writer_of(out, NODE_RECORD_BYTES_MAX);
-    assert_int_equal(entry_write(crypto_native(), &e, a->seed, &w), OK);
-    assert_int_equal(entry_parse(writer_slice(&w), &back), OK);
-    if (out_id) entry_id(crypto_native(), &back, out_id);
-    return w.len;
-}
-
-static slice join_body(const struct attacker *a, uint8_t *room)
-{
-    struct writer w = writer_of(room, 600);
-    cbor_put_array(&w, 1);
-    cbor_put_bytes(&w, slice_of(a->certificate, a->certificate_len));
-    return writer_slice(&w);
-}
 
 static const uint8_t zeros[32];
 
@@ -177,12 +16,12 @@ static void garbage_closes_the_link(void **state)
     static const char *garbage[] = {"\x18\x01", "\x9f\xff", "hello", "\xf6", "\x82\x01", "\x80", "\x81\x40"};
     for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++) {
         struct attacker *a = attack(victim(), true);
-        send(a, slice_text(garbage[i]));
+        attacker_send(a, slice_text(garbage[i]));
         assert_int_equal(a->error, ERR_MALFORMED);
         world_run(a->w, 2 * SECONDS); /* the reason has a second to leave */
         assert_int_equal(a->w->places[1].last_close, ERR_MALFORMED);
         still_works(a->w);
-        end(a);
+        attacker_free(a);
     }
 }
 
@@ -190,13 +29,13 @@ static void unknown_kinds_and_longer_messages_are_skipped(void **state)
 {
     (void)state;
     struct attacker *a = attack(victim(), true);
-    send(a, SLICE("\x82\x18\x63\x43"
-                  "new"));
+    attacker_send(a, SLICE("\x82\x18\x63\x43"
+                           "new"));
     assert_int_equal(a->error, OK);
-    send(a, SLICE("\x83\x01\x07\x81\x00")); /* a PING with one more element */
+    attacker_send(a, SLICE("\x83\x01\x07\x81\x00")); /* a PING with one more element */
     assert_int_equal(a->error, OK);
     still_works(a->w);
-    end(a);
+    attacker_free(a);
 }
 
 static void a_false_signature_closes_the_link(void **state)
@@ -204,12 +43,12 @@ static void a_false_signature_closes_the_link(void **state)
     (void)state;
     uint8_t entry[NODE_RECORD_BYTES_MAX], body[600];
     struct attacker *a = attack(victim(), true);
-    size_t len = write_entry(a, ENTRY_JOIN, 1, zeros, join_body(a, body), entry, NULL);
+    size_t len = attacker_entry(a, ENTRY_JOIN, 1, zeros, attacker_join(a, body), entry, NULL);
     entry[len - 1] ^= 1;
-    send_entry(a, slice_of(entry, len));
+    attacker_send_entry(a, slice_of(entry, len));
     assert_int_equal(a->error, ERR_SIGNATURE);
     still_works(a->w);
-    end(a);
+    attacker_free(a);
 }
 
 static void nobody_writes_in_anothers_name(void **state)
@@ -222,16 +61,18 @@ static void nobody_writes_in_anothers_name(void **state)
     struct writer w = writer_of(body, sizeof body);
     cbor_put_array(&w, 1);
     cbor_put_bytes(&w, slice_of(other, (size_t)len));
-    send_entry(a, slice_of(entry, write_entry(a, ENTRY_JOIN, 1, zeros, writer_slice(&w), entry, NULL)));
+    attacker_send_entry(
+        a, slice_of(entry, attacker_entry(a, ENTRY_JOIN, 1, zeros, writer_slice(&w), entry, NULL)));
     assert_int_equal(a->error, ERR_PROTOCOL);
     still_works(a->w);
-    end(a);
+    attacker_free(a);
     /* A feed that does not begin with a JOIN. */
     a = attack(victim(), true);
-    send_entry(a, slice_of(entry, write_entry(a, ENTRY_TEXT, 1, zeros, SLICE("\x81\x41x"), entry, NULL)));
+    attacker_send_entry(
+        a, slice_of(entry, attacker_entry(a, ENTRY_TEXT, 1, zeros, SLICE("\x81\x41x"), entry, NULL)));
     assert_int_equal(a->error, ERR_PROTOCOL);
     still_works(a->w);
-    end(a);
+    attacker_free(a);
 }
 
 static void a_fork_is_seen_kept_out_and_told(void **state)
@@ -239,19 +80,23 @@ static void a_fork_is_seen_kept_out_and_told(void **state)
     (void)state;
     uint8_t entry[NODE_RECORD_BYTES_MAX], body[600], join[32];
     struct attacker *a = attack(victim(), true);
-    send_entry(a, slice_of(entry, write_entry(a, ENTRY_JOIN, 1, zeros, join_body(a, body), entry, join)));
-    send_entry(a, slice_of(entry, write_entry(a, ENTRY_TEXT, 2, join, SLICE("\x81\x43one"), entry, NULL)));
+    attacker_send_entry(
+        a, slice_of(entry, attacker_entry(a, ENTRY_JOIN, 1, zeros, attacker_join(a, body), entry, join)));
+    attacker_send_entry(
+        a, slice_of(entry, attacker_entry(a, ENTRY_TEXT, 2, join, SLICE("\x81\x43one"), entry, NULL)));
     world_settle(a->w);
     assert_int_equal(world_heard(a->w, 1, "one"), 1);
-    send_entry(a, slice_of(entry, write_entry(a, ENTRY_TEXT, 2, join, SLICE("\x81\x43two"), entry, NULL)));
+    attacker_send_entry(
+        a, slice_of(entry, attacker_entry(a, ENTRY_TEXT, 2, join, SLICE("\x81\x43two"), entry, NULL)));
     assert_int_equal(a->error, OK);
-    send_entry(a, slice_of(entry, write_entry(a, ENTRY_TEXT, 3, join, SLICE("\x81\x43six"), entry, NULL)));
+    attacker_send_entry(
+        a, slice_of(entry, attacker_entry(a, ENTRY_TEXT, 3, join, SLICE("\x81\x43six"), entry, NULL)));
     world_run(a->w, SECONDS);
     assert_int_equal(world_heard(a->w, 1, "two") + world_heard(a->w, 1, "six"), 0);
     assert_int_equal(a->w->places[1].warnings, 1);
     assert_int_equal(world_heard(a->w, 2, "one"), 1);
     still_works(a->w);
-    end(a);
+    attacker_free(a);
 }
 
 static void nobody_writes_into_his_own_past(void **state)
@@ -260,14 +105,16 @@ static void nobody_writes_into_his_own_past(void **state)
     uint8_t entry[NODE_RECORD_BYTES_MAX], body[600], join[32];
     struct attacker *a = attack(victim(), true);
     a->step_ms = 0;
-    send_entry(a, slice_of(entry, write_entry(a, ENTRY_JOIN, 1, zeros, join_body(a, body), entry, join)));
+    attacker_send_entry(
+        a, slice_of(entry, attacker_entry(a, ENTRY_JOIN, 1, zeros, attacker_join(a, body), entry, join)));
     assert_int_equal(a->error, OK);
-    send_entry(a, slice_of(entry, write_entry(a, ENTRY_TEXT, 2, join, SLICE("\x81\x43old"), entry, NULL)));
+    attacker_send_entry(
+        a, slice_of(entry, attacker_entry(a, ENTRY_TEXT, 2, join, SLICE("\x81\x43old"), entry, NULL)));
     assert_int_equal(a->error, ERR_PROTOCOL);
     world_run(a->w, 2 * SECONDS);
     assert_int_equal(world_heard(a->w, 1, "old"), 0);
     still_works(a->w);
-    end(a);
+    attacker_free(a);
 }
 
 static void a_replay_is_taken_once(void **state)
@@ -275,13 +122,14 @@ static void a_replay_is_taken_once(void **state)
     (void)state;
     uint8_t entry[NODE_RECORD_BYTES_MAX], body[600], join[32];
     struct attacker *a = attack(victim(), true);
-    send_entry(a, slice_of(entry, write_entry(a, ENTRY_JOIN, 1, zeros, join_body(a, body), entry, join)));
-    size_t len = write_entry(a, ENTRY_TEXT, 2, join, SLICE("\x81\x43one"), entry, NULL);
+    attacker_send_entry(
+        a, slice_of(entry, attacker_entry(a, ENTRY_JOIN, 1, zeros, attacker_join(a, body), entry, join)));
+    size_t len = attacker_entry(a, ENTRY_TEXT, 2, join, SLICE("\x81\x43one"), entry, NULL);
     for (int i = 0; i < 1000; i++)
-        send_entry(a, slice_of(entry, len));
+        attacker_send_entry(a, slice_of(entry, len));
     world_run(a->w, SECONDS);
     assert_int_equal(world_heard(a->w, 1, "one"), 1);
-    end(a);
+    attacker_free(a);
 }
 
 static void lies_about_what_is_held_stall_nobody(void **state)
@@ -289,19 +137,19 @@ static void lies_about_what_is_held_stall_nobody(void **state)
     (void)state;
     struct attacker *a = attack(victim(), true);
     uint8_t nobody[32] = {0xEE};
-    send_have(a, world_device(a->w, 2), 4000000000u);
-    send_have(a, nobody, 3);
-    send_have(a, world_device(a->w, 1), 999);
+    attacker_send_have(a, world_device(a->w, 2), 4000000000u);
+    attacker_send_have(a, nobody, 3);
+    attacker_send_have(a, world_device(a->w, 1), 999);
     world_run(a->w, 2 * SECONDS);
     still_works(a->w);
     for (int i = 0; i < 20; i++) { /* silent about it, but alive */
         world_run(a->w, 3 * SECONDS);
-        send(a, SLICE("\x82\x01\x07"));
+        attacker_send(a, SLICE("\x82\x01\x07"));
     }
     still_works(a->w);
     assert_int_equal(world_heard(a->w, 1, "all is well"), 2);
     assert_true(a->w->places[1].acknowledged[2] <= 2);
-    end(a);
+    attacker_free(a);
 }
 
 /* A certificate that the attacker has signed itself says nothing about who it is. */
@@ -323,7 +171,7 @@ static void claims_about_authors_who_are_none_keep_nobody_out(void **state)
             memcpy(author, &i, sizeof i);
             message_write_pair(&w, author, 1);
         }
-        send(a, writer_slice(&w));
+        attacker_send(a, writer_slice(&w));
     }
     world_add(a->w, 3, ROLE_PERSON, "chi");
     world_link(a->w, 3, 2, PATH_DIRECT);
@@ -332,7 +180,7 @@ static void claims_about_authors_who_are_none_keep_nobody_out(void **state)
     world_run(a->w, 2 * SECONDS);
     assert_int_equal(world_heard(a->w, 1, "I am new"), 1);
     still_works(a->w);
-    end(a);
+    attacker_free(a);
 }
 
 /* Several of them fill the table; who has written is taken all the same, and honest links stay. */
@@ -367,10 +215,10 @@ static void nobody_is_shown_under_a_name_it_gave_itself(void **state)
     struct attacker *a = attack_as(victim(), own_authority, "binh");
     assert_string_equal(a->w->places[1].stranger, "");
     still_works(a->w);
-    end(a);
+    attacker_free(a);
     a = attack(victim(), true);
     assert_string_equal(a->w->places[1].stranger, "mallory");
-    end(a);
+    attacker_free(a);
 }
 
 static void an_uncertified_device_gets_nothing(void **state)
@@ -378,11 +226,11 @@ static void an_uncertified_device_gets_nothing(void **state)
     (void)state;
     struct attacker *a = attack(victim(), false);
     still_works(a->w);
-    take(a);
+    attacker_take(a);
     for (size_t i = 0; i + 11 < a->said_len; i++)
         assert_memory_not_equal(a->said + i, "all is well", 11);
     assert_int_equal(a->w->places[1].closes, 0);
-    end(a);
+    attacker_free(a);
 }
 
 static void a_flood_of_oddities_closes_the_link(void **state)
@@ -393,12 +241,12 @@ static void a_flood_of_oddities_closes_the_link(void **state)
     struct writer w = writer_of(plain, sizeof plain);
     message_write_want(&w, a->w->channel, nobody, 1, 10);
     for (int i = 0; i < 150 && a->error == OK; i++)
-        send(a, writer_slice(&w));
+        attacker_send(a, writer_slice(&w));
     assert_int_not_equal(a->error, OK);
     world_run(a->w, 2 * SECONDS);
     assert_int_equal(a->w->places[1].last_close, ERR_PROTOCOL);
     still_works(a->w);
-    end(a);
+    attacker_free(a);
 }
 
 static void the_reason_is_told_in_words(void **state)
@@ -406,9 +254,9 @@ static void the_reason_is_told_in_words(void **state)
     (void)state;
     struct attacker *a = attack(victim(), true);
     a->said_len = 0;
-    send(a, SLICE("hello"));
+    attacker_send(a, SLICE("hello"));
     static uint8_t bytes[65536], scratch[LINK_FRAME_BYTES_MAX];
-    size_t n = node_transmit(a->w->places[1].node, LINK, bytes, sizeof bytes, a->w->now);
+    size_t n = node_transmit(a->w->places[1].node, ATTACKER_LINK, bytes, sizeof bytes, a->w->now);
     slice rest = slice_of(bytes, n), message;
     struct message m = {.kind = 99};
     while (m.kind != MESSAGE_CLOSE && link_next(&a->link, &rest, scratch, &message) == OK) {
@@ -416,7 +264,7 @@ static void the_reason_is_told_in_words(void **state)
     }
     assert_int_equal(m.kind, MESSAGE_CLOSE);
     assert_true(m.text.len > 20);
-    end(a);
+    attacker_free(a);
 }
 
 static void this_very_device_is_not_a_peer(void **state)

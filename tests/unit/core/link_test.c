@@ -8,6 +8,7 @@ struct end {
     struct link link;
     uint8_t seed[32], device[32], secret[32];
     struct link_self self;
+    uint8_t altered; /* what the last byte of its preface becomes on the way; 0: stays */
 };
 
 static void end_init(struct end *e, int fill, bool initiator, slice binding)
@@ -18,6 +19,7 @@ static void end_init(struct end *e, int fill, bool initiator, slice binding)
     memset(ephemeral, fill + 100, 32);
     c->sign_public(NULL, e->device, e->seed);
     identity_noise_secret(c, e->seed, e->secret);
+    e->altered = 0;
     e->self = (struct link_self){e->device, e->seed, ROLE_PERSON, SLICE("certificate")};
     assert_int_equal(link_init(&e->link, &allocator_libc, c, initiator, binding, e->secret, ephemeral), OK);
 }
@@ -27,8 +29,10 @@ static int greet(struct end *from, struct end *to, size_t step)
 {
     uint8_t bytes[4096], scratch[LINK_FRAME_BYTES_MAX];
     struct writer w = writer_of(bytes, sizeof bytes);
+    bool begins = !from->link.preface_sent;
     while (link_greets(&from->link))
         assert_int_equal(link_greet(&from->link, &from->self, &w), OK);
+    if (begins && from->altered) bytes[4] = from->altered;
     for (size_t at = 0; at < w.len; at += step) {
         slice rest = slice_sub(writer_slice(&w), at, step), message;
         for (;;) {
@@ -168,6 +172,46 @@ static void odd_first_bytes_are_refused(void **state)
     assert_int_equal(first_bytes(SLICE("wprs\x01\x00")), ERR_AGAIN);
 }
 
+static int shake_versions(uint8_t versions_a, uint8_t altered_a, uint8_t versions_b, uint8_t altered_b)
+{
+    struct end a, b;
+    end_init(&a, 1, true, SLICE("pipe"));
+    end_init(&b, 2, false, SLICE("pipe"));
+    a.link.versions = versions_a;
+    b.link.versions = versions_b;
+    a.altered = altered_a;
+    b.altered = altered_b;
+    int rc = shake(&a, &b, 4096);
+    if (rc == OK) assert_true(a.link.state == LINK_OPEN && b.link.state == LINK_OPEN);
+    link_deinit(&a.link);
+    link_deinit(&b.link);
+    return rc;
+}
+
+static void versions_are_agreed_upon(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t byte;
+        int result;
+    } cases[] = {{0x01, OK},          {0x11, OK},          {0xF1, OK},          {0x00, ERR_VERSION},
+                 {0x02, ERR_VERSION}, {0x12, ERR_VERSION}, {0x10, ERR_VERSION}, {0xFF, ERR_VERSION}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(shake_versions(cases[i].byte, 0, LINK_VERSION, 0), cases[i].result);
+        assert_int_equal(shake_versions(LINK_VERSION, 0, cases[i].byte, 0), cases[i].result);
+    }
+}
+
+/* Two later sides are not made to speak the oldest version that both know, nor one of them. */
+static void nobody_in_between_chooses_the_version(void **state)
+{
+    (void)state;
+    assert_int_equal(shake_versions(0x11, 0x01, 0x11, 0x01), ERR_VERSION);
+    assert_int_equal(shake_versions(0x11, 0x01, LINK_VERSION, 0), ERR_VERSION);
+    assert_int_equal(shake_versions(LINK_VERSION, 0x11, LINK_VERSION, 0), ERR_VERSION);
+    assert_int_equal(shake_versions(LINK_VERSION, 0x11, LINK_VERSION, 0x11), ERR_VERSION);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +221,8 @@ int main(void)
         cmocka_unit_test(a_key_that_is_not_held_is_refused),
         cmocka_unit_test(every_flipped_bit_of_a_frame_is_seen),
         cmocka_unit_test(odd_first_bytes_are_refused),
+        cmocka_unit_test(versions_are_agreed_upon),
+        cmocka_unit_test(nobody_in_between_chooses_the_version),
     };
     if (crypto_native_start() < 0) return 1;
     return cmocka_run_group_tests_name("core/link", tests, NULL, NULL);
