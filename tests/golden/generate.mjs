@@ -276,7 +276,7 @@ function messageVectors() {
             message('graft', 14, [14, CHANNEL]),
             message('shuffle', 15, [15, CHANNEL, [ids.alice, ids.bob], 1]),
             message('shuffle, an answer of nobody', 15, [15, CHANNEL, [], 0]),
-            message('signal', 16, [16, ids.bob, ids.alice, 4, text('an offer')]),
+            message('signal', 16, [16, ids.bob, ids.alice, 4, text('an offer'), 77]),
             message('ping with an element of a later version', 1, [1, 5, [text('later')]]),
         ],
         skipped: [message('a kind of a later version', 77, [77, text('anything'), [1, [2]]]), message('a kind alone', 77, [77])],
@@ -304,8 +304,8 @@ function messageVectors() {
             ['prune without a channel', cbor([13])],
             ['shuffle of 65', cbor([15, CHANNEL, Array.from({ length: 65 }, () => ids.alice), 0])],
             ['shuffle with a short device', cbor([15, CHANNEL, [ids.alice.slice(1)], 0])],
-            ['signal with 9 hops', cbor([16, ids.bob, ids.alice, 9, text('an offer')])],
-            ['signal of 8193 bytes', cbor([16, ids.bob, ids.alice, 4, fill(1, 8193)])],
+            ['signal with 9 hops', cbor([16, ids.bob, ids.alice, 9, text('an offer'), 77])], ['signal without a serial', cbor([16, ids.bob, ids.alice, 4, text('an offer')])],
+            ['signal of 8193 bytes', cbor([16, ids.bob, ids.alice, 4, fill(1, 8193), 77])],
         ].map(([name, bytes]) => ({ name, hex: hex(bytes) })),
     };
 }

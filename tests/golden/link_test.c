@@ -174,7 +174,7 @@ static void write_later_again(const struct message *m, struct writer *w)
             count++;
         message_write_shuffle(w, m->channel, devices, count, m->on);
         break;
-    case MESSAGE_SIGNAL: message_write_signal(w, m->to, m->device, m->ttl, m->wire); break;
+    case MESSAGE_SIGNAL: message_write_signal(w, m->to, m->device, m->ttl, m->wire, m->stamp); break;
     default: fail_msg("kind %u", (unsigned)m->kind);
     }
 }

@@ -163,6 +163,18 @@ test("a request is declined, or gets no answer, and the reason is told", async (
   for (const device of [an, binh]) assert.equal(device.of("session").at(-1).reason, "no-answer");
 });
 
+test("two devices without a link exchange signals over a third", async () => {
+  const world = await createWorld();
+  const [an, binh, chi] = [await createDevice(world, "an", { seed: 1 }), await createDevice(world, "binh", { seed: 2 }), await createDevice(world, "chi", { seed: 3 })];
+  connect(an, binh);
+  connect(binh, chi);
+  await world.clock.pass(2000);
+  an.shell.command({ kind: "signal", device: chi.core.device, bytes: new TextEncoder().encode("an offer") });
+  await world.clock.pass(2000);
+  assert.deepEqual(chi.of("signal").map(({ device, bytes }) => [device, new TextDecoder().decode(bytes)]), [[an.core.device, "an offer"]]);
+  assert.equal(binh.of("signal").length, 0);
+});
+
 test("the ledger says who holds how much of one's own, also of who is not linked", async () => {
   const world = await createWorld();
   const [an, binh, chi] = [await createDevice(world, "an", { seed: 1 }), await createDevice(world, "binh", { seed: 2 }), await createDevice(world, "chi", { seed: 3 })];
