@@ -341,6 +341,14 @@ static bool act(struct world *w, int place)
         case ACTION_CONNECT:
             p->connects++;
             p->connect_path = a.path;
+            if (a.path != PATH_DIRECT) break;
+            p->called++;
+            if (p->calls_len < 64) p->calls[p->calls_len++] = place_of(w, a.device);
+            break;
+        case ACTION_SIGNAL:
+            p->signals++;
+            memcpy(p->signal_from, a.device, 32);
+            snprintf(p->signal, sizeof p->signal, "%.*s", (int)a.record.len, (const char *)a.record.ptr);
             break;
         case ACTION_CLOSE: {
             int number = (int)a.link;

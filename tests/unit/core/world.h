@@ -73,6 +73,12 @@ struct place {
     int introduced, excluded, unlocked; /* CHANNEL, with a result other than OK, UNLOCKED */
     struct session_seen session;
     int closes, last_close, warnings, connects;
+    int calls[64]; /* CONNECTs over DIRECT: places, -1 for other devices; a test may take them out */
+    size_t calls_len;
+    int called; /* ... all that there were */
+    int signals;
+    char signal[64]; /* the last one */
+    uint8_t signal_from[32];
     char last_text[256];
     enum path peer_path[PLACES], connect_path;
     char stranger[64]; /* account in the last PEER of a device that is no place */
