@@ -40,6 +40,7 @@ static struct slot *slot_new(struct node *n, struct partner *q, uint32_t leaf)
     s->proof_len = tree_proof_bytes(f->size, leaf);
     t->slots_used++;
     f->slots++;
+    f->starving_since = 0;
     t->busy += q->asked == 0;
     q->asked++;
     q->pipe->bulk->asked++;
@@ -261,7 +262,10 @@ void fetch_on_stop(struct node *n, struct partner *q, uint32_t leaf, uint64_t re
     if (reason == STOP_LATER && instead != leaf) q->hint = instead;
     file_changed(n, f);
     file_wake(n, f);
-    transfer_timer(n, n->now); /* perhaps nothing is left to be asked for */
+    if (f->slots == 0 && f->starving_since == 0) { /* perhaps nothing is left to be asked for */
+        f->starving_since = n->now;
+        transfer_timer(n, n->now + FILE_STARVE_US);
+    }
 }
 
 /* --- what comes --- */

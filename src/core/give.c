@@ -89,7 +89,10 @@ int give_on_want(struct node *n, struct pipe *p, struct cbor_reader *r, uint64_t
     if (r->failed || elements < 4) return ERR_MALFORMED;
     struct file *f = file_find(n, root);
     struct partner *q = f ? partner_find(p, f) : NULL;
-    if (!q) return OK; /* dropped meanwhile; GONE is on its way */
+    if (!q) { /* dropped meanwhile; perhaps that could not be said */
+        pipe_stop_file(n, p, root, 0, STOP_GONE, 0);
+        return OK;
+    }
     for (uint64_t i = 0; i < count; i++) {
         uint64_t leaf = cbor_uint(r, UINT32_MAX);
         if (r->failed || leaf >= f->leaves) return ERR_MALFORMED;

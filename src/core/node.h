@@ -193,11 +193,14 @@ enum command_kind {
     COMMAND_LOGOUT = 16,     /* ends all sessions, in words, for both sides */
     COMMAND_SIGNAL = 17,     /* device, bytes: brings them to that device over the links that there are, as
                                 ACTION_SIGNAL; how two devices find a way to each other without a tracker */
-    COMMAND_FILE_HOLD = 18,  /* channel, root, size: this device has the whole file and serves it there */
-    COMMAND_FILE_FETCH = 19, /* channel, root, size, bytes (bitmap of the leaves that are here already, or
-                                empty): fetches from everybody who has it, and serves what has come */
-    COMMAND_FILE_PAUSE = 20, /* root, online: pause; else go on (also after ERR_DISK_FULL) */
-    COMMAND_FILE_DROP = 21,  /* root: cancels, serves it no longer, forgets it */
+    COMMAND_FILE_HOLD = 18,  /* channel, root, size: this device has the whole file and serves it there.
+                                ERR_EXISTS: it is being fetched, or the size is another one */
+    COMMAND_FILE_FETCH = 19, /* channel, root, size, bytes (bitmap of the leaves that are here already, leaf i
+                                being bit i % 8 of byte i / 8, or empty): fetches from everybody who has it,
+                                and serves what has come. A file that is here is shared in one more channel */
+    COMMAND_FILE_PAUSE = 20, /* root, online: pause, both ways; else go on (also after ERR_DISK_FULL) */
+    COMMAND_FILE_DROP = 21,  /* root: cancels, serves it no longer, forgets it. Writes that are under way
+                                count no more */
 };
 
 enum relation { RELATION_NONE = 0, RELATION_FRIEND = 1 /* no question asked */, RELATION_BLOCKED = 2 };

@@ -470,15 +470,21 @@ void partners_tell_whole(struct node *n, struct file *f)
     f->fresh = NULL;
 }
 
-void partner_stop(struct node *n, struct partner *q, uint32_t leaf, enum stop_reason reason, uint32_t instead)
+void pipe_stop_file(struct node *n, struct pipe *p, const uint8_t *root, uint32_t leaf,
+                    enum stop_reason reason, uint32_t instead)
 {
     uint8_t plain[80];
     struct writer w = writer_of(plain, sizeof plain);
     cbor_put_array(&w, 5);
     cbor_put_uint(&w, MESSAGE_FILE_STOP);
-    cbor_put_bytes(&w, slice_of(q->file->root, ID_BYTES));
+    cbor_put_bytes(&w, slice_of(root, ID_BYTES));
     cbor_put_uint(&w, leaf);
     cbor_put_uint(&w, reason);
     cbor_put_uint(&w, instead);
-    if (!q->pipe->closing) (void)pipe_control(n, q->pipe, writer_slice(&w)); /* lost: it times out */
+    if (!p->closing) (void)pipe_control(n, p, writer_slice(&w)); /* lost: it times out */
+}
+
+void partner_stop(struct node *n, struct partner *q, uint32_t leaf, enum stop_reason reason, uint32_t instead)
+{
+    pipe_stop_file(n, q->pipe, q->file->root, leaf, reason, instead);
 }

@@ -122,11 +122,19 @@ static void dequeue_report(struct node *n, struct file *f)
     f->queued = false;
 }
 
-/* Something of it changed: a change of state is told at once, the rest a few times in a second. */
+static bool under_way(enum file_state state)
+{
+    return state == FILE_WAITING || state == FILE_RUNNING;
+}
+
+/* Something of it changed: that it begins, stops or is done is told at once, the rest a few times a second.
+ */
 void file_changed(struct node *n, struct file *f)
 {
     uint32_t sources;
-    if (state_of(n, f, &sources) != f->state || n->now >= f->reported_at + FILE_REPORT_US) {
+    enum file_state state = state_of(n, f, &sources);
+    bool turns = state != f->state && !(under_way(state) && under_way(f->state));
+    if (turns || n->now >= f->reported_at + FILE_REPORT_US) {
         enqueue_report(n, f);
         return;
     }
@@ -163,7 +171,10 @@ static bool file_awaken(struct node *n, struct file *f)
 {
     struct transfers *t = n->transfers;
     if (!f->fresh) f->fresh = alloc_array(n->allocator, FRESH_MAX, sizeof *f->fresh);
-    if (!f->fresh) return false; /* tried again when something else ends */
+    if (!f->fresh) { /* no memory now */
+        transfer_timer(n, n->now + FILE_STARVE_US);
+        return false;
+    }
     f->awake = true;
     t->awake[t->awake_len++] = f;
     f->source_at = n->now;
@@ -484,19 +495,13 @@ bool transfer_next(struct node *n, struct action *out)
     return fetch_next(n, out) || give_next(n, out) || next_report(n, out);
 }
 
-static bool has_source(const struct file *f)
-{
-    for (const struct partner *q = f->partners; q; q = q->next_of_file) {
-        if (partner_is_source(q)) return true;
-    }
-    return false;
-}
-
-/* Links that said nothing are asked again; a file that nobody has lets another one take its turn. */
+/* Links that said nothing are asked again; a file of which nothing is to be had lets another one take its
+ * turn. */
 static void tick_awake(struct node *n, struct file *f)
 {
     struct transfers *t = n->transfers;
-    if (has_source(f)) f->source_at = n->now;
+    uint32_t sources;
+    if (state_of(n, f, &sources) != FILE_WAITING) f->source_at = n->now;
     if (n->now >= f->ask_at) {
         if (f->source_at < n->now)
             partners_ask(n, f);

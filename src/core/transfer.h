@@ -51,7 +51,7 @@ enum {
 #define FILE_STARVE_US (2 * SECONDS)  /* nothing comes but from who said to look elsewhere: insist */
 #define FILE_INSIST_MAX_US (60 * SECONDS)
 #define FILE_ASK_US (30 * SECONDS)  /* links are asked again */
-#define FILE_TURN_US (20 * SECONDS) /* a file without a source makes room for one that waits */
+#define FILE_TURN_US (20 * SECONDS) /* a file of which nothing comes makes room for one that waits */
 #define FILE_WRITE_RETRY_US (1 * SECONDS)
 
 enum { FILE_HAVE_FIRST = 1, FILE_WANT_INSIST = 1 };
@@ -256,6 +256,8 @@ slice partner_news(struct node *n, struct partner *q);
 void partners_tell_whole(struct node *n, struct file *f);
 /* A leaf came: partners are told soon. */
 void partners_tell(struct node *n, struct file *f, uint32_t leaf);
+void pipe_stop_file(struct node *n, struct pipe *p, const uint8_t *root, uint32_t leaf,
+                    enum stop_reason reason, uint32_t instead);
 void partner_stop(struct node *n, struct partner *q, uint32_t leaf, enum stop_reason reason,
                   uint32_t instead);
 
