@@ -16,6 +16,7 @@ static bool ask(struct node *n, struct channel *c, struct pipe *p, uint64_t befo
     if (!pipe_control(n, p, writer_slice(&w))) return false;
     c->history.link = p->slot;
     c->history.since = n->now;
+    c->history.taken = 0;
     c->history.at = n->now + WANT_PATIENCE_US;
     timer_arm(n, TIMER_HISTORY, c->index, 0, c->history.at);
     return true;
@@ -40,7 +41,7 @@ static void command_ask(struct node *n, struct channel *c)
         struct pipe *p = n->pipes[c->members[(c->member_next + h->tries++) % c->members_len]];
         const struct share *s = share_of(p, c->index);
         if (h->tries > 1) PROBE(n, HISTORY_NEXT_MEMBER);
-        if (s->vector && ask(n, c, p, h->before_ms, h->count)) return;
+        if (s->vector && ask(n, c, p, 0, h->count)) return;
     }
     ready(n, h, h->came > 0 ? OK : h->result);
 }
@@ -56,7 +57,6 @@ int history_command(struct node *n, const struct command *command, uint64_t *out
     struct history *h = &c->history;
     h->token = *out_token = ++n->tokens;
     h->count = large ? MESSAGE_RECENT_COUNT_MAX : command->count;
-    h->before_ms = command->before_ms < UINT64_MAX / 1000 ? command->before_ms : 0;
     h->came = h->tries = 0;
     h->ended = false;
     h->result = ERR_TIMEOUT;
@@ -142,7 +142,7 @@ void history_on_end(struct node *n, struct pipe *p, const struct message *m)
     bool more = h->page > 0 && m->more && !c->on_demand && h->token == 0;
     bool many = s->overflow || c->behind_len > HISTORY_AUTHORS;
     uint32_t count = h->page == 1 ? HISTORY_SECOND : MESSAGE_RECENT_COUNT_MAX;
-    if (more && (h->page == 1 || many) && ask(n, c, p, m->before_ms, count)) {
+    if (more && h->taken > 0 && (h->page == 1 || many) && ask(n, c, p, m->before_ms + 1, count)) {
         h->page++;
         PROBE(n, CATCH_UP_MORE);
         return;

@@ -17,10 +17,10 @@ struct op;
 struct command;
 
 enum {
-    HISTORY_NEAR = 64,     /* so few entries of one author are asked for upwards */
-    HISTORY_FAR = 64,      /* who misses more than this in all asks for the newest first */
-    HISTORY_SCREEN = 64,   /* entries in the first answer ... */
-    HISTORY_SECOND = 512,  /* ... and in the second one, which ends it, unless very many authors are behind: */
+    HISTORY_NEAR = 64,    /* so few entries of one author are asked for upwards */
+    HISTORY_FAR = 64,     /* who misses more than this in all asks for the newest first */
+    HISTORY_SCREEN = 64,  /* entries in the first answer ... */
+    HISTORY_SECOND = 512, /* ... and in the second one, which ends it, unless very many authors are behind: */
     HISTORY_AUTHORS = 256, /* they are not asked for one by one */
     HISTORY_TRIES_MAX = 4, /* members that are asked for one COMMAND_HISTORY */
 };
@@ -31,11 +31,11 @@ struct history {
     uint32_t page;  /* which answer of catching up is awaited; 0: it is one to COMMAND_HISTORY */
     bool caught_up; /* somebody was asked since there was nobody to ask */
     usec at, since; /* when the answer is overdue, and when it was asked for */
-    uint32_t open;  /* entries of an answer that are being stored */
+    uint32_t taken; /* entries of the answer that were accepted */
+    uint32_t open;  /* ... of any answer, and are being stored */
     /* COMMAND_HISTORY: */
     uint64_t token; /* 0: none */
     uint32_t count, came, tries;
-    uint64_t before_ms;
     bool ended; /* answered; the action comes when all is stored */
     int result;
 };

@@ -175,6 +175,7 @@ int lane_accept(struct node *n, uint32_t channel, uint32_t author, enum lane lan
     op->next_of_author = NONE;
     op->recent = !own && history_takes(n, n->channels[channel], blob->arrival.from);
     n->channels[channel]->history.open += op->recent;
+    n->channels[channel]->history.taken += op->recent;
     if (edge->ops_tail == NONE)
         edge->ops_head = index;
     else

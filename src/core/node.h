@@ -183,8 +183,8 @@ enum command_kind {
                              removed: it gets no further epoch */
     COMMAND_DEVICE = 10,  /* bytes: certificate of somebody's device, as the tracker names it: keys of sealed
                              channels are handed to it before it has joined. Not remembered over a restart */
-    COMMAND_HISTORY = 11, /* channel, count (entries), before_ms (place; 0: the newest): older entries are
-                             wanted now; ACTION_HISTORY answers */
+    COMMAND_HISTORY = 11, /* channel, count (entries): older entries are wanted now, the newest of all that
+                             are missing; ACTION_HISTORY answers. before_ms is not looked at */
     COMMAND_RELATION = 12,   /* bytes (account), relation. Not remembered over a restart */
     COMMAND_REQUEST = 13,    /* channel (direct), bytes (a line, may be empty), online (the other account is,
                                 for all that is known): asks for a session. ACTION_SESSION tells how it goes */

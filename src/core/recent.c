@@ -59,16 +59,17 @@ static bool start(const struct author *a, uint32_t have, struct span hold, uint6
 {
     const struct island *i = a->island && a->island->shown ? a->island : NULL;
     uint32_t high = i ? i->up.have : a->have;
-    if (hold.high > 0) { /* downwards from his island, whatever the time: that is what he lacks */
+    uint64_t newest_ms = high > 0 ? feed_mark(a, high)->place_ms : 0;
+    if (hold.high > 0) { /* only what stands next to the other side's island can be taken */
         high = hold.low - 1;
-        if (!feed_holds(a, high)) return false; /* what stands next to it is not here */
+        if (!feed_holds(a, high)) return false;
     }
     uint32_t low = i && high >= i->down.have ? i->down.have : 1;
     if (low <= have) low = have + 1;
-    if (hold.high == 0) high = last_before(a, low, high, before_ms);
+    high = last_before(a, low, high, before_ms); /* the rest has been sent, even if that is not said yet */
     if (high < low) return false;
-    *out = (struct item){.seq = high, .least = low, .join = have == 0 && low > 1};
-    if (have == 0 && low == 1 && high > 1) *out = (struct item){.seq = high, .least = 2, .join = true};
+    bool first = have == 0 && high > 1 && (before_ms == 0 || newest_ms < before_ms);
+    *out = (struct item){.seq = high, .least = first && low == 1 ? 2 : low, .join = first};
     out->place_ms = feed_mark(a, high)->place_ms;
     return true;
 }

@@ -169,6 +169,7 @@ void serve_read_done(struct node *n, struct op *op, int result, slice record)
             if (result == OK && record_parse(record, &kind, &wire, &arrival, &unused) == OK &&
                 kind == RECORD_ENTRY) {
                 slot->blob = blob_new(n->allocator, n->crypto, wire, &arrival);
+                if (slot->blob) p->window_bytes += slot->blob->len;
             }
             pipe_wake(n, p);
         }
@@ -184,6 +185,7 @@ static bool serve_entry(struct node *n, struct pipe *p, uint32_t channel, uint32
     struct blob *blob = feed_cached(n, channel, author, seq);
     if (blob) {
         slot->blob = blob_keep(blob);
+        p->window_bytes += blob->len;
     } else {
         struct op *op = op_new(n, OPS_RESERVE);
         if (!op) return false;
@@ -248,7 +250,7 @@ static slice end_message(struct node *n, const struct serve *slot)
 static slice next_served(struct node *n, struct pipe *p)
 {
     for (;;) {
-        while (p->window_len < SERVE_WINDOW && serve_one(n, p)) {
+        while (p->window_len < SERVE_WINDOW && p->window_bytes < SERVE_BYTES && serve_one(n, p)) {
         }
         if (p->window_len == 0) return SLICE_EMPTY;
         struct serve *slot = &p->window[p->window_head];
@@ -259,6 +261,7 @@ static slice next_served(struct node *n, struct pipe *p)
         p->window_len--;
         if (slot->end) return end_message(n, slot);
         if (!blob) continue;
+        p->window_bytes -= blob->len;
         slice message = entry_message(n, blob);
         blob_release(n->allocator, blob);
         return message;

@@ -33,7 +33,8 @@ enum {
     OPS_MAX = 2048,            /* stores, reads and deliveries under way */
     OPS_RESERVE = 64,          /* kept back from links for the node's own writes */
     CACHE_SLOTS = 256,         /* recent entries kept in memory, so that handing them on needs no READ */
-    SERVE_WINDOW = 8,          /* entries being read ahead for one link */
+    SERVE_WINDOW = 32,         /* entries being read ahead for one link ... */
+    SERVE_BYTES = 65536,       /* ... while those that wait are not larger than this */
     REQUESTS_MAX = 64,         /* WANTs of the other side, waiting; for one link and channel */
     WANTS_MAX = 32,            /* own WANTs unanswered; for one link and channel */
     CONTROL_BYTES_MAX = 32768, /* small messages waiting on one link */
@@ -125,9 +126,9 @@ struct author {
     uint32_t want_link; /* link slot that was asked, NONE when no WANT is under way */
     uint32_t want_from, want_upto;
     uint32_t via_link, via_serial; /* the link that brought the newest entry first */
-    uint32_t claimed;              /* on demand: the most that a whole vector claimed */
-    bool news;                     /* on demand: somebody has written something new, which is wanted */
-    uint32_t want_probed;          /* members that were looked at in vain, one after the other */
+    uint32_t claimed;     /* on demand: the most that a whole vector claimed */
+    bool news;            /* on demand: somebody has written something new, which is wanted */
+    uint32_t want_probed; /* members that were looked at in vain, one after the other */
     uint8_t want_failures;
     usec want_at; /* when it times out; without a WANT: not before */
     usec want_since;
@@ -168,8 +169,8 @@ struct channel {
     struct history history;
     struct ledger ledger;
     uint32_t writers; /* authors of whom something is held */
-    usec have_at;     /* when changed HAVEs are due, NEVER when nothing changed */
-    usec have_last;   /* when they were last due */
+    usec have_at;   /* when changed HAVEs are due, NEVER when nothing changed */
+    usec have_last; /* when they were last due */
     uint32_t persons; /* of the members */
     struct view view;
     struct gossip gossip;
@@ -193,13 +194,13 @@ struct share {
     uint32_t their_links; /* links to persons that the other side said to have in the channel */
     usec shuffled_at;     /* the next SHUFFLE is not listened to before */
     struct gossip_link gossip;
-    uint32_t *have;    /* by author index: what the other side says it holds */
-    struct span *hold; /* by author index: ... beside it; NULL until something was */
-    bool vector;       /* its whole vector is in */
-    bool overflow;     /* it named more authors than could be noted */
-    uint64_t missing;  /* entries that it claimed in that and that are not here */
-    uint32_t *doubt;   /* by author index: a claim that is set aside; NULL until one was not made good */
-    bool introduce;    /* an INTRODUCE is due */
+    uint32_t *have;       /* by author index: what the other side says it holds */
+    struct span *hold;    /* by author index: ... beside it; NULL until something was */
+    bool vector;          /* its whole vector is in */
+    bool overflow;        /* it named more authors than could be noted */
+    uint64_t missing;     /* entries that it claimed in that and that are not here */
+    uint32_t *doubt;      /* by author index: a claim that is set aside; NULL until one was not made good */
+    bool introduce;       /* an INTRODUCE is due */
     usec doubt_until, doubt_pause; /* when some of them are tried again; 0: there is none */
     uint32_t doubt_next;
     uint32_t have_cap;
@@ -247,7 +248,7 @@ struct pipe {
     usec entry_at;                      /* when the last entry came */
     usec opened_at, heard_at, sent_at, ping_at, closing_at;
     uint64_t ping_stamp;
-    usec signals_until;               /* the tokens of its SIGNALs are used up to here */
+    usec signals_until; /* the tokens of its SIGNALs are used up to here */
     uint64_t open_order, heard_order; /* n->opened when the link was opened, and when it was last heard */
     struct limits limits;
     struct buffer control; /* [length 2 bytes][message] ... */
@@ -256,6 +257,7 @@ struct pipe {
     struct bulk *bulk; /* transfer.h; NULL until it has to do with files */
     struct serve window[SERVE_WINDOW];
     uint32_t window_head, window_len;
+    size_t window_bytes; /* of the blobs in it */
     uint32_t serve_channel; /* whose turn it is */
     int close_result;
     char close_text[MESSAGE_TEXT_BYTES_MAX + 1];
@@ -386,10 +388,10 @@ struct node {
 
     struct {
         struct feed_ref head, tail;
-    } gaps;            /* authors whose gap changed */
+    } gaps;                      /* authors whose gap changed */
     struct lost *lost; /* by the restore */
     uint32_t lost_len, lost_cap;
-    uint32_t receipts;           /* that are to be told to the shell */
+    uint32_t receipts; /* that are to be told to the shell */
     uint32_t histories;          /* channels whose COMMAND_HISTORY is to be answered */
     uint32_t loose;              /* islands that are not whole yet, while records come back */
     struct transfers *transfers; /* transfer.h; NULL until there is a file */
