@@ -163,7 +163,7 @@ static bool transmit(struct sim *sim, struct device *d, uint32_t number)
     uint32_t side = port->side;
     bool wrote = false;
     port->writable = false;
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < TRANSMITS_MAX; i++) {
         size_t room = pipe_room(pipe, side);
         if (room < NODE_TRANSMIT_ROOM) {
             pipe->flow[side].starved = true;
