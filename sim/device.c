@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICKS_MAX = 500 /* in one second of virtual time, and some for each link */ };
+enum {
+    TICKS_MAX = 500,      /* in one second of virtual time, and some for each link */
+    TRANSMITS_MAX = 4096, /* in a row; with little room each gives one small frame */
+};
 
 /* What the device's clock shows; never goes backwards in one life. */
 usec device_clock(struct sim *sim, struct device *d)
