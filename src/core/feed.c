@@ -54,6 +54,7 @@ static void fork_found(struct node *n, struct author *a)
             n, ERR_PROTOCOL, a->device,
             "This device has written two different messages under one number. Only the first one is kept.");
     }
+    PROBE(n, FORK);
     a->forked = true;
 }
 
@@ -76,6 +77,7 @@ static int known_seq(struct node *n, struct author *a, const struct mark *mark, 
 {
     uint8_t id[ID_BYTES];
     entry_id(n->crypto, e, id);
+    PROBE(n, DUPLICATE);
     if (mark->prefix == feed_prefix(id)) return OK;
     if (!entry_signed(n->crypto, e, id)) return ERR_SIGNATURE;
     fork_found(n, a);
@@ -112,7 +114,10 @@ static void check_seam(struct node *n, struct author *a)
 {
     const struct island *i = a->island;
     if (!i || a->tip + 1 != i->down.tip) return;
-    if (memcmp(a->tip_id, i->down.tip_id, ID_BYTES) != 0 || a->tip_ms >= i->down.tip_ms) fork_found(n, a);
+    if (memcmp(a->tip_id, i->down.tip_id, ID_BYTES) != 0 || a->tip_ms >= i->down.tip_ms) {
+        PROBE(n, SEAM_FORKED);
+        fork_found(n, a);
+    }
 }
 
 static struct blob *arrive(struct node *n, const struct entry *e, slice wire, const uint8_t id[ID_BYTES],
@@ -121,9 +126,10 @@ static struct blob *arrive(struct node *n, const struct entry *e, slice wire, co
     uint64_t now_ms = n->now / MILLISECONDS;
     struct arrival arrival = {.path = from->path, .arrived_ms = now_ms, .place_ms = e->time_ms, .run = run};
     memcpy(arrival.from, from->link.device, ID_BYTES);
-    if (e->time_ms > now_ms + AHEAD_MS)
+    if (e->time_ms > now_ms + AHEAD_MS) {
         arrival.place_ms = now_ms;
-    else if (e->time_ms > n->clock_ms)
+        PROBE(n, FROM_THE_FUTURE);
+    } else if (e->time_ms > n->clock_ms)
         n->clock_ms = e->time_ms;
     return blob_named(n->allocator, wire, id, &arrival);
 }
@@ -139,6 +145,7 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
     const struct mark *mark = a ? feed_mark(a, e.seq) : NULL;
     if (mark) return known_seq(n, a, mark, &e);
     enum lane lane = lane_for(c, author, &e);
+    if (lane == LANES) PROBE(n, OUT_OF_ORDER);
     if (lane == LANES) return OK; /* not taken; what is missing will be asked for in its order */
 
     uint8_t id[ID_BYTES];
@@ -146,6 +153,7 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
     if (!entry_signed(n->crypto, &e, id)) return ERR_SIGNATURE;
     if (!fits(a, lane, &e, id)) {
         bool himself = memcmp(from->link.device, e.author, ID_BYTES) == 0;
+        if (himself && e.seq > 1) PROBE(n, BACKWARDS);
         if (e.seq == 1 || (himself && lane == LANE_MAIN && memcmp(e.prev, a->tip_id, ID_BYTES) == 0))
             return ERR_PROTOCOL; /* not in order by itself; or the author, into his own past */
         fork_found(n, a);        /* whoever hands it on may not have what shows this */
@@ -154,7 +162,10 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
     slice account;
     rc = check_kind(n, c, &e, &account);
     if (rc < 0) return rc;
-    if (!member_takes(c, author, &e, account)) return OK;
+    if (!member_takes(c, author, &e, account)) {
+        PROBE(n, NOT_OF_A_MEMBER);
+        return OK;
+    }
     if (!a) {
         rc = author_add(n, c, e.author, &author);
         if (rc == ERR_FULL && sync_make_room(n, c)) rc = author_add(n, c, e.author, &author);
@@ -252,9 +263,11 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     enum lane lane = restore_lane(n, c, a, &e, arrival->run, &begins);
     uint8_t id[ID_BYTES];
     entry_id(n->crypto, &e, id);
+    if (lane == LANES) PROBE(n, RESTORE_REFUSED);
     if (lane == LANES) return ERR_CORRUPT;
     bool seam = begins ? e.time_ms <= a->tip_ms : !fits(a, lane, &e, id);
     /* A closed gap whose sides are not of one chain is a fork that was marked and shown. */
+    if (seam) PROBE(n, RESTORE_SEAM);
     if (seam && (lane != LANE_MAIN || arrival->run == RUN_UP || e.seq == 1)) return ERR_CORRUPT;
     if (!a) {
         int rc = author_add(n, c, e.author, &author);
@@ -267,6 +280,7 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     c->writers += e.seq == 1;
     if (begins && arrival->run == RUN_DOWN) {
         a->island->loose = true;
+        PROBE(n, RESTORE_LOOSE);
         n->loose++;
     } else if (a->island && arrival->run == RUN_FIRST) {
         lane_keep_newer(n, a);
@@ -293,6 +307,7 @@ void feed_restored(struct node *n)
         for (uint32_t i = 0; i < n->channels[c]->authors_len; i++) {
             struct author *a = &n->channels[c]->authors[i];
             if (!a->island || !a->island->loose) continue;
+            PROBE(n, RESTORE_LOOSE_DROPPED);
             (void)!let_go(n, n->channels[c], a); /* without memory it stays, and its gap is filled */
         }
     }
@@ -309,6 +324,7 @@ void feed_done(struct node *n, struct op *op, int result)
     if (op->author == NONE) { /* a channel record: written again until it is there */
         uint32_t channel = op->channel;
         if (result != OK) {
+            PROBE(n, CHANNEL_STORE_FAILED);
             feed_retry(n, op);
             return;
         }
@@ -321,6 +337,7 @@ void feed_done(struct node *n, struct op *op, int result)
         op->state = OP_STORED;
         lane_release(n, op->channel, op->author);
     } else if (op->own) {
+        PROBE(n, STORE_FAILED_OWN);
         feed_retry(n, op);
     } else {
         lane_take_back(n, op);

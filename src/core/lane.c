@@ -131,6 +131,7 @@ static int island_new(struct node *n, struct author *a, const struct entry *e)
     memcpy(i->down.have_id, e->prev, ID_BYTES);
     i->up.ops_head = i->up.ops_tail = i->down.ops_head = i->down.ops_tail = NONE;
     a->island = i;
+    PROBE(n, ISLAND);
     return OK;
 }
 
@@ -203,6 +204,8 @@ static bool join(struct node *n, struct author *a)
     bool before = i->run.len > a->run.len;
     struct run *from = before ? &a->run : &i->run, *to = before ? &i->run : &a->run;
     if (run_put(n->allocator, to, before, from->marks + from->first, from->len) < 0) return false;
+    PROBE(n, ISLAND_JOINED);
+    if (before) PROBE(n, ISLAND_JOINED_LONGER);
     struct run whole = *to;
     *to = (struct run){0};
     run_free(n->allocator, &a->run);
@@ -295,10 +298,14 @@ void lane_take_back(struct node *n, struct op *failed)
     uint32_t index = (uint32_t)(failed - n->ops), before = NONE;
     for (uint32_t at = edge->ops_head; at != index; at = n->ops[at].next_of_author)
         before = at;
+    PROBE(n, TAKE_BACK);
+    if (lane == LANE_DOWN) PROBE(n, TAKE_BACK_DOWN);
+    if (before != NONE) PROBE(n, TAKE_BACK_LATER);
     drop_ops(n, index);
     edge->ops_tail = before;
     if (before == NONE) edge->ops_head = NONE;
     bool first = lane == LANE_UP && !a->island->shown && before == NONE;
+    if (first) PROBE(n, TAKE_BACK_ISLAND);
     if (first || (lane == LANE_MAIN && seq == 1)) drop_unshown(n, a);
     if (!first) {
         struct run *run = lane == LANE_MAIN ? &a->run : &a->island->run;
