@@ -3,10 +3,7 @@
 #include "sim.h"
 
 const struct activity *const sim_activities[] = {
-    &activity_chat,
-    &activity_files,
-    &activity_session,
-    &activity_sealed,
+    &activity_chat, &activity_files, &activity_session, &activity_sealed, &activity_history,
 };
 const size_t sim_activities_len = sizeof sim_activities / sizeof sim_activities[0];
 
@@ -54,6 +51,7 @@ void activities_started(struct sim *sim, struct device *d)
 
 void activities_stopped(struct sim *sim, struct device *d)
 {
+    if (sim->over) return; /* what they knew is gone */
     EACH(sim, i, stopped) sim_activities[i]->stopped(sim, d);
 }
 
@@ -77,4 +75,5 @@ bool activities_converged(struct sim *sim, char *why, size_t room)
 void activities_end(struct sim *sim)
 {
     EACH(sim, i, end) sim_activities[i]->end(sim);
+    sim->over = true;
 }

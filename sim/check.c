@@ -396,7 +396,7 @@ static bool all_joined(const struct sim *sim, uint32_t channel, char *why, size_
     return true;
 }
 
-static bool holds_all(const struct sim *sim, const struct device *d, uint32_t channel, char *why, size_t room)
+bool check_holds_all(const struct sim *sim, const struct device *d, uint32_t channel, char *why, size_t room)
 {
     const struct sim_channel *c = &sim->channels[channel];
     for (size_t i = 0; i < c->chronicles_len; i++) {
@@ -420,7 +420,8 @@ static bool device_converged(const struct sim *sim, const struct device *d, char
         return false;
     }
     for (size_t i = 0; i < d->memberships_len; i++)
-        if (d->memberships[i].member && !holds_all(sim, d, d->memberships[i].channel, why, room))
+        if (d->memberships[i].member && !d->memberships[i].on_demand &&
+            !check_holds_all(sim, d, d->memberships[i].channel, why, room))
             return false;
     return true;
 }

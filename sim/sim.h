@@ -115,11 +115,11 @@ struct sim_report {
         recovery_max_us;                                 /* from the end of a partition until all is level */
     uint64_t busy_us, busy_bytes, quiet_us, quiet_bytes; /* on links: until all is level; and afterwards */
     uint64_t virtual_us;
-    uint64_t converged_us;  /* after the faults had stopped */
-    uint64_t memory_peak;   /* bytes of the largest core; differs between targets, not in the digest */
-    uint64_t memory_median; /* bytes of a person's core at the end; likewise */
-    uint64_t allocations;   /* of the device `fail_device` */
-    uint64_t probes[PROBES];      /* of all cores (core/probe.h) */
+    uint64_t converged_us;   /* after the faults had stopped */
+    uint64_t memory_peak;    /* bytes of the largest core; differs between targets, not in the digest */
+    uint64_t memory_median;  /* bytes of a person's core at the end; likewise */
+    uint64_t allocations;    /* of the device `fail_device` */
+    uint64_t probes[PROBES]; /* of all cores (core/probe.h) */
     struct sim_figure figures[SIM_FIGURES_MAX]; /* of activities */
     size_t figures_len;
 };
@@ -193,7 +193,8 @@ struct activity {
 };
 extern const struct activity *const sim_activities[];
 extern const size_t sim_activities_len;
-extern const struct activity activity_chat, activity_files, activity_session, activity_sealed;
+extern const struct activity activity_chat, activity_files, activity_session, activity_sealed,
+    activity_history;
 /* What a hostile device answers to a message about files: false when it is not one. */
 bool files_lie(struct sim *sim, struct dice *dice, slice plain, struct writer *w);
 
@@ -261,9 +262,9 @@ struct shelf { /* one feed on a disk; index is seq - 1 */
     uint32_t channel, author;
     struct held *held;
     uint32_t len, cap;
-    uint64_t shown;       /* all up to here are shown */
-    uint64_t shown_count; /* those above included */
-    uint64_t promised;    /* DELIVERED: this author's device said to hold so much of ours */
+    uint64_t shown;              /* all up to here are shown */
+    uint64_t shown_count;        /* those above included */
+    uint64_t promised;           /* DELIVERED: this author's device said to hold so much of ours */
     uint64_t gap_from, gap_upto; /* GAP: these are missing; from > upto: none */
 };
 enum disk_kind { DISK_STORE, DISK_STORE_CHANNEL, DISK_READ };
@@ -308,11 +309,12 @@ struct sim_channel {
 /* A device in a channel. */
 struct membership {
     uint32_t channel;
-    bool member;   /* is to hold what the others hold */
-    bool quiet;    /* writes no JOIN before its first message */
-    bool joins;    /* joins it by command (else: it will be brought, or an activity opens it) */
-    usec joins_at; /* not before */
-    usec left_at;  /* 0: not */
+    bool member;    /* is to hold what the others hold */
+    bool quiet;     /* writes no JOIN before its first message */
+    bool on_demand; /* old entries come when it asks for them; see act_history.c */
+    bool joins;     /* joins it by command (else: it will be brought, or an activity opens it) */
+    usec joins_at;  /* not before */
+    usec left_at;   /* 0: not */
     uint64_t newest_seen_ms;
     uint8_t *record; /* of the channel, on the disk */
     uint32_t record_len;
@@ -418,6 +420,7 @@ struct sim {
     struct tap tap;
     usec now, began, faults_end;
     bool calm; /* faults are over */
+    bool over; /* activities have come to their end */
     struct event *heap;
     size_t heap_len, heap_cap;
     uint64_t event_order, idle; /* idle: events that found nothing to do; they do not count */
@@ -598,6 +601,8 @@ static inline bool honest(const struct device *d)
 void check_action(struct sim *sim, struct device *d, const struct action *action);
 void check_link_bytes(struct sim *sim, struct pipe *pipe, uint32_t side, slice bytes);
 void check_restored(struct sim *sim, struct device *d);
+/* Whether the device shows everything of this channel. */
+bool check_holds_all(const struct sim *sim, const struct device *d, uint32_t channel, char *why, size_t room);
 /* Whether all members hold the same, and all of it. Says why not when `why` is not NULL. */
 bool check_converged(struct sim *sim, char *why, size_t room);
 void check_end(struct sim *sim);

@@ -104,13 +104,14 @@ static void join_channels(struct sim *sim, struct device *d)
         const struct membership *m = &d->memberships[i];
         if (!m->member || !m->joins || sim->now < m->joins_at) continue;
         const struct sim_channel *c = &sim->channels[m->channel];
-        bool opens = m->quiet || c->sealed;
+        bool opens = m->quiet || m->on_demand || c->sealed;
         struct command command = {.kind = opens ? COMMAND_OPEN : COMMAND_JOIN,
                                   .channel = c->id,
                                   .device = tracker_of(sim)->id,
                                   .bytes = c->spec.name,
                                   .spec = opens ? &c->spec : NULL,
-                                  .quiet = m->quiet};
+                                  .quiet = m->quiet,
+                                  .on_demand = m->on_demand};
         int64_t rc = device_command(sim, d, &command);
         if (rc == ERR_BUSY || (rc == ERR_MEMORY && sim->options.fail_at))
             schedule_at(sim, sim->now + SECONDS, join_event, d->index, 0, 0);
