@@ -8,7 +8,7 @@ int grow(const struct allocator *a, void **array, uint32_t *cap, uint32_t want, 
     if (want <= *cap) return OK;
     uint32_t bigger = *cap < 4 ? 4 : *cap;
     while (bigger < want)
-        bigger = bigger > UINT32_MAX / 2 ? want : bigger * 2;
+        bigger = bigger > UINT32_MAX / 2 ? want : bigger > 1024 ? bigger + bigger / 2 : bigger * 2;
     if (bigger > SIZE_MAX / size) return ERR_MEMORY;
     uint8_t *block = alloc_resize(a, *array, *cap * size, bigger * size);
     if (!block) return ERR_MEMORY;

@@ -38,7 +38,9 @@ static void command_ask(struct node *n, struct channel *c)
     if (h->token == 0 || h->ended || h->link != NONE) return;
     h->page = 0;
     while (h->tries < HISTORY_TRIES_MAX && h->tries < c->members_len) {
-        struct pipe *p = n->pipes[c->members[(c->member_next + h->tries++) % c->members_len]];
+        h->tries++;
+        c->member_next = (c->member_next + 1) % c->members_len; /* the next question begins with another one */
+        struct pipe *p = n->pipes[c->members[c->member_next]];
         const struct share *s = share_of(p, c->index);
         if (h->tries > 1) PROBE(n, HISTORY_NEXT_MEMBER);
         if (s->vector && ask(n, c, p, 0, h->count)) return;

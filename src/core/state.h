@@ -100,12 +100,14 @@ struct feed_ref {
 };
 
 /* One feed: an author's log in a channel. Entries 1..have are durable, have+1..tip are being stored. */
-struct author {
+struct author { /* what a stranger only names takes one of these: the order of its fields wastes no room */
     uint8_t device[ID_BYTES];
     bool used, forked;
-    uint32_t left_seq;   /* the newest LEAVE, in a sealed channel; 0: none */
     bool refused;        /* his account is not a member: not asked for until that changes */
+    bool gap_due;        /* in node.gaps */
+    bool news;           /* on demand: somebody has written something new, which is wanted */
     uint8_t account_len; /* 0 until the JOIN is accepted */
+    uint8_t want_failures;
     uint8_t *account;
     union {
         struct edge main;
@@ -113,26 +115,24 @@ struct author {
             EDGE_FIELDS /* have, tip ... of the contiguous part */
         };
     };
-    struct run run;           /* 1..tip */
-    struct island *island;    /* NULL: none */
-    uint64_t version;         /* channel version at which what is held last grew ... */
-    uint64_t have_version;    /* ... the contiguous part, ... */
-    uint64_t hold_version;    /* ... the island */
-    uint32_t newer, older;    /* neighbours in the list by version */
-    struct feed_ref gap_next; /* in node.gaps */
-    bool gap_due;
+    struct run run;                /* 1..tip */
+    struct island *island;         /* NULL: none */
+    uint64_t version;              /* channel version at which what is held last grew ... */
+    uint64_t have_version;         /* ... the contiguous part, ... */
+    uint64_t hold_version;         /* ... the island */
+    uint32_t newer, older;         /* neighbours in the list by version */
+    struct feed_ref gap_next;      /* the next one in node.gaps */
+    uint32_t left_seq;             /* the newest LEAVE, in a sealed channel; 0: none */
+    uint32_t via_link, via_serial; /* the link that brought the newest entry first */
+    uint32_t timer;
     /* What is missing: */
     uint32_t behind_at; /* index in channel.behind, NONE when nobody claims more */
     uint32_t want_link; /* link slot that was asked, NONE when no WANT is under way */
     uint32_t want_from, want_upto;
-    uint32_t via_link, via_serial; /* the link that brought the newest entry first */
-    uint32_t claimed;     /* on demand: the most that a whole vector claimed */
-    bool news;            /* on demand: somebody has written something new, which is wanted */
     uint32_t want_probed; /* members that were looked at in vain, one after the other */
-    uint8_t want_failures;
-    usec want_at; /* when it times out; without a WANT: not before */
+    uint32_t claimed;     /* on demand: the most that a whole vector claimed */
+    usec want_at;         /* when it times out; without a WANT: not before */
     usec want_since;
-    uint32_t timer;
 };
 
 /* What the shell is to be told about a channel; bits. */
@@ -169,8 +169,8 @@ struct channel {
     struct history history;
     struct ledger ledger;
     uint32_t writers; /* authors of whom something is held */
-    usec have_at;   /* when changed HAVEs are due, NEVER when nothing changed */
-    usec have_last; /* when they were last due */
+    usec have_at;     /* when changed HAVEs are due, NEVER when nothing changed */
+    usec have_last;   /* when they were last due */
     uint32_t persons; /* of the members */
     struct view view;
     struct gossip gossip;
@@ -194,13 +194,13 @@ struct share {
     uint32_t their_links; /* links to persons that the other side said to have in the channel */
     usec shuffled_at;     /* the next SHUFFLE is not listened to before */
     struct gossip_link gossip;
-    uint32_t *have;       /* by author index: what the other side says it holds */
-    struct span *hold;    /* by author index: ... beside it; NULL until something was */
-    bool vector;          /* its whole vector is in */
-    bool overflow;        /* it named more authors than could be noted */
-    uint64_t missing;     /* entries that it claimed in that and that are not here */
-    uint32_t *doubt;      /* by author index: a claim that is set aside; NULL until one was not made good */
-    bool introduce;       /* an INTRODUCE is due */
+    uint32_t *have;    /* by author index: what the other side says it holds */
+    struct span *hold; /* by author index: ... beside it; NULL until something was */
+    bool vector;       /* its whole vector is in */
+    bool overflow;     /* it named more authors than could be noted */
+    uint64_t missing;  /* entries that it claimed in that and that are not here */
+    uint32_t *doubt;   /* by author index: a claim that is set aside; NULL until one was not made good */
+    bool introduce;    /* an INTRODUCE is due */
     usec doubt_until, doubt_pause; /* when some of them are tried again; 0: there is none */
     uint32_t doubt_next;
     uint32_t have_cap;
@@ -248,7 +248,7 @@ struct pipe {
     usec entry_at;                      /* when the last entry came */
     usec opened_at, heard_at, sent_at, ping_at, closing_at;
     uint64_t ping_stamp;
-    usec signals_until; /* the tokens of its SIGNALs are used up to here */
+    usec signals_until;               /* the tokens of its SIGNALs are used up to here */
     uint64_t open_order, heard_order; /* n->opened when the link was opened, and when it was last heard */
     struct limits limits;
     struct buffer control; /* [length 2 bytes][message] ... */
@@ -257,7 +257,7 @@ struct pipe {
     struct bulk *bulk; /* transfer.h; NULL until it has to do with files */
     struct serve window[SERVE_WINDOW];
     uint32_t window_head, window_len;
-    size_t window_bytes; /* of the blobs in it */
+    size_t window_bytes;    /* of the blobs in it */
     uint32_t serve_channel; /* whose turn it is */
     int close_result;
     char close_text[MESSAGE_TEXT_BYTES_MAX + 1];
@@ -388,10 +388,10 @@ struct node {
 
     struct {
         struct feed_ref head, tail;
-    } gaps;                      /* authors whose gap changed */
+    } gaps;            /* authors whose gap changed */
     struct lost *lost; /* by the restore */
     uint32_t lost_len, lost_cap;
-    uint32_t receipts; /* that are to be told to the shell */
+    uint32_t receipts;           /* that are to be told to the shell */
     uint32_t histories;          /* channels whose COMMAND_HISTORY is to be answered */
     uint32_t loose;              /* islands that are not whole yet, while records come back */
     struct transfers *transfers; /* transfer.h; NULL until there is a file */
