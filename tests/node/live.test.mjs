@@ -3,7 +3,7 @@
 // replay at its end, the server's too, which is killed.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
@@ -56,9 +56,8 @@ async function register(username) {
 }
 
 /** What device.ts does, with a store in memory and no tabs. */
-async function device(cookie, { replica = true } = {}) {
+async function device(cookie, { replica = true, seed = crypto.getRandomValues(new Uint8Array(32)), store = createMemoryStore(), friends = [] } = {}) {
   const { tools } = await instantiateWorld();
-  const seed = crypto.getRandomValues(new Uint8Array(32));
   const clock = systemClock();
   const trace = [];
   const options = {
@@ -66,16 +65,18 @@ async function device(cookie, { replica = true } = {}) {
     trace: (piece) => trace.push(piece),
   };
   const core = tools.create(options, clock.now());
-  const log = { texts: [], delivered: [], peers: [], states: [], online: [] };
+  const log = { texts: [], delivered: [], peers: [], states: [], online: [], members: [] };
   const listeners = new Set();
   const told = () => listeners.forEach((look) => look());
   let welcome;
-  const shell = createShell(core, createMemoryStore(), clock, {
+  for (const record of store.records()) core.restore(record, clock.now());
+  const shell = createShell(core, store, clock, {
     action(action) {
       if (action.kind === "connect") links.connect(action.device, action.path);
       if (action.kind === "delivered") log.delivered.push(action);
       if (action.kind === "peer") log.peers.push(action);
-      if (action.kind === "deliver" && action.entry.kind === 3) {
+      if (action.kind === "deliver" && action.entry.kind === 1) log.members.push(action.entry);
+      if (action.kind === "deliver" && action.entry.kind === 3 && !action.entry.locked) {
         log.texts.push({ ...action.entry, text: new TextDecoder().decode(cborDecode(action.entry.body)[0]) });
       }
       told();
@@ -98,6 +99,7 @@ async function device(cookie, { replica = true } = {}) {
       online(certificate) {
         log.certificate = tools.certificateParse(certificate);
         shell.command({ kind: "certificate", bytes: certificate });
+        for (const account of friends) shell.command({ kind: "relation", account, relation: "friend" });
         for (const { id, name } of welcome.channels) {
           assert.equal(tools.channelId({ type: "public", authority: welcome.tracker, name }), id);
           shell.command({ kind: "join", channel: id, authority: welcome.tracker, name });
@@ -130,7 +132,7 @@ async function device(cookie, { replica = true } = {}) {
     ice: () => [],
   });
   const made = {
-    core, log, tracker, welcome: () => welcome,
+    core, shell, tools, log, tracker, welcome: () => welcome,
     say: (text) => shell.command({ kind: "send", channel: welcome.channels[0].id, entryKind: 3, body: cborEncode([toUtf8(text)]) }),
     stop() {
       if (made.stopped) return;
@@ -227,6 +229,39 @@ test("a message that was damaged on the tracker's disk comes back, and all that 
   const late = await device(await register("lan"));
   await late.until(text("kim three"), "the last message");
   assert.deepEqual(late.log.texts.filter((entry) => entry.account === "kim").map((entry) => entry.text), ["kim one", "kim two", "kim three"]);
+});
+
+test("the server keeps a direct conversation for who is away, over a restart, and cannot read it", async () => {
+  const [cookieOne, cookieOther] = [await register("nam"), await register("oanh")];
+  const one = await device(cookieOne, { friends: ["oanh"] });
+  const seed = crypto.getRandomValues(new Uint8Array(32));
+  const store = createMemoryStore();
+  const other = await device(cookieOther, { friends: ["nam"], seed, store });
+  const spec = { type: "direct", authority: one.welcome().tracker, account: "nam", other: "oanh" };
+  const channel = one.tools.channelId(spec);
+  const say = (words) => one.shell.command({ kind: "send", channel, entryKind: 3, body: cborEncode([toUtf8(words)]) });
+  const kept = (seq) => (log) => log.delivered.some((mark) => mark.replica && mark.channel === channel && mark.seq >= seq);
+  one.shell.command({ kind: "open", spec });
+  await one.until((log) => log.members.find((entry) => entry.channel === channel && entry.account === "oanh"), "the other one takes part");
+  say("nobody else may read this");
+  await other.until(text("nobody else may read this"), "the first message");
+  other.stop();
+  say("and you find this when you are back");
+  const { seq } = await one.until(text("and you find this when you are back"), "on the own disk");
+  await one.until(kept(seq), "kept by the server");
+  one.stop();
+  await killServer();
+  await startServer();
+  const again = await device(cookieOther, { friends: ["nam"], seed, store });
+  await again.until(text("and you find this when you are back"), "the message from the server");
+  again.stop();
+  await killServer();
+  const written = readdirSync(folder).map((name) => readFileSync(join(folder, name)));
+  assert.ok(written.some((bytes) => bytes.includes(Buffer.from(channel, "hex"))), "the server has the conversation");
+  for (const words of ["nobody else may read", "you find this"]) {
+    assert.ok(!written.some((bytes) => bytes.includes(words)), `the server's files and trace hold: ${words}`);
+  }
+  await startServer();
 });
 
 test("without a session there is no socket, and the state says so", async () => {
