@@ -1,6 +1,8 @@
 /* Islands above a gap: the newest comes first, gaps are told and filled from anybody, and nothing of it is
  * lost by cuts, restarts and disks that fail. */
-#include "world.h"
+#include "attacker.h"
+
+#include "core/message.h"
 
 enum { MANY = 400 };
 
@@ -246,6 +248,172 @@ static void a_hundred_authors_are_compared_by_digest(void **state)
     world_free(w);
 }
 
+/* --- who does not play by the rules --- */
+
+static const uint8_t zeros[32];
+
+struct chain { /* of the attacker's own entries */
+    uint8_t wire[12][600], id[12][32];
+    size_t len[12];
+};
+
+static void write_chain(struct attacker *a, struct chain *c)
+{
+    uint8_t body[600];
+    a->step_ms = 1000;
+    c->len[1] = attacker_entry(a, ENTRY_JOIN, 1, zeros, attacker_join(a, body), c->wire[1], c->id[1]);
+    for (uint32_t seq = 2; seq < 12; seq++) {
+        char text[16];
+        int len = snprintf(text, sizeof text,
+                           "\x81\x46"
+                           "text%02d",
+                           (int)seq);
+        c->len[seq] = attacker_entry(a, ENTRY_TEXT, seq, c->id[seq - 1], slice_of(text, (size_t)len),
+                                     c->wire[seq], c->id[seq]);
+    }
+}
+
+static void send(struct attacker *a, const struct chain *c, int seq)
+{
+    attacker_send_entry(a, slice_of(c->wire[seq], c->len[seq]));
+    world_settle(a->w);
+}
+
+static void islands_grow_at_their_ends_only(void **state)
+{
+    (void)state;
+    static struct chain c;
+    struct attacker *a = attack(victim(), true);
+    write_chain(a, &c);
+    send(a, &c, 5); /* nobody knows his name */
+    assert_int_equal(world_heard(a->w, 1, "text05"), 0);
+    static const int order[] = {1, 8, 4, 10, 7, 9, 6, 3, 2, 2, 8, 11};
+    static const int heard[] = {0, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0}; /* 4, 10, 3: next to nothing */
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        char text[16];
+        send(a, &c, order[i]);
+        snprintf(text, sizeof text, "text%02d", order[i]);
+        if (order[i] > 1) assert_int_equal(world_heard(a->w, 1, text), heard[i]);
+    }
+    static const int rest[] = {5, 4, 3, 10, 11};
+    for (size_t i = 0; i < 5; i++)
+        send(a, &c, rest[i]);
+    for (int seq = 2; seq < 12; seq++) {
+        char text[16];
+        snprintf(text, sizeof text, "text%02d", seq);
+        assert_int_equal(world_heard(a->w, 1, text), 1);
+    }
+    world_run(a->w, 5 * SECONDS);
+    assert_int_equal(world_heard(a->w, 2, "text11"), 1); /* and it is handed on, whole */
+    assert_int_equal(world_heard(a->w, 2, "text03"), 1);
+    assert_int_equal(a->w->places[1].warnings, 0);
+    still_works(a->w);
+    attacker_free(a);
+}
+
+static void two_chains_that_meet_in_a_gap_are_a_fork(void **state)
+{
+    (void)state;
+    static struct chain c;
+    uint8_t other[600], id[32];
+    struct attacker *a = attack(victim(), true);
+    struct place *p = &a->w->places[1];
+    write_chain(a, &c);
+    send(a, &c, 1);
+    send(a, &c, 5);
+    send(a, &c, 4);
+    assert_int_equal(p->warnings, 0);
+    size_t len = attacker_entry(a, ENTRY_TEXT, 3, c.id[2], SLICE("\x81\x45other"), other, id);
+    attacker_send_entry(a, slice_of(other, len)); /* not the one that 4 follows */
+    world_settle(a->w);
+    assert_int_equal(world_heard(a->w, 1, "other"), 0);
+    assert_int_equal(p->warnings, 1);
+    send(a, &c, 2);
+    send(a, &c, 3);
+    world_run(a->w, SECONDS);
+    for (int seq = 2; seq <= 5; seq++) {
+        char text[16];
+        snprintf(text, sizeof text, "text%02d", seq);
+        assert_int_equal(world_heard(a->w, 1, text), 1);
+    }
+    assert_int_equal(p->warnings, 1);
+    world_restart(a->w, 1);
+    assert_int_equal(p->corrupt, 0);
+    attacker_free(a);
+}
+
+static void claims_of_islands_that_cannot_be(void **state)
+{
+    (void)state;
+    struct attacker *a = attack(victim(), true);
+    uint8_t plain[4096];
+    const uint8_t *an = world_device(a->w, 1);
+    static const uint32_t spans[][2] = {{1, 1},
+                                        {2, UINT32_C(0xFFFFFFF0)},
+                                        {1000, 2000},
+                                        {UINT32_C(0xFFFFFFF0), UINT32_C(0xFFFFFFF0)},
+                                        {5, 4}};
+    for (size_t i = 0; i < 4; i++) {
+        struct writer w = writer_of(plain, sizeof plain);
+        message_write_hold(&w, a->w->channel, 1);
+        message_write_span(&w, an, spans[i][0], spans[i][1]);
+        attacker_send(a, writer_slice(&w));
+        w = writer_of(plain, sizeof plain);
+        message_write_recent(&w, a->w->channel, i, 4096);
+        attacker_send(a, writer_slice(&w));
+        world_run(a->w, 10 * SECONDS);
+        assert_int_equal(a->error, OK);
+    }
+    struct writer w = writer_of(plain, sizeof plain);
+    message_write_recent_end(&w, a->w->channel, 0, true); /* nobody has asked */
+    attacker_send(a, writer_slice(&w));
+    static const uint8_t sums[DIGEST_BYTES];
+    for (int i = 0; i < 3; i++) {
+        w = writer_of(plain, sizeof plain);
+        message_write_digest(&w, a->w->channel, slice_of(sums, sizeof sums));
+        attacker_send(a, writer_slice(&w));
+        world_run(a->w, SECONDS);
+    }
+    assert_int_equal(a->error, OK);
+    still_works(a->w);
+    w = writer_of(plain, sizeof plain);
+    message_write_hold(&w, a->w->channel, 1);
+    message_write_span(&w, an, spans[4][0], spans[4][1]);
+    attacker_send(a, writer_slice(&w));
+    assert_int_equal(a->error, ERR_MALFORMED);
+    attacker_free(a);
+}
+
+static void false_receipts_are_not_believed(void **state)
+{
+    (void)state;
+    struct attacker *a = attack(victim(), true);
+    uint8_t plain[512], signature[64] = {1};
+    struct ledger_row row;
+    uint64_t own;
+    attacker_greet(a);
+    struct message m = {.channel = a->w->channel,
+                        .author = world_device(a->w, 1),
+                        .device = world_device(a->w, 2),
+                        .from = 1,
+                        .upto = 1,
+                        .time_ms = 1,
+                        .signature = signature};
+    assert_true(world_say(a->w, 1, "one more") > 0);
+    world_run(a->w, SECONDS);
+    world_cut(a->w, 0);
+    assert_true(world_say(a->w, 1, "which he does not have") > 0);
+    world_run(a->w, SECONDS);
+    m.upto = 3;
+    struct writer w = writer_of(plain, sizeof plain);
+    message_write_receipt(&w, &m);
+    attacker_send(a, writer_slice(&w));
+    assert_int_equal(a->error, ERR_SIGNATURE);
+    for (uint32_t i = 0; node_ledger(a->w->places[1].node, a->w->channel, i, &row, &own); i++)
+        assert_true(row.seq < 3 && own == 3);
+    attacker_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +425,10 @@ int main(void)
         cmocka_unit_test(new_entries_reach_whoever_has_a_gap_at_once),
         cmocka_unit_test(leftovers_of_failed_stores_do_not_count),
         cmocka_unit_test(a_hundred_authors_are_compared_by_digest),
+        cmocka_unit_test(islands_grow_at_their_ends_only),
+        cmocka_unit_test(two_chains_that_meet_in_a_gap_are_a_fork),
+        cmocka_unit_test(claims_of_islands_that_cannot_be),
+        cmocka_unit_test(false_receipts_are_not_believed),
     };
     return cmocka_run_group_tests_name("core/sync", tests, NULL, NULL);
 }
