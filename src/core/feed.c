@@ -216,7 +216,8 @@ int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body, uin
     rc = check_kind(n, c, &blob->entry, &account);
     if (rc == OK) rc = set_account(n, c, a, account);
     if (rc == OK) rc = lane_accept(n, channel, c->self, LANE_MAIN, blob, token, true);
-    if (rc == OK) rc = member_learn(n, c, &blob->entry, blob->wire, false);
+    /* Without memory it is learned when it is durable, as what others write. */
+    if (rc == OK) (void)!member_learn(n, c, &blob->entry, blob->wire, false);
     blob_release(n->allocator, blob);
     if (rc < 0) return rc;
     if (e.time_ms > n->clock_ms) n->clock_ms = e.time_ms;

@@ -67,15 +67,19 @@ static bool is_due(const struct channel *c, const struct epoch *e, uint32_t hold
 
 /* --- which epoch --- */
 
-static bool is_good(const struct node *n, const struct channel *c, const struct epoch *e)
+static bool is_usable(const struct node *n, const struct channel *c, const struct epoch *e)
 {
     usec age = n->config.epoch_age_us ? n->config.epoch_age_us : EPOCH_AGE_US;
     uint64_t now_ms = n->now / MILLISECONDS;
     if (!e->open || e->roster < c->roster->removed_number || e->number < c->roster->epoch_floor) return false;
-    if (now_ms > e->created_ms && now_ms - e->created_ms >= age / MILLISECONDS) return false;
+    return now_ms <= e->created_ms || now_ms - e->created_ms < age / MILLISECONDS;
+}
+
+static bool who_left_has_it(const struct channel *c, const struct epoch *e)
+{
     for (uint32_t i = 0; i < c->keys->holders_len; i++)
-        if (epoch_given(e, i) && has_left(c, &c->keys->holders[i])) return false;
-    return true;
+        if (epoch_given(e, i) && has_left(c, &c->keys->holders[i])) return true;
+    return false;
 }
 
 static bool is_newer(const struct epoch *a, const struct epoch *b)
@@ -88,11 +92,16 @@ static bool is_newer(const struct epoch *a, const struct epoch *b)
 /* The newest one that can be written with, or NULL. */
 static struct epoch *current(const struct node *n, const struct channel *c)
 {
-    struct epoch *best = NULL;
-    for (uint32_t i = 0; i < c->keys->epochs_len; i++) {
-        struct epoch *e = c->keys->epochs[i];
-        if ((!best || is_newer(e, best)) && is_good(n, c, e)) best = e;
-    }
+    struct epoch *best = NULL, *before;
+    do {
+        before = best; /* the one that was tried last, and is no good */
+        best = NULL;
+        for (uint32_t i = 0; i < c->keys->epochs_len; i++) {
+            struct epoch *e = c->keys->epochs[i];
+            if (!is_usable(n, c, e) || (before && !is_newer(before, e))) continue;
+            if (!best || is_newer(e, best)) best = e;
+        }
+    } while (best && who_left_has_it(c, best));
     return best;
 }
 

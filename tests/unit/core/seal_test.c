@@ -350,6 +350,43 @@ static void keys_grow_old(void **state)
     world_free(w);
 }
 
+static void cut_off(struct world *w, int place)
+{
+    for (int i = 0; i < w->links_len; i++)
+        if (w->links[i].a == place || w->links[i].b == place) world_cut(w, i);
+}
+
+/* Chi had a key from Binh, and thinks that all have it; but what Binh wrote does not count any more. */
+static void what_a_removed_member_handed_out_is_handed_out_again(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    w->config.epoch_age_us = 3600 * SECONDS;
+    world_add(w, 0, ROLE_REPLICA, NULL);
+    for (int i = 1; i < PLACES; i++)
+        arrive(w, i);
+    found(w);
+    assert_true(world_say(w, 1, "early") > 0);
+    world_run(w, 4000 * SECONDS);
+    cut_off(w, 1);
+    cut_off(w, 2);
+    assert_true(world_say(w, 3, "binh's words") > 0); /* under a key that he makes */
+    world_run(w, SECONDS);
+    assert_true(world_say(w, 5, "chi's words") > 0); /* under the same key */
+    world_run(w, SECONDS);
+    assert_int_equal(entries_of_kind(w, 5, ENTRY_KEY), 2);
+    assert_true(world_member(w, 1, "binh", false) > 0);
+    world_link(w, 1, 0, PATH_TRACKER);
+    world_link(w, 2, 0, PATH_TRACKER);
+    world_run(w, 20 * SECONDS);
+    for (int i = 1; i < PLACES; i++) {
+        if (i == 3 || i == 4) continue;
+        assert_int_equal(world_shows(w, i, "binh's words"), 0);
+        assert_int_equal(world_shows(w, i, "chi's words"), 1);
+    }
+    world_free(w);
+}
+
 static void keys_come_back_from_the_disk(void **state)
 {
     (void)state;
@@ -747,6 +784,7 @@ int main(void)
         cmocka_unit_test(a_named_device_needs_nobody),
         cmocka_unit_test(who_leaves_gets_no_more_keys_until_he_is_back),
         cmocka_unit_test(keys_grow_old),
+        cmocka_unit_test(what_a_removed_member_handed_out_is_handed_out_again),
         cmocka_unit_test(keys_come_back_from_the_disk),
         cmocka_unit_test(the_tracker_sees_no_text_and_no_key),
         cmocka_unit_test(keys_are_wiped),
