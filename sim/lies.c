@@ -111,8 +111,9 @@ static void lie_signal(struct sim *sim, struct line *line, struct writer *w)
     uint32_t len = (uint32_t)dice_between(line->dice, 1, most);
     memset(bytes, 0x5a, len);
     const uint8_t *target = some_id(sim, line, to), *sender = some_id(sim, line, from);
-    message_write_signal(w, target, sender, (uint32_t)dice_below(line->dice, MESSAGE_TTL_MAX + 1),
-                         slice_of(bytes, len), dice_next(line->dice));
+    uint32_t ttl = (uint32_t)dice_below(line->dice, MESSAGE_TTL_MAX + 1);
+    uint64_t serial = dice_next(line->dice);
+    message_write_signal(w, target, sender, ttl, slice_of(bytes, len), serial);
 }
 
 static void lie_carry(struct sim *sim, struct line *line, struct writer *w)
