@@ -132,6 +132,7 @@ static void act(struct sim *sim, struct device *d, const struct action *action)
     switch (action->kind) {
     case ACTION_STORE: disk_store(sim, d, action); break;
     case ACTION_READ: disk_read(sim, d, action); break;
+    case ACTION_SIGNAL: tracker_signalled(sim, d, action->device, action->record); break;
     case ACTION_CONNECT:
         other = device_of_id(sim, action->device);
         if (other != UINT32_MAX)

@@ -560,6 +560,8 @@ void join_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unus
 void tracker_started(struct sim *sim, struct device *tracker);
 void tracker_socket_lost(struct sim *sim, struct device *d);
 void tracker_connect(struct sim *sim, struct device *d, uint32_t other, enum path path);
+/* A signal came: away from the tracker, two devices find each other by an offer and its answer. */
+void tracker_signalled(struct sim *sim, struct device *d, const uint8_t *from, slice bytes);
 /* To a device that there is not: somebody has made it up. */
 void tracker_connect_nobody(struct sim *sim, struct device *d, const uint8_t *id, enum path path);
 /* Whether bytes of a get to b now, and those of b to a. */

@@ -258,6 +258,15 @@ void tracker_connect_nobody(struct sim *sim, struct device *d, const uint8_t *id
                 sim->nobodies_len++ | (uint64_t)path << 32);
 }
 
+static void make_pipe(struct sim *sim, struct device *d, struct device *other, enum path path)
+{
+    acquaintance_of(d, other->index)->dialing &= (uint8_t)~dial_bit(path);
+    struct pipe *pipe = pipe_new(sim, path, d->index, other->index);
+    pipe->end[0].attached = true;
+    (void)device_attach(sim, other, pipe, 1);
+    if (device_attach(sim, d, pipe, 0) == 0) fail_connect(sim, d, other->index, path, 1);
+}
+
 static void connect_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t c)
 {
     struct device *d = &sim->devices[device];
@@ -273,11 +282,66 @@ static void connect_event(struct sim *sim, uint32_t device, uint32_t life, uint6
                      dice_between(&d->dice, 1, path == PATH_RELAY ? 4 * SECONDS : 15 * SECONDS));
         return;
     }
-    acquaintance_of(d, index)->dialing &= (uint8_t)~dial_bit(path);
-    struct pipe *pipe = pipe_new(sim, path, device, index);
-    pipe->end[0].attached = true;
-    (void)device_attach(sim, other, pipe, 1);
-    if (device_attach(sim, d, pipe, 0) == 0) fail_connect(sim, d, index, path, 1);
+    make_pipe(sim, d, other, path);
+}
+
+/* --- ways without the tracker: an offer and its answer, as signals over the links that there are --- */
+
+enum { SIGNAL_OFFER = 'o', SIGNAL_ANSWER = 'a', SIGNAL_BYTES = 9 };
+
+/* c: the other device; bit 32: an answer, else an offer; above: the life of the device that offers. */
+static void signal_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t c)
+{
+    struct device *d = &sim->devices[device];
+    uint8_t bytes[SIGNAL_BYTES] = {(c >> 32 & 1) ? SIGNAL_ANSWER : SIGNAL_OFFER};
+    if (!d->up || d->life != life) return;
+    for (int i = 1; i < SIGNAL_BYTES; i++)
+        bytes[i] = (uint8_t)((c >> 33) >> (8 * (i - 1)));
+    struct command command = {.kind = COMMAND_SIGNAL,
+                              .device = sim->devices[(uint32_t)c].id,
+                              .bytes = slice_of(bytes, sizeof bytes)};
+    int64_t rc = device_command(sim, d, &command);
+    if (rc < 0 && rc != ERR_NOT_FOUND)
+        sim_fail(sim, "device %u: COMMAND_SIGNAL: %s", device, err_name((int)rc));
+}
+
+static void no_answer_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t other)
+{
+    struct device *d = &sim->devices[device];
+    if (!d->up || d->life != life) return;
+    if (acquaintance_of(d, (uint32_t)other)->dialing & dial_bit(PATH_DIRECT))
+        failed_event(sim, device, life, other | (uint64_t)PATH_DIRECT << 32);
+}
+
+static void answered_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t other)
+{
+    struct device *d = &sim->devices[device];
+    if (!d->up || d->life != life || !sim->devices[other].up) return;
+    if (acquaintance_of(d, (uint32_t)other)->dialing & dial_bit(PATH_DIRECT))
+        make_pipe(sim, d, &sim->devices[other], PATH_DIRECT);
+}
+
+void tracker_signalled(struct sim *sim, struct device *d, const uint8_t *from, slice bytes)
+{
+    uint32_t other = device_of_id(sim, from);
+    uint64_t life = 0;
+    if (other == UINT32_MAX || bytes.len != SIGNAL_BYTES || !honest(&sim->devices[other])) return;
+    for (int i = 1; i < SIGNAL_BYTES; i++)
+        life |= (uint64_t)bytes.ptr[i] << (8 * (i - 1));
+    bool answer = bytes.ptr[0] == SIGNAL_ANSWER;
+    if (!direct_way(sim, d->index, other) || !network_allows(sim, d, &sim->devices[other])) return;
+    usec at = sim->now + dice_between(&d->dice, 20, 400) * MILLISECONDS;
+    if (!answer)
+        schedule_at(sim, at, signal_event, d->index, d->life, other | UINT64_C(1) << 32 | life << 33);
+    else if (life == d->life)
+        schedule_at(sim, at, answered_event, d->index, d->life, other);
+}
+
+static void offer(struct sim *sim, struct device *d, uint32_t other)
+{
+    usec at = sim->now + dice_between(&d->dice, 1, 20 * MILLISECONDS);
+    schedule_at(sim, at, signal_event, d->index, d->life, other | (uint64_t)d->life << 33);
+    schedule_at(sim, at + 15 * SECONDS, no_answer_event, d->index, d->life, other);
 }
 
 void tracker_connect(struct sim *sim, struct device *d, uint32_t other, enum path path)
@@ -286,6 +350,10 @@ void tracker_connect(struct sim *sim, struct device *d, uint32_t other, enum pat
     if (known->dialing & dial_bit(path)) return; /* one is under way: its end is the answer to both */
     known->dialing |= dial_bit(path);
     count_connect(sim, d, path);
+    if (!on_socket(sim, d) && path == PATH_DIRECT && honest(d)) {
+        offer(sim, d, other);
+        return;
+    }
     if (!on_socket(sim, d)) {
         fail_connect(sim, d, other, path, dice_between(&d->dice, 1, 100 * MILLISECONDS));
         return;
