@@ -20,7 +20,8 @@ slice take_piece(slice *input)
 
 slice world_certificate(struct world *w, int device, uint8_t out[NODE_CERTIFICATE_BYTES_MAX])
 {
-    struct certificate fields = {.account = SLICE("somebody"),
+    static const char *const names[WORLD_DEVICES] = {"tracker", "node", "peer", "absent"};
+    struct certificate fields = {.account = slice_text(names[device]),
                                  .device = w->ids[device],
                                  .issued_s = 1,
                                  .expires_s = UINT64_C(4000000000)};
@@ -78,6 +79,10 @@ static void on_action(struct world *w, const struct action *a)
                   w->now);
         break;
     case ACTION_CLOSE: w->linked = false; break;
+    case ACTION_SESSION:
+        w->has_session = true;
+        memcpy(w->session, a->session, sizeof w->session);
+        break;
     default: break;
     }
 }

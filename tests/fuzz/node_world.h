@@ -21,6 +21,8 @@ struct world {
     size_t certificate_len;
     struct link peer;
     bool linked, stores_fail;
+    bool has_session; /* of which the node was told */
+    uint8_t session[NODE_SESSION_BYTES];
     uint8_t last_store[NODE_RECORD_BYTES_MAX]; /* what a READ gives back */
     size_t last_store_len;
     unsigned stores;
