@@ -1,6 +1,5 @@
 // The core alone: entries applied in a second beside libsodium's verify, natively and in Chromium; what an entry costs
-// in memory and on the wire; a newcomer to a large channel; and the simulator's worlds. Goals: see the contract in
-// docs/performance.md. CPU time natively; in Chromium the two contenders take turns, since the machine's speed drifts.
+// in memory and on the wire; a newcomer to a large channel; and the simulator's worlds (docs/performance.md). CPU time natively; in Chromium the two contenders take turns, since the machine's speed drifts.
 //
 //   scripts/bench core [--only apply|browser|newcomer|worlds]
 import { execFileSync } from "node:child_process";
@@ -14,6 +13,7 @@ const ROUNDS = 5;
 const ENTRIES = 100_000;
 const AUTHORS = 5_000;
 const BROWSER_ENTRIES = 30_000;
+const WORLDS = [["class", 5], ["regions", 5], ["swarm", 3], ["channel-1000", 2], ["channel-10000", 1]];
 const program = join(root, "build/bench/bench/bench-core");
 const only = process.argv.includes("--only") ? process.argv[process.argv.indexOf("--only") + 1] : undefined;
 const wanted = (name) => only === undefined || only === name;
@@ -84,9 +84,34 @@ function newcomer() {
   line("reconnect, nothing new", result.unchanged);
 }
 
+/** Worlds of the simulator, without faults that their name does not say; CPU time, one core, sham cryptography. */
+function worlds() {
+  const simulator = join(root, "build/release/sim/sim");
+  if (!existsSync(simulator)) execFileSync("ninja", ["-C", join(root, "build/release"), "-j2", "sim"], { stdio: ["ignore", "ignore", "inherit"] });
+  const figuresOf = (world, seed) => {
+    const out = execFileSync(simulator, ["--world", world, "--seed", String(seed), "--json"], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+    return JSON.parse(out.split("\n").find((line) => line.startsWith("{")));
+  };
+  for (const [world, seeds] of WORLDS) {
+    const rows = Array.from({ length: seeds }, (_, i) => figuresOf(world, i + 1));
+    const of = (key) => rows.map((row) => row[key]).reduce((a, b) => a + b, 0) / rows.length;
+    const parts = [
+      `${thousands(of("events_per_s"))} events/s`,
+      `hops ${of("hops_mean").toFixed(1)} (at most ${Math.max(...rows.map((row) => row.hops_max))})`,
+      `delay ${thousands(of("delay_mean_ms"))} ms`,
+      `copies ${of("copies_per_entry").toFixed(2)}`,
+      `${thousands(of("bytes_per_node_s"))} B/s for each node (idle ${thousands(of("idle_bytes_per_node_s"))})`,
+    ];
+    if (world === "regions") parts.push(`recovered after ${of("recovery_mean_s").toFixed(1)} s (at most ${Math.max(...rows.map((row) => row.recovery_max_s)).toFixed(1)})`);
+    if (world === "swarm") parts.push(`sender uploads ${of("file-sender-uploads").toFixed(2)} times the file`);
+    report(`world ${world}, ${seeds} seed${seeds > 1 ? "s" : ""}`, parts.join(", "));
+  }
+}
+
 if (wanted("apply")) apply();
 if (wanted("browser")) await browser();
 if (wanted("newcomer")) {
   console.log(`-- ${thousands(ENTRIES)} entries by ${thousands(AUTHORS)} authors; 40 ms round trip, 100 Mbit/s`);
   newcomer();
 }
+if (wanted("worlds")) worlds();

@@ -63,6 +63,20 @@ export interface Gap {
   seq: number;
 }
 
+/** How a direct conversation stands: asked for by this account, by the other one, open, or ended and why. */
+export interface Session {
+  channel: Id;
+  /** The other side. */
+  account: string;
+  session: string;
+  state: "asked" | "asking" | "open" | "ended";
+  reason: "none" | "declined" | "no-answer" | "cancelled" | "ended" | "logout" | "silence";
+  /** What was said with the request. */
+  line: string;
+  /** Until when an answer is awaited, ms since 1970. */
+  until: number;
+}
+
 export interface Message {
   id: Id;
   channel: Id;
@@ -85,6 +99,10 @@ export interface Message {
   /** Own messages. pending: being written to disk. queued: on this disk only. handed: on the tracker's replica
    *  or another device of mine. delivered: on a device of somebody else. */
   mark?: "pending" | "queued" | "handed" | "delivered";
+  /** Sealed, and the key is not here (yet), or it is not to be shown before the conversation is accepted. */
+  locked?: boolean;
+  /** Its author was removed before all had it: it is shown no longer. */
+  withdrawn?: boolean;
 }
 
 export interface Status {
@@ -113,6 +131,17 @@ export interface Commands {
   /** Which devices hold an own message. */
   holders(params: { channel: Id; seq: number }): Promise<Holder[]>;
   markRead(params: { channel: Id; place: number }): Promise<void>;
+  /** The direct conversation with an account; made when there is none. */
+  open(params: { account: string }): Promise<{ channel: Id }>;
+  sessions(): Promise<Session[]>;
+  /** Asks the other side for a session, with a line of text that may be empty; events tell how it goes. */
+  request(params: { channel: Id; line: string }): Promise<void>;
+  accept(params: { channel: Id; session: string }): Promise<void>;
+  decline(params: { channel: Id; session: string }): Promise<void>;
+  /** Cancels one's request, or ends the session. */
+  end(params: { channel: Id; session: string }): Promise<void>;
+  /** Friends skip the question; who is blocked is not heard. */
+  relate(params: { account: string; relation: "none" | "friend" | "blocked" }): Promise<void>;
   /** Try the tracker and the direct links again now. */
   retry(): Promise<void>;
   /** Records what goes into this device's core, which starts anew for it: for whoever looks for a fault. */
@@ -129,6 +158,7 @@ export interface Events {
   /** Own messages from..seq of the channel are now at least this far. */
   delivered: { channel: Id; from: number; seq: number; mark: "handed" | "delivered" };
   gap: Gap;
+  session: Session;
   peer: Peer;
   connection: Connection;
   channel: Channel;

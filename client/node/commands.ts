@@ -22,7 +22,8 @@ export type Command =
   | { kind: "join"; channel: Id; authority: Id; name: string }
   | { kind: "leave"; channel: Id }
   | { kind: "send"; channel: Id; entryKind: number; body: Bytes }
-  | { kind: "peer"; device: Id; online: boolean }
+  /** `channel`: where it is, when that is known. */
+  | { kind: "peer"; device: Id; online: boolean; channel?: Id }
   | { kind: "connect-failed"; device: Id; path: LinkPath }
   | { kind: "network" }
   | { kind: "open"; spec: ChannelSpec; quiet?: boolean; onDemand?: boolean }

@@ -146,6 +146,8 @@ function createCommands(calls: Calls, settled: (method: string, value: unknown) 
   return {
     status: command("status"), history: command("history"), send: command("send"), gaps: command("gaps"),
     holders: command("holders"), markRead: command("markRead"), retry: command("retry"), logout: command("logout"),
+    open: command("open"), sessions: command("sessions"), request: command("request"), accept: command("accept"),
+    decline: command("decline"), end: command("end"), relate: command("relate"),
     traceStart: command("traceStart"), traceStop: command("traceStop"),
   } as Commands;
 }

@@ -6,6 +6,7 @@ import type { Clock } from "./clock";
 import { BODY_BYTES_MAX, ENTRY, type CoreTools, type Entry } from "./core";
 import { nodeError } from "./errors";
 import { createChannels } from "./channels";
+import type { EntryRow } from "./idb";
 import { acquireLease, isLeaseLost, type Lease } from "./lease";
 import { createLinks, type Links, type RtcTab } from "./links";
 import { createFiles } from "./files";
@@ -14,6 +15,7 @@ import { createMarks, type Held } from "./marks";
 import { messageOf, rowOf, textBody } from "./messages";
 import { createPeers } from "./peers";
 import type { Switches } from "./protocol";
+import { createTalks, type TalkCommands } from "./talks";
 import { createShell, type NodeAction, type Shell, type StoreRequest } from "./shell";
 import { openStore, type Store } from "./store";
 import type { PresenceDevice, Tracker, Welcome } from "./tracker";
@@ -41,7 +43,7 @@ export interface DeviceOptions {
   broken: (why?: "storage-failed") => void;
 }
 
-export type DeviceCommands = Pick<Commands, "history" | "send" | "gaps" | "holders" | "markRead">;
+export type DeviceCommands = Pick<Commands, "history" | "send" | "gaps" | "holders" | "markRead"> & TalkCommands;
 
 export interface Device {
   readonly account: string;
@@ -69,6 +71,7 @@ const RENEW_AFTER = 0.75;
 const RENEW_MIN_MS = 60_000;
 const ROOM_POLL_MS = 100;
 const SAVE_DELAY_MS = 500;
+const SHOWN_AGAIN_MAX = 500;
 
 /** Everything that exists once the device is open. */
 type Open = Awaited<ReturnType<typeof openParts>>;
@@ -79,6 +82,8 @@ async function openParts(options: DeviceOptions, store: Store) {
   const { trace } = options;
   const seeds = { identitySeed: identity.seed, randomSeed: randomBytes(32) };
   const core = tools.create({ ...seeds, ...(trace ? { trace } : {}) }, clock.now());
+  /** The tracker of now, for conversations that are begun. */
+  const tracker = { id: identity.tracker };
   let damaged = 0;
   await store.restore((record) => {
     if (!core.restore(record, clock.now())) damaged++;
@@ -120,6 +125,17 @@ async function openParts(options: DeviceOptions, store: Store) {
     if (typeof waiting === "function") waiting(came);
     else asking.set(token, came);
   }
+  /** A row as the core shows it now: in a sealed channel a key may have come since it was stored. */
+  function look(row: EntryRow): EntryRow {
+    const view = talks.sealed(row.channel) ? core.view(row.record) : undefined;
+    return view ? { ...row, body: view.body, locked: view.locked, withdrawn: view.withdrawn } : row;
+  }
+
+  async function showAgain(channel: Id): Promise<void> {
+    const { rows } = await store.history(channel, undefined, SHOWN_AGAIN_MAX);
+    for (const row of rows) emit("message", messageOf(look(row), account, markOf(row)));
+  }
+
   const markOf = (entry: { author: Id; channel: Id; seq: number }): Message["mark"] =>
     entry.author === core.device ? marks.of(entry.channel, entry.seq) : undefined;
   const nameOf = (device: Id): string => peers.account(device) ?? "";
@@ -153,6 +169,12 @@ async function openParts(options: DeviceOptions, store: Store) {
         return links.connect(action.device, action.path);
       case "peer":
         return peers.linked(action.device, action.account, action.replica, action.path, action.rttMs);
+      case "channel":
+        return talks.brought(action.channel, action.spec, action.removed);
+      case "session":
+        return talks.session(action);
+      case "unlocked":
+        return void showAgain(action.channel);
       case "history":
         return answered(action.token, action.count);
       case "signal":
@@ -198,6 +220,15 @@ async function openParts(options: DeviceOptions, store: Store) {
       ),
     );
   const files = createFiles(store, tools.tree);
+  const talks = await createTalks({
+    rows: store,
+    account,
+    shell: () => shell,
+    channelId: tools.channelId,
+    authority: () => tracker.id,
+    online: (name) => peers.list().some((peer) => peer.account === name && peer.presence === "online"),
+    changed: (session) => emit("session", session),
+  });
   const shell: Shell = createShell(core, { commit: commitRows, read: store.read }, clock, {
     leaves: files,
     action: act,
@@ -227,10 +258,12 @@ async function openParts(options: DeviceOptions, store: Store) {
     for (const { id, name } of channels.list()) {
       shell.command({ kind: "join", channel: id, authority: identity.tracker, name });
     }
+    talks.certified();
   }
   const flush = (): Promise<unknown> => Promise.all([markBatch.flush(), peerBatch.flush()]);
   return {
-    identity, core, store, shell, links, peers, channels, marks, gaps, sending, asking, markOf, room, wake, flush,
+    identity, tracker, core, store, shell, links, peers, channels, marks, gaps, talks, sending, asking, markOf, look,
+    room, wake, flush,
     unsaved: () => unsaved,
   };
 }
@@ -306,7 +339,7 @@ function deviceCommands(account: string, ready: () => Promise<Open>): DeviceComm
         if (came > 0) ({ rows, more } = await open.store.history(channel, before, count));
         more ||= came > 0 && open.gaps.of(channel).length > 0;
       }
-      return { messages: rows.map((row) => messageOf(row, account, open.markOf(row))), more };
+      return { messages: rows.map((row) => messageOf(open.look(row), account, open.markOf(row))), more };
     },
     send: createSend(ready),
     async gaps({ channel }) {
@@ -317,6 +350,13 @@ function deviceCommands(account: string, ready: () => Promise<Open>): DeviceComm
       const paths = new Map(open.core.ledger(channel).rows.map(({ device, path }) => [device, path]));
       return open.marks.holders(channel, seq).map((held) => ({ ...held, path: paths.get(held.device) ?? "none" }));
     },
+    open: async (params) => (await ready()).talks.commands.open(params),
+    sessions: async () => (await ready()).talks.commands.sessions(),
+    request: async (params) => (await ready()).talks.commands.request(params),
+    accept: async (params) => (await ready()).talks.commands.accept(params),
+    decline: async (params) => (await ready()).talks.commands.decline(params),
+    end: async (params) => (await ready()).talks.commands.end(params),
+    relate: async (params) => (await ready()).talks.commands.relate(params),
     async markRead({ channel, place }) {
       await (await ready()).channels.markRead(channel, place);
     },
@@ -462,6 +502,8 @@ export function createDevice(options: DeviceOptions): Device {
       useCertificate(open.shell, certificate);
       renewLater(certificate);
       open.channels.useTracker(welcomed.tracker);
+      open.tracker.id = welcomed.tracker;
+      open.talks.certified();
       joinChannels(open, tools, welcomed, emit);
       open.links.trackerUp(welcomed.tracker);
     },

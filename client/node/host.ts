@@ -231,6 +231,13 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
     gaps: async (params) => opened().commands.gaps(params),
     holders: async (params) => opened().commands.holders(params),
     markRead: async (params) => opened().commands.markRead(params),
+    open: async (params) => opened().commands.open(params),
+    sessions: async () => opened().commands.sessions(),
+    request: async (params) => opened().commands.request(params),
+    accept: async (params) => opened().commands.accept(params),
+    decline: async (params) => opened().commands.decline(params),
+    end: async (params) => opened().commands.end(params),
+    relate: async (params) => opened().commands.relate(params),
     async retry() {
       tracker.retry();
       device?.networkChanged();

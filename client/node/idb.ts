@@ -1,5 +1,6 @@
 // IndexedDB with promises, and the one schema. The database of an account holds everything that a device of
 // it must remember; its origin is the tracker's.
+import type { ChannelSpec } from "./commands";
 import type { Id, Path } from "./api";
 
 const SCHEMA_VERSION = 2;
@@ -20,6 +21,9 @@ export interface EntryRow {
   fromAccount: string;
   path: Path;
   arrived: number;
+  /** As it was when it came; the core knows what it is now. */
+  locked?: boolean;
+  withdrawn?: boolean;
 }
 
 export interface ChannelRow {
@@ -30,6 +34,13 @@ export interface ChannelRow {
   authority: Id;
   /** Everything up to this place has been read. */
   readPlace: number;
+  /** Of a sealed channel that this account is in. */
+  spec?: ChannelSpec | undefined;
+}
+
+export interface RelationRow {
+  account: string;
+  relation: "none" | "friend" | "blocked";
 }
 
 /** That device holds the own entries 1..seq of the channel, and those of the island. */
@@ -62,7 +73,7 @@ export interface LeaseRow {
   until: number;
 }
 
-export type StoreName = "identity" | "entries" | "channels" | "marks" | "peers" | "lease" | "files" | "leaves";
+export type StoreName = "identity" | "entries" | "channels" | "marks" | "peers" | "lease" | "files" | "leaves" | "relations";
 
 export function databaseName(account: string): string {
   return `weaprous.${account}`;
@@ -74,6 +85,7 @@ function createSchema(database: IDBDatabase, from: number): void {
   if (from < 2) {
     database.createObjectStore("files", { keyPath: "root" });
     database.createObjectStore("leaves", { keyPath: ["root", "leaf"] });
+    database.createObjectStore("relations", { keyPath: "account" });
   }
 }
 

@@ -41,5 +41,7 @@ export function messageOf(row: Omit<EntryRow, "record">, account: string, mark: 
     text: kind === "text" ? fromUtf8(firstBytes(row.body) ?? new Uint8Array(0)) : "",
     mine: row.account === account,
     ...(mark ? { mark } : {}),
+    ...(row.locked ? { locked: true } : {}),
+    ...(row.withdrawn ? { withdrawn: true } : {}),
   };
 }

@@ -8,7 +8,7 @@
 import { checkLease } from "./lease";
 import {
   done, openDatabase, transact, walk,
-  type ChannelRow, type EntryRow, type IdentityRow, type MarkRow, type PeerRow, type StoreName,
+  type ChannelRow, type EntryRow, type IdentityRow, type MarkRow, type PeerRow, type RelationRow, type StoreName,
 } from "./idb";
 import { randomBytes } from "./bytes";
 import type { FileRow, FileRows, LeafRow } from "./files";
@@ -46,6 +46,8 @@ export interface Store extends FileRows {
   saveMarks(rows: MarkRow[]): Promise<void>;
   peers(): Promise<PeerRow[]>;
   savePeers(rows: PeerRow[]): Promise<void>;
+  relations(): Promise<RelationRow[]>;
+  saveRelation(row: RelationRow): Promise<void>;
   close(): void;
 }
 
@@ -163,6 +165,8 @@ export async function openStore(account: string, holder: string, lost: () => voi
     saveMarks: (rows) => putAll("marks", rows),
     peers: () => readAll<PeerRow>("peers"),
     savePeers: (rows) => putAll("peers", rows),
+    relations: () => readAll<RelationRow>("relations"),
+    saveRelation: (row) => putAll("relations", [row]),
     files: () => readAll<FileRow>("files"),
     saveFile: (row) => putAll("files", [row]),
     dropFile: (root) =>

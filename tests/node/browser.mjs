@@ -1,6 +1,6 @@
 // The shell in real Chromium, without the page's drawing: a small server gives the worker and the client library
 // under a version of the test's choosing, and hands everything else on to a real `weaprous up`.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -88,6 +88,8 @@ export async function openBrowserWorld() {
       await gone;
       rmSync(folder, { recursive: true, force: true });
     },
+    /** All that the tracker has on its disk. */
+    stored: () => Buffer.concat(readdirSync(folder).map((name) => readFileSync(join(folder, name)))),
     blank: async (context) => {
       const page = await context.newPage();
       await page.goto(`${front.url}/blank`);
@@ -117,7 +119,7 @@ export async function start(page, options = {}) {
   await page.evaluate(async (options) => {
     window.events = [];
     window.node = await window.shell.openNode(options);
-    for (const name of ["message", "delivered", "peer", "connection", "channel", "warning"]) {
+    for (const name of ["message", "delivered", "peer", "connection", "channel", "session", "gap", "warning"]) {
       window.node.on(name, (value) => window.events.push({ name, value }));
     }
     window.first = await window.node.commands.status();

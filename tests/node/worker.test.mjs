@@ -122,7 +122,8 @@ test("many texts at once are kept in order, and reloads in between lose and doub
     await again(page);
   }
   await send(page, "last");
-  await sees(other, "last");
+  await sees(other, "last"); // the newest come first: what is missing before them follows
+  await until(other, async () => (await window.node.commands.gaps({ channel: window.first.channels[0].id })).length === 0, null, "no gap");
   assert.deepEqual(await texts(other), await texts(page));
   const all = (await texts(page)).filter((text) => text.startsWith("burst"));
   assert.deepEqual(all, wanted.slice(-all.length));
@@ -142,4 +143,32 @@ test("test switches: relay only, and a message that takes two hops", async () =>
   assert.equal((await sees(joe, "by joe's hands")).path, "relay");
   const came = await sees(kim, "by joe's hands");
   assert.deepEqual([came.account, came.fromAccount, came.path], ["ivy", "joe", "direct"]);
+});
+
+test("a direct conversation is asked for, accepted and sealed, and goes on after a reload", async () => {
+  const an = await open("lan");
+  const binh = await open("minh");
+  await linked(an, "direct");
+  const call = (page, name, params) => page.evaluate(([name, params]) => window.node.commands[name](params), [name, params]);
+  const session = (page, state) =>
+    until(page, (state) => window.events.findLast(({ name, value }) => name === "session" && value.state === state)?.value, state, `a session: ${state}`);
+  const { channel } = await call(an, "open", { account: "minh" });
+  await call(an, "request", { channel, line: "Have you a minute?" });
+  const asked = await session(binh, "asking");
+  assert.deepEqual([asked.channel, asked.account, asked.line], [channel, "lan", "Have you a minute?"]);
+  await call(binh, "accept", { channel, session: asked.session });
+  await session(an, "open");
+  await call(an, "send", { channel, text: "only for you" });
+  assert.equal((await sees(binh, "only for you")).channel, channel);
+  await again(binh);
+  const stored = async () => (await call(binh, "history", { channel, limit: 50 })).messages.filter(({ kind }) => kind === "text");
+  assert.deepEqual((await stored()).map(({ text, locked }) => [text, locked]), [["only for you", undefined]]);
+  await linked(binh, "direct");
+  await call(binh, "send", { channel, text: "here again" });
+  await sees(an, "here again");
+  await call(an, "end", { channel, session: asked.session });
+  assert.equal((await session(binh, "ended")).reason, "ended");
+  assert.ok(!world.stored().includes("only for you"), "the tracker cannot read it");
+  const outsider = await open("nam");
+  assert.deepEqual((await call(outsider, "history", { channel, limit: 50 })).messages, []);
 });

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Message } from "../../node/api";
 import { clock, exactTime, hueOf } from "../format";
+import { t } from "../i18n";
 import { showMessage } from "../state/view";
 import { Avatar } from "./Avatar";
 import { Icon } from "./icons";
@@ -47,7 +48,7 @@ export function MessageView({ message, first, last, focusable }: Props): JSX.Ele
         </p>
         <div class="line">
           <div class="bubble">
-            <MessageText id={part("what")} text={message.text} reachable={focusable} />
+            <MessageText id={part("what")} text={message.locked ? t("messages.locked") : message.text} reachable={focusable} />
           </div>
           <Extras message={message} id={part("extras")} />
         </div>

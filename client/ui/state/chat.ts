@@ -176,7 +176,8 @@ function takeMessage(message: Message): void {
   const news = !timeline.has(message.id);
   if (message.mine) timeline.dropOutgoing((outgoing) => outgoing.failure === undefined && outgoing.text === message.text);
   const after = timeline.insert(message);
-  if (!news || message.mine || message.kind !== "text") return;
+  if (!news || message.mine || message.kind !== "text" || message.locked) return;
+  if (!channels.value.some(({ id }) => id === message.channel)) return; // not shown
   const readPlace = readPlaces.get(message.channel) ?? Infinity;
   if (after !== 0 && message.place < readPlace && message.place > memberSince) {
     lateArrivals.value = [...lateArrivals.value, message].sort((a, b) => a.place - b.place);

@@ -202,6 +202,7 @@ export class Timeline {
     let day = 0;
     let above: Message | null = null; // the message that the next one may be grouped with
     for (const message of this.messages) {
+      if (message.withdrawn) continue;
       if (message.kind === "profile") continue; // a renewed certificate says nothing to people
       if (dayOf(message.place) !== day) {
         day = dayOf(message.place);
