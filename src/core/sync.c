@@ -289,9 +289,9 @@ static uint32_t named_author(struct node *n, struct pipe *p, struct share *s, st
     if (author != NONE) return author;
     if (s->phantoms >= PHANTOMS_MAX) {
         /* The first vector may be large: RECENT brings those who found no room here. */
-        if (s->vector) pipe_glitch(n, p);
         s->overflow = true;
         PROBE(n, PHANTOMS_FULL);
+        if (s->vector) pipe_glitch(n, p); /* perhaps the last one: then the share is gone */
         return NONE;
     }
     int rc = author_add(n, c, device, &author);
