@@ -314,8 +314,6 @@ static void a_device_that_never_comes_back_leaves_no_request_behind(void **state
     assert_true(ask(w, AN2, "", true) > 0);
     world_run(w, SECONDS);
     world_cut(w, 3);
-    node_destroy(w->places[AN2].node);
-    w->places[AN2].node = NULL;
     world_run(w, 70 * SECONDS);
     expect(w, BINH, SESSION_ENDED, REASON_NO_ANSWER); /* by its own clock */
     expect(w, AN, SESSION_ASKED, REASON_NONE);
