@@ -36,6 +36,14 @@ static inline uint64_t word_of(const uint8_t *bytes)
     return word;
 }
 
+static inline void word_put(uint8_t *out, uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    memcpy(out, &word, sizeof word);
+}
+
 static inline uint64_t dice_next(struct dice *d)
 {
     d->state += 0x9e3779b97f4a7c15u;

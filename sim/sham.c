@@ -45,7 +45,10 @@ static void squeeze(const struct mixer *m, uint8_t *out, size_t len)
 {
     for (size_t at = 0; at < len; at += 8) {
         uint64_t word = dice_mix(m->a + at * 0x9e3779b97f4a7c15u) ^ dice_mix(m->b ^ (m->len + at));
-        store(out + at, len - at < 8 ? len - at : 8, word);
+        if (len - at >= 8)
+            word_put(out + at, word);
+        else
+            store(out + at, len - at, word);
     }
 }
 
@@ -122,7 +125,7 @@ static void stream(uint8_t *out, const uint8_t key[KEY_BYTES], uint64_t counter,
     size_t at = 0;
     for (; at + 8 <= len; at += 8) {
         word = (word ^ word >> 32) * 0x9fb21c651e98df25u + m.a;
-        store(out + at, 8, word_of(in + at) ^ word);
+        word_put(out + at, word_of(in + at) ^ word);
     }
     word = (word ^ word >> 32) * 0x9fb21c651e98df25u + m.a;
     if (at < len) store(out + at, len - at, load(in + at, len - at) ^ word);
