@@ -30,6 +30,8 @@ struct room {
     bool direct;
     uint32_t accounts_len;
     char accounts[ACCOUNTS_MAX][16]; /* of all who are, or may become, members; [0] is the founder's */
+    uint32_t writer;                 /* who has issued MEMBER commands; 0: nobody yet */
+    bool writers;                    /* more than one has */
     uint32_t issued[ACCOUNTS_MAX];   /* MEMBER commands about it that were taken */
     uint32_t added[ACCOUNTS_MAX];    /* of them: additions */
     uint32_t final;                  /* bits: the members in the end */
@@ -141,7 +143,11 @@ static void member_event(struct sim *sim, uint32_t device, uint32_t room_index, 
     room->issued[a]++;
     room->added[a] += on;
     int64_t rc = device_command(sim, d, &command);
-    if (rc > 0) return;
+    if (rc > 0) {
+        room->writers = room->writers || (room->writer > 0 && room->writer != device);
+        room->writer = device;
+        return;
+    }
     room->issued[a]--;
     room->added[a] -= on;
     if (rc < 0 && rc != ERR_NOT_FOUND && rc != ERR_WRONG_STATE && rc != ERR_BUSY && rc != ERR_MEMORY &&

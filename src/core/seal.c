@@ -75,10 +75,15 @@ static bool is_usable(const struct node *n, const struct channel *c, const struc
     return now_ms <= e->created_ms || now_ms - e->created_ms < age / MILLISECONDS;
 }
 
-static bool who_left_has_it(const struct channel *c, const struct epoch *e)
+/* Somebody who left, or whose account was removed, was given it. */
+static bool others_have_it(const struct channel *c, const struct epoch *e)
 {
-    for (uint32_t i = 0; i < c->keys->holders_len; i++)
-        if (epoch_given(e, i) && has_left(c, &c->keys->holders[i])) return true;
+    for (uint32_t i = 0; i < c->keys->holders_len; i++) {
+        struct holder *h = &c->keys->holders[i];
+        if (!epoch_given(e, i)) continue;
+        slice account = account_of(c, h);
+        if (has_left(c, h) || (account.len > 0 && !member_is(c, account))) return true;
+    }
     return false;
 }
 
@@ -101,7 +106,7 @@ static struct epoch *current(const struct node *n, const struct channel *c)
             if (!is_usable(n, c, e) || (before && !is_newer(before, e))) continue;
             if (!best || is_newer(e, best)) best = e;
         }
-    } while (best && who_left_has_it(c, best));
+    } while (best && others_have_it(c, best));
     return best;
 }
 
