@@ -40,30 +40,30 @@ enum {
     MESSAGE_HAVE_PAIRS_MAX = 400, /* in one piece: 400 x 40 bytes, within the frame */
     MESSAGE_HOLD_SPANS_MAX = 400, /* 400 x 44 bytes */
     MESSAGE_RECENT_COUNT_MAX = 4096,
-    MESSAGE_DEVICES_MAX = 64,     /* in a SHUFFLE */
+    MESSAGE_DEVICES_MAX = 64, /* in a SHUFFLE */
     MESSAGE_TTL_MAX = 8,
 };
 
 struct message {
-    uint64_t kind;            /* of enum message_kind, or one we do not know */
-    uint64_t stamp;           /* PING, PONG; SIGNAL: its serial */
-    uint64_t code;            /* CLOSE */
-    slice text;               /* CLOSE */
-    const uint8_t *channel;   /* CARRY, HAVE, WANT */
-    bool on;                  /* CARRY */
-    uint64_t flags;           /* HAVE */
-    struct cbor_reader pairs; /* HAVE: read with message_next_pair */
-    uint64_t pairs_left;      /* HAVE */
-    const uint8_t *author;    /* WANT, RECEIPT */
-    uint32_t from, count;     /* WANT; RECENT: count; RECEIPT: from */
-    bool down;                /* WANT: the last one first */
-    uint64_t before_ms;       /* RECENT; RECENT_END: the place of the oldest */
-    bool more;                /* RECENT_END: there is more */
-    slice digest;             /* DIGEST: DIGEST_BYTES */
-    uint32_t upto;            /* RECEIPT */
-    uint64_t time_ms;         /* RECEIPT */
-    const uint8_t *signature; /* RECEIPT */
-    slice wire;               /* ENTRY, INTRODUCE: the proof, SIGNAL */
+    uint64_t kind;              /* of enum message_kind, or one we do not know */
+    uint64_t stamp;             /* PING, PONG; SIGNAL: its serial */
+    uint64_t code;              /* CLOSE */
+    slice text;                 /* CLOSE */
+    const uint8_t *channel;     /* CARRY, HAVE, WANT */
+    bool on;                    /* CARRY */
+    uint64_t flags;             /* HAVE */
+    struct cbor_reader pairs;   /* HAVE: read with message_next_pair */
+    uint64_t pairs_left;        /* HAVE */
+    const uint8_t *author;      /* WANT, RECEIPT */
+    uint32_t from, count;       /* WANT; RECENT: count; RECEIPT: from */
+    bool down;                  /* WANT: the last one first */
+    uint64_t before_ms;         /* RECENT; RECENT_END: the place of the oldest */
+    bool more;                  /* RECENT_END: there is more */
+    slice digest;               /* DIGEST: DIGEST_BYTES */
+    uint32_t upto;              /* RECEIPT */
+    uint64_t time_ms;           /* RECEIPT */
+    const uint8_t *signature;   /* RECEIPT */
+    slice wire;                 /* ENTRY, INTRODUCE: the proof, SIGNAL */
     const uint8_t *to, *device; /* SIGNAL: for whom, and from whom, as it says; RECEIPT: who signed */
     uint32_t ttl;               /* SIGNAL */
     uint32_t links;             /* CARRY: to persons, that the sender has in the channel */
@@ -105,8 +105,8 @@ void message_write_entry(struct writer *w, slice wire);
 void message_write_push(struct writer *w, enum message_kind kind, const uint8_t *channel);
 void message_write_shuffle(struct writer *w, const uint8_t *channel, const uint8_t *const *devices,
                            uint32_t devices_len, bool asks);
-void message_write_signal(struct writer *w, const uint8_t *to, const uint8_t *from, uint32_t ttl,
-                          slice bytes, uint64_t serial);
+void message_write_signal(struct writer *w, const uint8_t *to, const uint8_t *from, uint32_t ttl, slice bytes,
+                          uint64_t serial);
 void message_write_introduce(struct writer *w, slice spec, slice certificate, slice proof);
 
 #endif

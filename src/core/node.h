@@ -126,9 +126,9 @@ const uint8_t *node_device(const struct node *node);
 
 /* Replays one record that an earlier STORE made durable; only before the first other input. Records come
  * channel records first, then entries of each (channel, author) by rising seq; one gap may be between them,
- * where the newest entries were taken first, and ACTION_GAP tells of it afterwards. The hash chain is checked,
- * signatures are trusted. ERR_CORRUPT: this record does not fit what came before; it was left out, go on with
- * the next (what is missing comes back by sync). */
+ * where the newest entries were taken first, and ACTION_GAP tells of it afterwards. The hash chain is
+ * checked, signatures are trusted. ERR_CORRUPT: this record does not fit what came before; it was left out,
+ * go on with the next (what is missing comes back by sync). */
 int node_restore(struct node *node, slice record, usec now) BASE_CHECKED;
 
 /* --- links: byte pipes to other devices --- */

@@ -50,7 +50,7 @@ struct session_seen {
 
 struct place {
     struct node *node;
-    const struct crypto *crypto; /* NULL: the native one */
+    const struct crypto *crypto;       /* NULL: the native one */
     const struct allocator *allocator; /* NULL: the C library's */
     uint8_t seed[32];
     char name[32]; /* account */
