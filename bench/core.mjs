@@ -1,5 +1,6 @@
 // The core alone: entries applied in a second beside libsodium's verify, natively and in Chromium; what an entry costs
-// in memory and on the wire; a newcomer to a large channel; and the simulator's worlds (docs/performance.md). CPU time natively; in Chromium the two contenders take turns, since the machine's speed drifts.
+// in memory and on the wire; a newcomer to a large channel; and the simulator's worlds (docs/performance.md). CPU time
+// natively; in Chromium the two contenders take turns, since the machine's speed drifts.
 //
 //   scripts/bench core [--only apply|browser|newcomer|worlds]
 import { execFileSync } from "node:child_process";
@@ -84,7 +85,7 @@ function newcomer() {
   line("reconnect, nothing new", result.unchanged);
 }
 
-/** Worlds of the simulator, without faults that their name does not say; CPU time, one core, sham cryptography. */
+/** Worlds of the simulator; CPU time, one core, sham cryptography. */
 function worlds() {
   const simulator = join(root, "build/release/sim/sim");
   if (!existsSync(simulator)) execFileSync("ninja", ["-C", join(root, "build/release"), "-j2", "sim"], { stdio: ["ignore", "ignore", "inherit"] });
