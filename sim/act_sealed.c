@@ -6,7 +6,8 @@
  *   - who was a member for an author who knew of all that was ever changed about him opens it on all devices;
  *   - who was none for an author who knew of every time that he was added, does not, even when it is handed
  *     the record;
- *   - the tracker opens nothing, and no text stands on any disk in clear. */
+ *   - the tracker opens nothing, and no text stands on any disk in clear.
+ * And at once: nobody hands a key to a device whose account it does not take for a member. */
 #include "sim.h"
 
 #include <stdio.h>
@@ -23,6 +24,7 @@ static const uint8_t sealed_mark[SIM_WINDOW_BYTES] = {0x9d, 's', 'e', 'a', 'l', 
 /* MEMBER entries that were delivered to a device, by account. */
 struct hearsay {
     uint16_t all[ACCOUNTS_MAX], added[ACCOUNTS_MAX];
+    uint64_t keyed; /* the last of its own KEY entries that was looked at */
 };
 
 struct room {
@@ -394,15 +396,44 @@ static void hear(struct room *room, const struct device *d, slice body)
     }
 }
 
+/* A KEY entry of its own on its way to the disk: [id, number, roster, created, salt, ephemeral, [device, box
+ * ...]]. One that is written again, after the disk has failed, was right when it was made. */
+static void check_keys(struct sim *sim, const struct room *room, struct device *d, const struct entry_view *e)
+{
+    struct hearsay *heard = &room->heard[d->index];
+    struct cbor_reader r = {e->body, false};
+    uint32_t members = members_at(sim, d, room);
+    if (e->seq <= heard->keyed) return;
+    heard->keyed = e->seq;
+    (void)cbor_array(&r, 32);
+    cbor_skip(&r, 6);
+    uint64_t items = cbor_array(&r, 2048);
+    for (uint64_t i = 0; i < items && !r.failed; i += 2) {
+        const uint8_t *device = cbor_fixed(&r, ID_BYTES);
+        uint32_t other = r.failed ? UINT32_MAX : device_of_id(sim, device);
+        cbor_skip(&r, 1);
+        uint32_t a = other == UINT32_MAX ? UINT32_MAX : account_of(room, sim->devices[other].account);
+        if (a == UINT32_MAX || !(members >> a & 1))
+            sim_fail(sim, "device %u hands a key of channel %u to device %u, which it takes for nobody's",
+                     d->index, room->channel, other);
+    }
+    if (r.failed) sim_fail(sim, "device %u: a KEY entry that cannot be read", d->index);
+}
+
 static void sealed_action(struct sim *sim, struct device *d, const struct action *action)
 {
     struct sealed *s = sealed_of(sim);
     const struct entry_view *e = &action->entry;
     if (action->kind == ACTION_STORE && marked(action->record))
         sim_fail(sim, "device %u: what was said in a sealed channel is stored in clear", d->index);
-    if (action->kind != ACTION_DELIVER) return;
+    if (action->kind != ACTION_DELIVER && action->kind != ACTION_STORE) return;
     uint32_t channel = channel_of_id(sim, e->channel);
     struct room *room = room_of(s, channel);
+    if (action->kind == ACTION_STORE) {
+        bool own = e->author && device_of_id(sim, e->author) == d->index;
+        if (room && own && e->kind == ENTRY_KEY) check_keys(sim, room, d, e);
+        return;
+    }
     if (room && e->kind == ENTRY_MEMBER) hear(room, d, e->body);
     if (room && e->kind == ENTRY_MEMBER && d->index == room->opener && sim->calm)
         (void)set_members(sim, room);

@@ -48,8 +48,8 @@ function parseTable(text) {
 }
 
 /** The changed source, or why there is none. */
-function apply(mutant) {
-  const file = join(tree, mutant.file);
+function apply(mutant, from) {
+  const file = join(from, mutant.file);
   if (!existsSync(file)) return { problem: `there is no file ${mutant.file}` };
   const source = readFileSync(file, "utf8");
   const before = `\n${mutant.before.join("\n")}\n`;
@@ -105,13 +105,21 @@ function buildMutant({ compile, link }, mutant, text) {
 /** Runs seeds; what was wrong, or undefined. */
 function runSeeds(program, options, first, last) {
   return new Promise((resolve) => {
-    const child = spawn(program, [...options, "--seeds", `${first}..${last}`], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, [...options, "--seeds", `${first}..${last}`], { stdio: ["ignore", "pipe", "pipe"], detached: true });
+    // Each world runs in a process of its own: all of them have to end.
+    const end = () => {
+      try {
+        process.kill(-child.pid, "SIGKILL");
+      } catch {
+        // They have.
+      }
+    };
     let out = "";
     const found = () => /FAILED: seed (\d+): (.*)/.exec(out);
-    const deadline = setTimeout(() => child.kill("SIGKILL"), PIECE_SECONDS_MAX * 1000);
+    const deadline = setTimeout(end, PIECE_SECONDS_MAX * 1000);
     child.stdout.on("data", (bytes) => {
       out += bytes;
-      if (found() && out.endsWith("\n")) child.kill("SIGKILL");
+      if (found() && out.endsWith("\n")) end();
     });
     child.stderr.on("data", (bytes) => (out += bytes));
     child.on("close", (status, signal) => {
@@ -164,8 +172,9 @@ async function main() {
     },
   });
   if (values.help) return void console.log(usage);
-  copyTree();
-  const all = parseTable(readFileSync(join(tree, "sim/mutants.txt"), "utf8"));
+  const from = values.check ? root : tree;
+  if (!values.check) copyTree();
+  const all = parseTable(readFileSync(join(from, "sim/mutants.txt"), "utf8"));
   const names = values.only?.split(",");
   const unknown = names?.filter((name) => !all.some((mutant) => mutant.name === name)) ?? [];
   if (unknown.length > 0) throw new Error(`there is no mutant ${unknown.join(", ")}`);
@@ -179,7 +188,7 @@ async function main() {
   const fitting = [];
   for (const mutant of all) {
     if (names && !names.includes(mutant.name)) continue;
-    const { text, problem } = apply(mutant);
+    const { text, problem } = apply(mutant, from);
     if (problem) say(mutant, false, problem);
     else if (values.check || (values.quick && !mutant.quick)) say(mutant, true, "fits the source");
     else fitting.push({ mutant, text });
