@@ -1,7 +1,7 @@
 // sim/mutants.mjs [option...]: shows that the simulator can fail. Each intended bug of sim/mutants.txt is built into
 // the core by itself, and the simulator must find it within so many seeds. `scripts/sim --mutants` runs it.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -64,11 +64,22 @@ function run(command, args, options = {}) {
   return result.stdout;
 }
 
-function copyTree() {
-  for (const part of ["CMakeLists.txt", "CMakePresets.json", "cmake", "src", "sim"]) {
-    rmSync(join(tree, part), { recursive: true, force: true });
-    cpSync(join(root, part), join(tree, part), { recursive: true, preserveTimestamps: true });
+/** What is the same stays untouched, with its time, and is not compiled again; what changed has a new time. */
+function copyPart(from, to) {
+  if (!statSync(from).isDirectory()) {
+    const bytes = readFileSync(from);
+    if (!existsSync(to) || !bytes.equals(readFileSync(to))) writeFileSync(to, bytes);
+    return;
   }
+  mkdirSync(to, { recursive: true });
+  const names = readdirSync(from);
+  for (const old of readdirSync(to)) if (!names.includes(old)) rmSync(join(to, old), { recursive: true });
+  for (const name of names) copyPart(join(from, name), join(to, name));
+}
+
+function copyTree() {
+  mkdirSync(tree, { recursive: true });
+  for (const part of ["CMakeLists.txt", "CMakePresets.json", "cmake", "src", "sim"]) copyPart(join(root, part), join(tree, part));
 }
 
 /** The simulator as it is, and how its parts are made. */
