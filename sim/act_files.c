@@ -537,6 +537,8 @@ static bool files_converged(struct sim *sim, char *why, size_t room)
             if (d->kind != DEVICE_PERSON || i == f->owner || !is_member(d, f->channel)) continue;
             const struct local_file *l = &person_of(d)->files[k];
             if (l->wanted && l->count == f->leaves && l->state == FILE_DONE) continue;
+            /* Whoever has not asked for the history does not know of it; when he has, the rest is checked. */
+            if (!l->wanted && membership_of(d, f->channel)->on_demand) continue;
             if (why)
                 snprintf(why, room, "device %u has %u of %u leaves of file %u (state %d)", i, l->count,
                          f->leaves, k, l->state);

@@ -7,6 +7,8 @@ const uint8_t check_mark[SIM_WINDOW_BYTES] = {0xc3, 'p', 'l', 'a', 'i', 'n', 0xb
 
 enum { AHEAD_MS = 5 * 60 * 1000 };
 
+#define FRESH_LINK_US (5 * SECONDS)
+
 /* The first who shows an entry settles what it is; everybody after must agree. */
 static struct truth *publish(struct sim *sim, struct device *d, uint32_t channel, uint32_t author,
                              const struct entry_view *entry, bool opened)
@@ -250,6 +252,7 @@ static void check_peer(struct sim *sim, struct device *d, const struct action *a
         return;
     }
     struct acquaintance *known = acquaintance_of(d, other);
+    if (known->path == PATH_NONE) known->linked_at = sim->now;
     known->path = action->path;
     known->rtt_us = action->rtt_us;
     if (action->path == PATH_NONE) return;
@@ -460,7 +463,8 @@ static void check_same_places(struct sim *sim, const struct device *d, uint32_t 
     }
 }
 
-/* Whoever is linked to another member has its word for everything that it wrote. */
+/* Whoever is linked to another member, for some seconds at least, has its word for everything that it wrote.
+ */
 static void check_promises(struct sim *sim, const struct device *d, uint32_t channel)
 {
     const struct shelf *own = shelf_find(d, channel, d->index);
@@ -469,6 +473,7 @@ static void check_promises(struct sim *sim, const struct device *d, uint32_t cha
         const struct acquaintance *known = &d->known[i];
         const struct device *other = &sim->devices[known->other];
         if (known->path == PATH_NONE || !honest(other) || !is_member(other, channel)) continue;
+        if (sim->now < known->linked_at + FRESH_LINK_US) continue;
         if (known->rtt_us == 0)
             sim_fail(sim, "device %u: no round trip to %u was measured", d->index, known->other);
         const struct shelf *promised = shelf_find(d, channel, known->other);

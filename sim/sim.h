@@ -338,6 +338,7 @@ struct acquaintance { /* what a device was told about another one */
     bool online;     /* by the tracker */
     uint8_t dialing; /* bits: 1 direct, 2 relay */
     enum path path;  /* by PEER */
+    usec linked_at;  /* when it came from PATH_NONE to another one */
     uint64_t rtt_us;
 };
 struct device {

@@ -134,13 +134,15 @@ int sync_carry_all(struct node *n, struct pipe *p)
     return OK;
 }
 
-/* The other side says to hold the entry (0: none) and what belongs to it: all before it, or its island. */
-static bool share_holds(const struct share *s, uint32_t author, uint32_t seq)
+/* The other side says to hold all of from..upto: in its contiguous part, its island, or both. */
+static bool share_holds(const struct share *s, uint32_t author, uint32_t from, uint32_t upto)
 {
-    if (seq == 0) return true;
+    if (from > upto) return true;
     if (author >= s->have_cap) return false;
-    if (s->have[author] >= seq) return true;
-    return s->hold && s->hold[author].low <= seq && s->hold[author].high >= seq;
+    if (s->have[author] >= upto) return true;
+    struct span hold = s->hold ? s->hold[author] : (struct span){0};
+    uint32_t low = hold.low <= s->have[author] + 1 ? 1 : hold.low;
+    return low <= from && hold.high >= upto;
 }
 
 struct span share_span(const struct share *s, uint32_t author)
@@ -160,10 +162,11 @@ static bool all_kept(const struct node *n, uint32_t channel)
         const struct author *a = &c->authors[i];
         uint32_t limit = c->roster ? member_limit(c, member_account(c, i), a->device) : UINT32_MAX;
         uint32_t due = a->have < limit ? a->have : limit, top = feed_shown(a) < limit ? feed_shown(a) : limit;
+        uint32_t low = top > due && a->island ? a->island->down.have : due + 1;
         bool kept = top == 0;
         for (uint32_t k = 0; k < c->members_len && !kept; k++) {
             const struct share *s = share_of(n->pipes[c->members[k]], channel);
-            kept = share_holds(s, i, due) && share_holds(s, i, top);
+            kept = share_holds(s, i, 1, due) && share_holds(s, i, low, top);
         }
         if (!kept || (i == c->self && a->have < a->tip)) return false;
     }
