@@ -34,7 +34,7 @@ int channel_add(struct node *n, const uint8_t *id, const uint8_t *authority, sli
     c->carried = true;
     c->self = c->newest = c->authors_free = NONE;
     c->have_at = NEVER;
-    c->history.link = NONE;
+    c->history.link = c->history.next = NONE;
     map_init(&c->by_device, n->allocator, NODE_AUTHORS_MAX, n->map_secret);
     ledger_init(n, &c->ledger);
     c->name = name.len ? alloc_new(n->allocator, name.len) : NULL;

@@ -39,7 +39,8 @@ static void command_ask(struct node *n, struct channel *c)
     h->page = 0;
     while (h->tries < HISTORY_TRIES_MAX && h->tries < c->members_len) {
         h->tries++;
-        c->member_next = (c->member_next + 1) % c->members_len; /* the next question begins with another one */
+        c->member_next =
+            (c->member_next + 1) % c->members_len; /* the next question begins with another one */
         struct pipe *p = n->pipes[c->members[c->member_next]];
         const struct share *s = share_of(p, c->index);
         if (h->tries > 1) PROBE(n, HISTORY_NEXT_MEMBER);
@@ -104,29 +105,57 @@ void history_stored(struct node *n, struct op *op, bool released)
 
 /* --- catching up --- */
 
+static bool catch_up(struct node *n, struct channel *c, uint32_t slot)
+{
+    if (!ask(n, c, n->pipes[slot], 0, HISTORY_SCREEN)) return false;
+    c->history.page = 1;
+    c->history.screens++;
+    PROBE(n, CATCH_UP);
+    return true;
+}
+
 /* Nothing is under way any more: what was put off goes on. */
 static void go_on(struct node *n, struct channel *c)
 {
-    c->history.link = NONE;
-    c->history.page = 0;
+    struct history *h = &c->history;
+    h->link = NONE;
+    h->page = 0;
     command_ask(n, c);
-    if (c->history.link == NONE) want_next(n, c->index);
+    if (h->link != NONE) return;
+    uint32_t next = h->next;
+    h->next = NONE;
+    if (next == NONE || !catch_up(n, c, next)) want_next(n, c->index);
+}
+
+/* The member that was to bring the newest, or about to be asked for them, is silent or gone. */
+static void ask_another(struct node *n, struct channel *c)
+{
+    struct history *h = &c->history;
+    h->next = NONE;
+    for (uint32_t k = 0; k < c->members_len && k < WANT_PROBES && h->screens < HISTORY_TRIES_MAX; k++) {
+        c->member_next = (c->member_next + 1) % c->members_len;
+        uint32_t slot = c->members[c->member_next];
+        if (slot == h->link || !share_of(n->pipes[slot], c->index)->vector) continue;
+        PROBE(n, CATCH_UP_ELSEWHERE);
+        h->next = slot;
+        return;
+    }
 }
 
 void history_consider(struct node *n, struct pipe *p, uint32_t channel)
 {
     struct channel *c = n->channels[channel];
+    struct history *h = &c->history;
     struct share *s = share_of(p, channel);
     bool far = (s->missing > (c->on_demand ? 0 : HISTORY_FAR) || s->overflow) && !c->leaving;
     s->missing = 0;
-    if (c->history.link != NONE) return; /* somebody is being asked: what is missing then goes on */
-    if (far && ask(n, c, p, 0, HISTORY_SCREEN)) {
-        c->history.page = 1;
-        PROBE(n, CATCH_UP);
-        c->history.caught_up = true;
-        return;
+    if (far && (h->link == NONE || h->page == 0) && h->next == NONE) {
+        h->caught_up = true; /* what others claim beyond that is news */
+        h->screens = 0;
+        h->next = p->slot;
     }
-    want_next(n, channel);
+    /* When somebody is being asked: what is missing then goes on. */
+    if (h->link == NONE) go_on(n, c);
 }
 
 void history_on_end(struct node *n, struct pipe *p, const struct message *m)
@@ -161,8 +190,11 @@ void history_on_end(struct node *n, struct pipe *p, const struct message *m)
 void history_unlinked(struct node *n, struct pipe *p, uint32_t channel)
 {
     struct channel *c = n->channels[channel];
-    if (c->members_len == 0) c->history.caught_up = false;
-    if (c->history.link == p->slot) go_on(n, c);
+    struct history *h = &c->history;
+    bool asked = h->link == p->slot;
+    if (c->members_len == 0) h->caught_up = false;
+    if (h->next == p->slot || (asked && h->page > 0)) ask_another(n, c);
+    if (asked) go_on(n, c);
 }
 
 void history_tick(struct node *n, uint32_t channel)
@@ -175,6 +207,7 @@ void history_tick(struct node *n, uint32_t channel)
         timer_arm(n, TIMER_HISTORY, channel, 0, c->history.at);
     else {
         PROBE(n, RECENT_SILENT);
+        if (c->history.page > 0) ask_another(n, c);
         go_on(n, c);
     }
 }

@@ -27,12 +27,14 @@ enum {
 
 /* What is being asked for in one channel. */
 struct history {
-    uint32_t link;  /* slot of the pipe that was asked, NONE: nothing is under way */
-    uint32_t page;  /* which answer of catching up is awaited; 0: it is one to COMMAND_HISTORY */
-    bool caught_up; /* somebody was asked since there was nobody to ask */
-    usec at, since; /* when the answer is overdue, and when it was asked for */
-    uint32_t taken; /* entries of the answer that were accepted */
-    uint32_t open;  /* ... of any answer, and are being stored */
+    uint32_t link;    /* slot of the pipe that was asked, NONE: nothing is under way */
+    uint32_t page;    /* which answer of catching up is awaited; 0: it is one to COMMAND_HISTORY */
+    bool caught_up;   /* somebody was asked, or will be, since there was nobody to ask */
+    uint32_t next;    /* slot of the pipe that is asked for the newest next, or NONE */
+    uint32_t screens; /* members that were asked for them, one because another one failed */
+    usec at, since;   /* when the answer is overdue, and when it was asked for */
+    uint32_t taken;   /* entries of the answer that were accepted */
+    uint32_t open;    /* ... of any answer, and are being stored */
     /* COMMAND_HISTORY: */
     uint64_t token; /* 0: none */
     uint32_t count, came, tries;

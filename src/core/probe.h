@@ -49,6 +49,7 @@
     X(READ_FAILED)                                                                                           \
     /* history.c, recent.c */                                                                                \
     X(CATCH_UP)                                                                                              \
+    X(CATCH_UP_ELSEWHERE)                                                                                    \
     X(CATCH_UP_MORE)                                                                                         \
     X(RECENT_SILENT) /* who was asked does not answer */                                                     \
     X(HISTORY_NEXT_MEMBER)                                                                                   \
@@ -103,6 +104,7 @@
     X(STEAL)                                                                                                 \
     X(ENDGAME)                                                                                               \
     X(STRAY_PIECE)                                                                                           \
+    X(STRAY_AGAIN)                                                                                           \
     X(SOURCE_SILENT)                                                                                         \
     X(WRITE_AGAIN)                                                                                           \
     X(FILE_STUCK)                                                                                            \

@@ -460,6 +460,7 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
     author = author_find(c, e.author);
     uint32_t before = author == NONE ? 0 : feed_top(&c->authors[author]);
     bool known = author != NONE && feed_mark(&c->authors[author], (uint32_t)e.seq);
+    bool apart = author != NONE && c->authors[author].island;
     rc = feed_receive(n, channel, m->wire, p);
     if (rc < 0) return rc;
     author = author_find(c, e.author);
@@ -471,6 +472,10 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
         c->authors[author].via_serial = p->serial;
     }
     if (fits) gossip_entry(n, p, c, author, (uint32_t)e.seq, known);
+    if (c->on_demand && !apart && c->authors[author].island && !history_takes(n, c, p->link.device)) {
+        c->authors[author].news = true; /* it was pushed: those before it, which are new, are asked for */
+        want_more(n, channel, author, false);
+    }
     want_got(n, p, channel, author);
     return OK;
 }

@@ -82,11 +82,15 @@ static bool offers(const struct channel *c, const struct share *s, uint32_t auth
             return range_down(have, hold, claim,
                               claim > a->tip + HISTORY_NEAR ? claim - HISTORY_NEAR + 1 : a->tip + 2, out);
     }
-    if (!i || c->on_demand || a->tip + 1 >= i->down.tip) return false;
+    if (!i || (c->on_demand && !a->news)) return false;
+    /* On demand what is new is shown without a gap, as far as it would have been without the island. */
+    uint32_t lowest = !all && top - a->tip > HISTORY_NEAR ? top - HISTORY_NEAR + 1 : a->tip + 1;
+    if (lowest >= i->down.tip) return false;
     /* Who did not answer one question may answer the other one. */
-    if (a->want_failures % 2 == 1 && range_up(have, hold, a->tip + 1, i->down.tip, out)) return true;
-    return range_down(have, hold, i->down.tip - 1, a->tip + 1, out) ||
-           range_up(have, hold, a->tip + 1, i->down.tip, out);
+    bool up = all || lowest == a->tip + 1;
+    if (up && a->want_failures % 2 == 1 && range_up(have, hold, lowest, i->down.tip, out)) return true;
+    return range_down(have, hold, i->down.tip - 1, lowest, out) ||
+           (up && range_up(have, hold, lowest, i->down.tip, out));
 }
 
 enum found { FOUND, FOUND_BUSY, FOUND_LATER, FOUND_NOBODY };
