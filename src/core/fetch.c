@@ -366,6 +366,12 @@ int fetch_on_data(struct node *n, struct pipe *p, struct cbor_reader *r, uint64_
         pipe_glitch(n, p);
         return OK;
     }
+    if (offset != s->got && q->stray > 0) {
+        PROBE(n, STRAY_AGAIN); /* it was cancelled and asked for again: the rest of the first answer ... */
+        q->stray--;
+        if (offset > 0) return OK;
+        s->got = 0; /* ... or the second one begins */
+    }
     q->heard_at = n->now;
     if (!take_piece(n, s, offset, piece, proof)) caught(n, q);
     return OK;
