@@ -92,7 +92,8 @@ function Holders({ message }: { message: Message }): JSX.Element {
         <ul class="plain-list">
           {holders.map((holder) => (
             <li key={holder.device}>
-              {holderName(holder)} <span class="faint">{t(holder.path === "own" ? "link.none" : `link.${holder.path}`)}</span>
+              {holderName(holder)}{" "}
+              {!holder.replica && <span class="faint">{t(holder.path === "own" ? "link.none" : `link.${holder.path}`)}</span>}
             </li>
           ))}
         </ul>
