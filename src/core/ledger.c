@@ -218,16 +218,18 @@ void ledger_tick(struct node *n, uint32_t channel)
             continue;
         }
         if (row->holder == ourselves(c)) measure(c, row);
-        struct pipe *p = few ? way_to(n, c, row) : NULL;
-        if (few && !p) { /* until there is a link, or one of them knows more */
+        bool over = row->again && !linked(n, c, c->authors[row->author].device); /* gone before he got it */
+        if (over) PROBE(n, RECEIPT_MISSED_HIM);
+        struct pipe *p = few && !over ? way_to(n, c, row) : NULL;
+        if (few && !over && !p) { /* until there is a link, or one of them knows more */
             if (n->now + LEDGER_PAUSE_US < next) next = n->now + LEDGER_PAUSE_US;
             continue;
         }
-        if (few && !hand_on(n, c, row, p)) { /* too much waits on that link */
+        if (p && !hand_on(n, c, row, p)) { /* too much waits on that link */
             if (n->now + SECONDS < next) next = n->now + SECONDS;
             continue;
         }
-        row->due = false;
+        row->due = row->again = false;
         l->due[i] = l->due[--l->due_len];
     }
     if (next != NEVER) timer_arm(n, TIMER_LEDGER, channel, 0, next);
@@ -271,6 +273,7 @@ int ledger_receive(struct node *n, struct pipe *p, const struct message *m)
     row->upto = m->upto;
     row->time_ms = m->time_ms;
     row->came_over = p->slot;
+    row->again = false;
     memcpy(row->signature, m->signature, SIGNATURE_BYTES);
     row_due(n, c, row);
     return OK;
@@ -281,7 +284,9 @@ void ledger_linked(struct node *n, struct pipe *p, struct channel *c)
     uint32_t author = author_find(c, p->link.device);
     for (uint32_t i = 0; author != NONE && i < c->ledger.rows_len; i++) { /* what was kept for him */
         struct ledger_receipt *row = &c->ledger.rows[i];
-        if (row->author == author && row->holder != ourselves(c) && author != c->self) row_due(n, c, row);
+        if (row->author != author || row->holder == ourselves(c) || author == c->self || row->due) continue;
+        row->again = row->sent_at > 0;
+        row_due(n, c, row);
     }
     if (c->ledger.due_len > 0) timer_arm(n, TIMER_LEDGER, c->index, 0, n->now + LEDGER_SOON_US);
 }

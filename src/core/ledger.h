@@ -28,6 +28,7 @@ struct ledger_receipt {
     uint8_t signature[SIGNATURE_BYTES];
     usec sent_at;       /* 0: never */
     bool due;           /* to be handed on, or told to the shell */
+    bool again;         /* it was handed on before: now to the author himself only */
     uint32_t came_over; /* slot of the pipe, NONE: written here */
 };
 #define LEDGER_AUTHORITY (UINT32_MAX - 1)

@@ -81,6 +81,7 @@
     X(RECEIPT)                                                                                               \
     X(RECEIPT_HANDED_ON)                                                                                     \
     X(RECEIPT_OLD)                                                                                           \
+    X(RECEIPT_MISSED_HIM)                                                                                    \
     /* introduce.c, member.c, seal.c, keyring.c */                                                           \
     X(INTRODUCED)                                                                                            \
     X(INTRODUCE_FALSE)                                                                                       \
