@@ -1,5 +1,5 @@
 /* file_test.c - hash trees of files: roots, side files and proofs are those of the vectors, and nothing else
- * is proved. */
+ * is proved. Offers of files: the good ones are read and written, the bad ones refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/hex.h"
+#include "core/offer.h"
 #include "core/tree.h"
 #include "crypto/native.h"
 #include "vectors.h"
@@ -109,11 +110,66 @@ static void nothing_else_is_proved(void **state)
     }
 }
 
+static void offers_are_read_and_written_alike(void **state)
+{
+    (void)state;
+    static uint8_t again[NODE_BODY_BYTES_MAX];
+    static struct offer_file files[OFFER_FILES_MAX];
+    size_t i, k;
+    json_t *item, *row, *list = vector_get(vectors_open("file.json"), "offers");
+    json_array_foreach(list, i, item)
+    {
+        json_t *rows = vector_get(item, "files");
+        struct offer_file file;
+        struct offer offer;
+        slice bytes = vector_bytes(item, "hex");
+        assert_int_equal(offer_read(bytes, &offer), OK);
+        json_array_foreach(rows, k, row)
+        {
+            files[k] = (struct offer_file){.path = slice_text(vector_text(row, "path")),
+                                           .size = vector_number(row, "size"),
+                                           .type = slice_text(vector_text(row, "type")),
+                                           .root = vector_bytes(row, "root").ptr};
+            assert_true(offer_next(&offer, &file));
+            assert_true(slice_equal(file.path, files[k].path) && slice_equal(file.type, files[k].type));
+            assert_int_equal(file.size, files[k].size);
+            assert_memory_equal(file.root, files[k].root, ID_BYTES);
+        }
+        assert_false(offer_next(&offer, &file));
+        struct writer w = writer_of(again, sizeof again);
+        assert_int_equal(offer_write(&w, files, k), OK);
+        assert_true(slice_equal(writer_slice(&w), bytes));
+    }
+    list = vector_get(vectors_open("file.json"), "longer_offers");
+    json_array_foreach(list, i, item)
+    {
+        struct offer offer;
+        assert_int_equal(offer_read(vector_bytes(item, "hex"), &offer), OK);
+        assert_int_equal(offer.left, vector_number(item, "files"));
+    }
+}
+
+static void bad_offers_are_refused(void **state)
+{
+    (void)state;
+    size_t i;
+    json_t *item, *bad = vector_get(vectors_open("file.json"), "bad_offers");
+    assert_true(json_array_size(bad) > 0);
+    json_array_foreach(bad, i, item)
+    {
+        struct offer offer;
+        int rc = offer_read(vector_bytes(item, "hex"), &offer);
+        if (rc == OK || strcmp(err_name(rc), vector_text(item, "error")) != 0)
+            fail_msg("%s: %s", vector_text(item, "name"), err_name(rc));
+    }
+}
+
 int main(void)
 {
     if (crypto_native_start() != OK) return 1;
     crypto = crypto_native();
-    const struct CMUnitTest tests[] = {GOLDEN(files_have_the_trees_of_the_vectors),
-                                       GOLDEN(nothing_else_is_proved)};
+    const struct CMUnitTest tests[] = {
+        GOLDEN(files_have_the_trees_of_the_vectors), GOLDEN(nothing_else_is_proved),
+        GOLDEN(offers_are_read_and_written_alike), GOLDEN(bad_offers_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { x25519 } from '@noble/curves/ed25519';
 import * as o from './oracle.mjs';
+import { exchangeVectors, fileBytes, offerVectors } from './files.mjs';
 import { flip, hostileCases } from './hostile.mjs';
 
 export const FOLDER = new URL('./vectors/', import.meta.url);
@@ -95,9 +96,6 @@ function channelVectors() {
     };
 }
 
-// What a file of a vector holds: byte i is the exclusive or of the bytes of i.
-export const fileBytes = (size) => Uint8Array.from({ length: size }, (_, i) => (i ^ (i >> 8) ^ (i >> 16)) & 255);
-
 function fileVectors() {
     const leaf = o.LEAF_BYTES;
     const files = [0, 1, leaf - 1, leaf, leaf + 1, 2 * leaf, 3 * leaf, 4 * leaf + 7, 5 * leaf, 6 * leaf + 1, 11 * leaf - 5].map((size) => {
@@ -129,6 +127,20 @@ function fileVectors() {
             bad('another root', { root: hex(fill(7)) }),
             bad('the last leaf, a byte longer', { leaf: 6, from: 6 * leaf, length: 2, proof: hex(tree.proof(6)) }),
         ],
+        ...offerVectors(),
+    };
+}
+
+// Bob's device is the one that the vectors are for.
+function fileExchange() {
+    const carol = fill(0xca);
+    const person = (seed, certificate) => ({ seed: hex(seed), certificate: hex(certificate) });
+    return {
+        time_ms: TIME_MS,
+        ...exchangeVectors({
+            channel: CHANNEL, authority: ids.tracker, name: 'general', reader: person(seeds.bob, certificates.bob),
+            speakers: { alice: person(seeds.alice, certificates.alice), carol: person(carol, certify('carol', { device: o.device(carol) })) },
+        }),
     };
 }
 
@@ -278,6 +290,8 @@ function messageVectors() {
             message('shuffle, an answer of nobody', 15, [15, CHANNEL, [], 0]),
             message('signal', 16, [16, ids.bob, ids.alice, 4, text('an offer'), 77]),
             message('ping with an element of a later version', 1, [1, 5, [text('later')]]),
+            message('carry with an element of a later version', 3, [3, CHANNEL, 1, 5, [text('later')]]),
+            message('want with an element of a later version', 5, [5, CHANNEL, ids.alice, 7, 3, 0, 9]),
         ],
         skipped: [message('a kind of a later version', 77, [77, text('anything'), [1, [2]]]), message('a kind alone', 77, [77])],
         invalid: [
@@ -306,6 +320,24 @@ function messageVectors() {
             ['shuffle with a short device', cbor([15, CHANNEL, [ids.alice.slice(1)], 0])],
             ['signal with 9 hops', cbor([16, ids.bob, ids.alice, 9, text('an offer'), 77])], ['signal without a serial', cbor([16, ids.bob, ids.alice, 4, text('an offer')])],
             ['signal of 8193 bytes', cbor([16, ids.bob, ids.alice, 4, fill(1, 8193), 77])],
+            ['signal to 31 bytes', cbor([16, ids.bob.slice(1), ids.alice, 4, text('an offer'), 77])],
+            ['close with 201 bytes of text', cbor([0, 11, fill(0x61, 201)])], ['close without a text', cbor([0, 11])],
+            ['pong with a stamp in bytes', cbor([2, fill(1, 8)])],
+            ['carry of 2', cbor([3, CHANNEL, 2])], ['carry with links in bytes', cbor([3, CHANNEL, 1, text('5')])],
+            ['carry with links of 33 bits', cbor([3, CHANNEL, 1, 2 ** 32])],
+            ['have of 401 pairs', cbor([4, CHANNEL, 3, Array.from({ length: 401 }, () => [ids.alice, 7]).flat()])],
+            ['have of a seq of 33 bits', cbor([4, CHANNEL, 3, [ids.alice, 2 ** 32]])],
+            ['want of down 2', cbor([5, CHANNEL, ids.alice, 7, 3, 2])],
+            ['hold of 401 spans', cbor([7, CHANNEL, Array.from({ length: 401 }, () => [ids.alice, 9, 9]).flat()])],
+            ['recent before the end of time', cbor([9, CHANNEL, 18446744073709551615n, 5])],
+            ['recent end with more of 2', cbor([10, CHANNEL, TIME_MS, 2])],
+            ['receipt that ends before it begins', cbor([11, CHANNEL, ids.alice, 8, 7, TIME_MS, ids.bob, bytesOf(64)])],
+            ['introduce without an entry', cbor([12, o.specBytes(1, ids.tracker, ids.alice, bytesOf(16)), certificates.alice])],
+            ['graft for 33 bytes', cbor([14, concat(CHANNEL, fill(0, 1))])],
+            ['shuffle that asks for 2', cbor([15, CHANNEL, [ids.alice], 2])],
+            ['65 elements', cbor([1, ...fill(0, 64)])],
+            ['elements of a later version nested 9 deep', concat(unhex('830105'), unhex('81'.repeat(8)), unhex('01'))],
+            ['an unknown kind with a tag', unhex('82184dc000')],
         ].map(([name, bytes]) => ({ name, hex: hex(bytes) })),
     };
 }
@@ -341,12 +373,51 @@ function linkVectors() {
             from: index % 2 ? 'responder' : 'initiator',
             plain: hex(index < 3 ? handshake[index] : plain[index - 3]), hex: hex(o.frame(message)),
         })),
+        prefaces: [0x01, 0x11, 0x41, 0xf1].map((byte) => hex(o.preface(byte))),
         bad_prefaces: [
-            { name: 'version 2', error: 'VERSION', hex: hex(concat(text('wprs'), Uint8Array.of(2))) },
-            { name: 'version 0', error: 'VERSION', hex: hex(concat(text('wprs'), Uint8Array.of(0))) },
+            ...[[0x02, 'version 2'], [0x00, 'version 0'], [0x12, 'versions 2 and 3'], [0x10, 'versions 0 and 1'], [0xff, 'versions 15 to 30']].map(
+                ([byte, name]) => ({ name, error: 'VERSION', hex: hex(o.preface(byte)) })),
             { name: 'another protocol', error: 'MALFORMED', hex: hex(text('GET / HTTP/1.1\r\n')) },
+            { name: 'a letter of another case', error: 'MALFORMED', hex: hex(text('wPrs\x01')) },
         ],
+        introductions: introductionVectors({ prologue, keys: { initiator: keys(initiator), responder: keys(responder) }, proofOf: side }),
     };
+}
+
+// Handshakes with an initiator who speaks other versions, or says what is not so. `preface` is what the responder has read; its answer
+// names both bytes when that is not 01. error: the responder's verdict on the third frame, null: the link is open.
+function introductionVectors({ prologue, keys, proofOf }) {
+    const [, proof, role, certificate] = o.parse(proofOf('alice', fill(0xe1), 0, certificates.alice).payload);
+    const answer = o.parse(proofOf('tracker', fill(0xe2), 1, new Uint8Array(0)).payload);
+    const good = [ids.alice, proof, role, certificate];
+    const one = (name, error, byte, payload) => {
+        const { messages } = o.noiseTranscript({
+            prologue, ...keys, payloads: [new Uint8Array(0), cbor(byte === 1 ? answer : [...answer, 1, byte]), payload],
+        });
+        return { name, error, preface: hex(o.preface(byte)), frames: messages.map((message) => hex(o.frame(message))) };
+    };
+    const says = (name, error, byte, ...fields) => one(name, error, byte, cbor(fields));
+    const stranger = o.sign(seeds.stranger, o.DOMAIN.link, x25519.getPublicKey(o.noiseSecret(seeds.alice)));
+    const otherKey = o.sign(seeds.alice, o.DOMAIN.link, x25519.getPublicKey(o.noiseSecret(seeds.bob)));
+    const otherDomain = o.sign(seeds.alice, o.DOMAIN.entry, x25519.getPublicKey(o.noiseSecret(seeds.alice)));
+    return [
+        says('version 1 only', null, 0x01, ...good), says('versions 1 and 2', null, 0x11, ...good, 0x11, 1), says('versions 1 to 16', null, 0xf1, ...good, 0xf1, 1),
+        says('version 1, named', null, 0x01, ...good, 1, 1), says('with elements of a later version', null, 0x11, ...good, 0x11, 1, [text('later')]),
+        says('without a certificate', null, 0x01, ids.alice, proof, 0, new Uint8Array(0)),
+        says('the versions are left out', 'VERSION', 0x11, ...good),
+        says('what was sent was lowered on its way', 'VERSION', 0x01, ...good, 0x11, 1),
+        says('what was sent was raised on its way', 'VERSION', 0x11, ...good, 1, 1),
+        says('what was read was raised on its way', 'VERSION', 0x11, ...good, 0x11, 0x11),
+        says('a byte of versions of 256', 'MALFORMED', 0x01, ...good, 256, 1),
+        says('three elements', 'MALFORMED', 0x01, ...good.slice(0, 3)), says('role 2', 'MALFORMED', 0x01, ids.alice, proof, 2, certificate),
+        says('a certificate of 513 bytes', 'MALFORMED', 0x01, ids.alice, proof, 0, fill(0, 513)),
+        says('a device of 31 bytes', 'MALFORMED', 0x01, ids.alice.slice(1), proof, 0, certificate),
+        one('a byte after the end', 'MALFORMED', 0x01, concat(cbor(good), fill(0, 1))), one('nothing', 'MALFORMED', 0x01, new Uint8Array(0)),
+        says('signed by somebody else', 'SIGNATURE', 0x01, ids.alice, stranger, 0, certificate),
+        says('for another Noise key', 'SIGNATURE', 0x01, ids.alice, otherKey, 0, certificate),
+        says('signed in the domain of entries', 'SIGNATURE', 0x01, ids.alice, otherDomain, 0, certificate),
+        says('in the name of another device', 'SIGNATURE', 0x01, ids.bob, proof, 0, certificates.bob),
+    ];
 }
 
 // A private channel of bob's, as alice's device hears of it, reads it, and is removed from it.
@@ -434,7 +505,7 @@ export function vectors() {
     return {
         'cbor.json': cborVectors(), 'identity.json': identityVectors(), 'entry.json': entryVectors(),
         'message.json': messageVectors(), 'link.json': linkVectors(), 'signature.json': signatureVectors(), 'file.json': fileVectors(),
-        'sealed.json': sealedVectors(),
+        'exchange.json': fileExchange(), 'sealed.json': sealedVectors(),
     };
 }
 

@@ -6,6 +6,7 @@ import { decode } from 'cborg';
 import sodiumWrappers from 'libsodium-wrappers';
 import * as o from './oracle.mjs';
 import { read, render, vectors } from './generate.mjs';
+import { fileMessageError, offerError } from './readers.mjs';
 
 const load = (name) => JSON.parse(read(name));
 const STRICT = { strict: true, allowIndefinite: false, allowUndefined: false, allowNaN: false, allowBigInt: true };
@@ -50,6 +51,23 @@ test('every message and every signed thing reads back in strict CBOR', () => {
         ...identity.certificates.map((item) => item.hex), ...load('cbor.json').valid.map((item) => item.hex),
     ];
     for (const hexadecimal of all) strict(o.unhex(hexadecimal));
+});
+
+test('another reader takes and refuses the same offers', () => {
+    const { offers, longer_offers: longer, bad_offers: bad } = load('file.json');
+    for (const item of [...offers, ...longer]) assert.equal(offerError(o.unhex(item.hex)), undefined, item.name);
+    for (const item of bad) assert.equal(offerError(o.unhex(item.hex)), item.error, item.name);
+    assert.deepEqual(new Set(bad.map(({ error }) => error)), new Set(['MALFORMED', 'INVALID', 'TOO_LARGE']));
+});
+
+test('another reader takes and refuses the same messages about files', () => {
+    const { serving, fetching, harmless, malformed, size } = load('exchange.json');
+    const about = [...serving, ...fetching].flatMap(({ say, answers }) => [say, ...answers]).filter((item) => strict(o.unhex(item))[0] >= 20);
+    assert.deepEqual(new Set(about.map((item) => strict(o.unhex(item))[0])), new Set([20, 21, 22, 23, 24]));
+    for (const item of about) assert.equal(fileMessageError(o.unhex(item), size), undefined);
+    const unknown = /not here|another size/; // whose leaves nobody counts
+    for (const item of harmless) if (!unknown.test(item.name)) assert.equal(fileMessageError(o.unhex(item.hex), size), undefined, item.name);
+    for (const item of malformed) assert.equal(fileMessageError(o.unhex(item.hex), size), 'MALFORMED', item.name);
 });
 
 test('signed bytes verify with libsodium, flipped ones do not', async () => {

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/hex.h"
 #include "core/identity.h"
 #include "core/link.h"
 #include "core/message.h"
@@ -114,6 +115,72 @@ static void other_prefaces_are_refused(void **state)
                             vector_text(item, "error"));
         link_deinit(&side.link);
     }
+}
+
+static void prefaces_with_this_version_among_them_are_taken(void **state)
+{
+    (void)state;
+    uint8_t scratch[LINK_FRAME_BYTES_MAX];
+    json_t *document = vectors_open("link.json"), *good = vector_get(document, "prefaces");
+    assert_true(json_array_size(good) > 0);
+    for (size_t i = 0; i < json_array_size(good); i++) {
+        struct side side;
+        uint8_t bytes[LINK_PREFACE_BYTES];
+        slice message, rest = slice_of(bytes, sizeof bytes);
+        assert_int_equal(
+            hex_decode(slice_text(json_string_value(json_array_get(good, i))), bytes, sizeof bytes), 0);
+        side_init(&side, document, "responder");
+        assert_int_equal(link_next(&side.link, &rest, scratch, &message), OK);
+        assert_int_equal(side.link.state, LINK_HANDSHAKE);
+        link_deinit(&side.link);
+    }
+}
+
+/* Hands over all of it; what the link said last. */
+static int hand_over_all(struct link *link, slice bytes)
+{
+    static uint8_t scratch[LINK_FRAME_BYTES_MAX];
+    slice message, rest = bytes;
+    int rc = OK;
+    while (rest.len > 0 && rc == OK)
+        rc = link_next(link, &rest, scratch, &message);
+    return rc;
+}
+
+/* What a responder says to an initiator of other versions, and its verdict on what such a one says. */
+static void introductions_are_judged_as_written(void **state)
+{
+    (void)state;
+    static uint8_t out[4096];
+    json_t *document = vectors_open("link.json"), *item, *list = vector_get(document, "introductions");
+    size_t i, opened = 0;
+    json_array_foreach(list, i, item)
+    {
+        struct side side;
+        uint8_t frames[3][4096];
+        slice frame[3];
+        json_t *texts = vector_get(item, "frames"), *error = vector_get(item, "error");
+        for (size_t k = 0; k < 3; k++) {
+            slice text = slice_text(json_string_value(json_array_get(texts, k)));
+            frame[k] = slice_of(frames[k], text.len / 2);
+            assert_true(frame[k].len <= sizeof frames[k]);
+            assert_int_equal(hex_decode(text, frames[k], frame[k].len), 0);
+        }
+        side_init(&side, document, "responder");
+        assert_int_equal(hand_over_all(&side.link, vector_bytes(item, "preface")), OK);
+        assert_int_equal(hand_over_all(&side.link, frame[0]), OK);
+        slice answer = greeting(&side, out, sizeof out);
+        if (!slice_equal(slice_sub(answer, LINK_PREFACE_BYTES, answer.len), frame[1]))
+            fail_msg("another answer: %s", vector_text(item, "name"));
+        int rc = hand_over_all(&side.link, frame[2]);
+        const char *want = json_is_null(error) ? "OK" : json_string_value(error);
+        if (strcmp(rc == OK ? "OK" : err_name(rc), want) != 0)
+            fail_msg("%s: %s", vector_text(item, "name"), err_name(rc));
+        assert_true((side.link.state == LINK_OPEN) == (rc == OK));
+        opened += rc == OK;
+        link_deinit(&side.link);
+    }
+    assert_true(opened > 0 && opened < i);
 }
 
 /* Every single flipped bit of the responder's and the initiator's handshake message ends the handshake. */
@@ -245,6 +312,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         GOLDEN(a_link_speaks_as_written),
         GOLDEN(other_prefaces_are_refused),
+        GOLDEN(prefaces_with_this_version_among_them_are_taken),
+        GOLDEN(introductions_are_judged_as_written),
         GOLDEN(a_handshake_with_a_flipped_bit_fails),
         GOLDEN(messages_are_read_and_written_alike),
     };

@@ -11,6 +11,7 @@ export const hex = (bytes) => Buffer.from(bytes).toString('hex');
 export const unhex = (string) => Uint8Array.from(Buffer.from(string, 'hex'));
 export const concat = (...parts) => Uint8Array.from(parts.flatMap((part) => [...part]));
 export const cbor = (value) => encode(value);
+export const parse = (bytes) => decode(bytes);
 export const hash = (...parts) => blake2b(concat(...parts), { dkLen: 32 });
 
 export const DOMAIN = {
@@ -272,4 +273,6 @@ export function noiseTranscript({ prologue, initiator, responder, payloads }) {
 }
 
 export const frame = (bytes) => concat(Uint8Array.of(bytes.length >> 8, bytes.length & 255), bytes);
-export const PREFACE = concat(text('wprs'), Uint8Array.of(1));
+// versions: the oldest one in the low half of the byte, how many newer ones in the high half.
+export const preface = (versions) => concat(text('wprs'), Uint8Array.of(versions));
+export const PREFACE = preface(1);

@@ -23,8 +23,10 @@ static void greet(struct peer *p)
 static void hear(struct peer *p, slice rest)
 {
     slice message;
-    while (rest.len > 0 && link_next(&p->link, &rest, scratch, &message) == OK)
+    while (rest.len > 0 && link_next(&p->link, &rest, scratch, &message) == OK) {
+        if (p->hear && message.len > 0) p->hear(p->context, message);
         greet(p);
+    }
 }
 
 static void act(struct peer *p, const struct action *a)

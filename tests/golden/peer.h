@@ -22,6 +22,8 @@ struct peer {
     int close_result;
     /* Gets every action before it is carried out, or NULL; to be set after peer_open. */
     void (*watch)(void *context, const struct action *action);
+    /* Gets every message that the node says, or NULL. */
+    void (*hear)(void *context, slice message);
     void *context;
 };
 
