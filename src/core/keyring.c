@@ -13,6 +13,7 @@ int keyring_new(struct node *n, struct keyring **out)
     if (!ring) return ERR_MEMORY;
     map_init(&ring->by_id, n->allocator, EPOCHS_MAX, n->map_secret);
     map_init(&ring->by_device, n->allocator, HOLDERS_MAX, n->map_secret);
+    map_init(&ring->by_entry, n->allocator, HANDINGS_MAX, n->map_secret);
     *out = ring;
     return OK;
 }
@@ -24,15 +25,19 @@ static void epoch_free(struct node *n, struct epoch *e)
     alloc_free(n->allocator, e, sizeof *e);
 }
 
+static void handing_free(struct node *n, struct handing *h)
+{
+    alloc_free(n->allocator, h->holders, h->holders_cap * sizeof *h->holders);
+    alloc_free(n->allocator, h->body, h->body_len);
+}
+
 void keyring_free(struct node *n, struct keyring *ring)
 {
     if (!ring) return;
     for (uint32_t i = 0; i < ring->epochs_len; i++)
         epoch_free(n, ring->epochs[i]);
-    for (uint32_t i = 0; i < ring->handings_len; i++) {
-        alloc_free(n->allocator, ring->handings[i].bits, ring->handings[i].bits_cap);
-        alloc_free(n->allocator, ring->handings[i].body, ring->handings[i].body_len);
-    }
+    for (uint32_t i = 0; i < ring->handings_len; i++)
+        handing_free(n, &ring->handings[i]);
     alloc_free(n->allocator, ring->handings, ring->handings_cap * sizeof *ring->handings);
     for (uint32_t i = 0; i < ring->holders_len; i++)
         alloc_free(n->allocator, ring->holders[i].certificate, ring->holders[i].certificate_len);
@@ -40,6 +45,7 @@ void keyring_free(struct node *n, struct keyring *ring)
     alloc_free(n->allocator, ring->holders, ring->holders_cap * sizeof *ring->holders);
     map_deinit(&ring->by_id);
     map_deinit(&ring->by_device);
+    map_deinit(&ring->by_entry);
     alloc_free(n->allocator, ring, sizeof *ring);
 }
 
@@ -68,6 +74,7 @@ static int epoch_add(struct node *n, struct keyring *ring, const uint8_t id[EPOC
     }
     memcpy(e->id, id, EPOCH_ID_BYTES);
     e->index = ring->epochs_len;
+    e->maker = NONE;
     ring->epochs[ring->epochs_len++] = e;
     *out = e;
     return OK;
@@ -124,22 +131,18 @@ bool epoch_given(const struct epoch *e, uint32_t holder)
     return holder / 8 < e->given_cap && (e->given[holder / 8] >> (holder % 8) & 1) != 0;
 }
 
-static int set_bit(struct node *n, uint8_t **bits, uint32_t *cap, uint32_t at)
-{
-    int rc = grow(n->allocator, (void **)bits, cap, at / 8 + 1, 1);
-    if (rc == OK) (*bits)[at / 8] |= (uint8_t)(1 << at % 8);
-    return rc;
-}
-
 /* Adds what the handing has given to its epoch, if its entry counts. */
 static int count(struct node *n, struct channel *c, const struct handing *h)
 {
     struct epoch *e = c->keys->epochs[h->epoch];
     uint32_t author = author_find(c, h->author);
+    int rc = OK;
     if (author == NONE || !member_counts(c, author, h->seq)) return OK;
-    int rc = grow(n->allocator, (void **)&e->given, &e->given_cap, h->bits_cap, 1);
-    for (uint32_t i = 0; i < h->bits_cap && rc == OK; i++)
-        e->given[i] |= h->bits[i];
+    for (uint32_t i = 0; i < h->holders_len && rc == OK; i++) {
+        uint32_t at = h->holders[i];
+        rc = grow(n->allocator, (void **)&e->given, &e->given_cap, at / 8 + 1, 1);
+        if (rc == OK) e->given[at / 8] |= (uint8_t)(1 << at % 8);
+    }
     return rc;
 }
 
@@ -194,6 +197,7 @@ int keyring_make(struct node *n, struct channel *c, struct epoch **out)
     if (rc == OK) {
         fresh.open = true;
         fresh.index = (*out)->index;
+        fresh.maker = NONE;
         **out = fresh;
     }
     wipe(&fresh, sizeof fresh);
@@ -317,12 +321,32 @@ static bool parse(slice body, struct key_entry *out)
     return true;
 }
 
+/* Nobody fills the table so that others have no room for theirs. */
+static bool made_too_many(const struct node *n, const struct channel *c, uint32_t author)
+{
+    slice account = member_account(c, author);
+    uint32_t count = 0;
+    if (author == c->self || slice_equal(account, n->account)) return false;
+    for (uint32_t i = 0; i < c->keys->epochs_len; i++) {
+        uint32_t maker = c->keys->epochs[i]->maker;
+        count += maker != NONE && slice_equal(member_account(c, maker), account);
+    }
+    return count >= EPOCHS_ACCOUNT_MAX;
+}
+
 /* The epoch that the entry is about. Of one whose key is not here nothing is known for sure: what the entry
  * says is tried with its box. */
-static int epoch_of(struct node *n, struct keyring *ring, const struct key_entry *k, struct epoch **out)
+static int epoch_of(struct node *n, struct channel *c, const struct entry *entry, const struct key_entry *k,
+                    struct epoch **out)
 {
-    *out = keyring_epoch(ring, k->about.id);
-    int rc = *out ? OK : epoch_add(n, ring, k->about.id, out);
+    uint32_t author = author_find(c, entry->author);
+    int rc = OK;
+    *out = keyring_epoch(c->keys, k->about.id);
+    if (!*out) {
+        if (author == NONE || made_too_many(n, c, author)) return ERR_FULL;
+        rc = epoch_add(n, c->keys, k->about.id, out);
+        if (rc == OK) (*out)->maker = author;
+    }
     if (rc == OK && !(*out)->open) {
         (*out)->number = k->about.number;
         (*out)->roster = k->about.roster;
@@ -376,7 +400,8 @@ static int note_given(struct node *n, struct channel *c, const struct key_entry 
             PROBE(n, BOX_FALSE);
             continue;
         }
-        rc = set_bit(n, &h->bits, &h->bits_cap, holder);
+        rc = grow(n->allocator, (void **)&h->holders, &h->holders_cap, h->holders_len + 1, sizeof holder);
+        if (rc == OK) h->holders[h->holders_len++] = holder;
     }
     if (check) wipe(secret, sizeof secret);
     return rc;
@@ -399,20 +424,46 @@ static int look_again(struct node *n, struct channel *c, const struct epoch *e)
     for (uint32_t i = 0; i < ring->handings_len && rc == OK; i++) {
         struct handing *h = &ring->handings[i];
         if (h->epoch != e->index || !h->body) continue;
-        if (h->bits) memset(h->bits, 0, h->bits_cap);
+        h->holders_len = 0;
         if (parse(slice_of(h->body, h->body_len), &k)) rc = note_given(n, c, &k, true, h);
         forget_body(n, ring, h);
     }
     return rc == OK ? keyring_recount(n, c) : rc;
 }
 
+/* author and seq of a KEY entry; the ids of devices are keys, of which 28 bytes tell them apart. */
+static void entry_key(const struct entry *entry, uint8_t out[MAP_KEY_BYTES])
+{
+    memcpy(out, entry->author, ID_BYTES);
+    for (int i = 0; i < 4; i++)
+        out[ID_BYTES - 4 + i] = (uint8_t)(entry->seq >> 8 * i);
+}
+
+/* Entries come twice: when they are written here and when they are stored. */
+static bool is_known(const struct keyring *ring, const struct entry *entry)
+{
+    uint8_t key[MAP_KEY_BYTES];
+    uint32_t unused;
+    entry_key(entry, key);
+    return map_get(&ring->by_entry, key, &unused);
+}
+
+static int handing_add(struct node *n, struct keyring *ring, const struct entry *entry,
+                       const struct handing *h)
+{
+    uint8_t key[MAP_KEY_BYTES];
+    int rc = grow(n->allocator, (void **)&ring->handings, &ring->handings_cap, ring->handings_len + 1,
+                  sizeof *ring->handings);
+    entry_key(entry, key);
+    if (rc == OK) rc = map_set(&ring->by_entry, key, ring->handings_len);
+    if (rc == OK) ring->handings[ring->handings_len++] = *h;
+    return rc;
+}
+
 static int hand(struct node *n, struct channel *c, const struct entry *entry, const struct key_entry *k,
                 const struct epoch *e, bool trusted)
 {
     struct keyring *ring = c->keys;
-    int rc = grow(n->allocator, (void **)&ring->handings, &ring->handings_cap, ring->handings_len + 1,
-                  sizeof *ring->handings);
-    if (rc < 0) return rc;
     struct handing h = {.seq = entry->seq, .epoch = e->index};
     memcpy(h.author, entry->author, ID_BYTES);
     if (!trusted && !e->open && ring->bodies + entry->body.len <= BODIES_MAX) {
@@ -420,27 +471,15 @@ static int hand(struct node *n, struct channel *c, const struct entry *entry, co
         if (!h.body) return ERR_MEMORY;
         memcpy(h.body, entry->body.ptr, entry->body.len);
         h.body_len = (uint32_t)entry->body.len;
-        ring->bodies += entry->body.len;
     }
-    rc = note_given(n, c, k, !trusted && e->open, &h);
+    int rc = note_given(n, c, k, !trusted && e->open, &h);
     if (rc == OK) rc = count(n, c, &h);
-    if (rc == OK) {
-        ring->handings[ring->handings_len++] = h;
-    } else {
-        forget_body(n, ring, &h);
-        alloc_free(n->allocator, h.bits, h.bits_cap);
-    }
-    return rc;
-}
-
-/* Entries of one author come in any order where an island is filled. */
-static bool is_known(const struct keyring *ring, const struct entry *entry)
-{
-    for (uint32_t i = ring->handings_len; i-- > 0;)
-        if (ring->handings[i].seq == entry->seq &&
-            memcmp(ring->handings[i].author, entry->author, ID_BYTES) == 0)
-            return true;
-    return false;
+    if (rc == OK) rc = handing_add(n, ring, entry, &h);
+    if (rc == OK)
+        ring->bodies += h.body_len;
+    else
+        handing_free(n, &h);
+    return rc == ERR_FULL ? OK : rc;
 }
 
 int keyring_learn(struct node *n, struct channel *c, const struct entry *entry, bool live, bool *out_opened)
@@ -453,7 +492,7 @@ int keyring_learn(struct node *n, struct channel *c, const struct entry *entry, 
         int rc = keyring_certified(n, c, cbor_bytes(&k.certificates, NODE_CERTIFICATE_BYTES_MAX));
         if (rc < 0) return rc;
     }
-    int rc = epoch_of(n, c->keys, &k, &e);
+    int rc = epoch_of(n, c, entry, &k, &e);
     if (rc < 0) return rc == ERR_FULL ? OK : rc;
     bool own = memcmp(entry->author, n->device, ID_BYTES) == 0;
     bool opened = open_own(n, c, &k, e);

@@ -22,7 +22,9 @@ enum {
     EPOCH_ID_BYTES = 16,
     EPOCH_SALT_BYTES = 16,
     EPOCH_BOX_BYTES = KEY_BYTES + TAG_BYTES,
-    EPOCHS_MAX = 4096, /* of one channel */
+    EPOCHS_MAX = 4096,          /* of one channel */
+    EPOCHS_ACCOUNT_MAX = 1024,  /* of them: heard of first from devices of one other account */
+    HANDINGS_MAX = 1024 * 1024, /* KEY entries that are remembered */
     HOLDERS_MAX = 2 * NODE_AUTHORS_MAX,
     HOLDERS_UNKNOWN_MAX = 4096, /* of them: named in KEY entries, and not known as anybody's */
     BODIES_MAX =
@@ -38,6 +40,7 @@ struct epoch {
     uint32_t roster; /* the roster's number that its maker knew */
     uint64_t created_ms;
     uint32_t index;
+    uint32_t maker; /* author of the KEY entry that it was heard of by first; NONE: made here */
     uint8_t *given; /* bits by holder: the sum of the handings that count */
     uint32_t given_cap;
 };
@@ -47,8 +50,8 @@ struct epoch {
 struct handing {
     uint8_t author[ID_BYTES];
     uint32_t seq, epoch;
-    uint8_t *bits; /* by holder */
-    uint32_t bits_cap;
+    uint32_t *holders; /* a list, for it must not take more room than the entry does */
+    uint32_t holders_len, holders_cap;
     uint8_t *body; /* as long as its boxes could not be looked at, because the key is not here */
     uint32_t body_len;
 };
@@ -71,7 +74,8 @@ struct keyring {
     struct map by_id;
     struct handing *handings;
     uint32_t handings_len, handings_cap;
-    size_t bodies; /* bytes of them that are kept */
+    struct map by_entry; /* handings by author and seq */
+    size_t bodies;       /* bytes of them that are kept */
     struct holder *holders;
     uint32_t holders_len, holders_cap, unknown;
     struct map by_device;

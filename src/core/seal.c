@@ -39,11 +39,15 @@ static slice account_of(const struct channel *c, struct holder *h)
     return author != NONE ? member_account(c, author) : h->account;
 }
 
+static bool author_left(const struct author *a)
+{
+    return a->left_seq > 0 && a->left_seq >= feed_top(a);
+}
+
 static bool has_left(const struct channel *c, struct holder *h)
 {
     uint32_t author = author_of(c, h);
-    return author != NONE && c->authors[author].left_seq > 0 &&
-           c->authors[author].left_seq >= feed_top(&c->authors[author]);
+    return author != NONE && author_left(&c->authors[author]);
 }
 
 /* Is to have the keys. */
@@ -72,7 +76,23 @@ static bool is_usable(const struct node *n, const struct channel *c, const struc
     usec age = n->config.epoch_age_us ? n->config.epoch_age_us : EPOCH_AGE_US;
     uint64_t now_ms = n->now / MILLISECONDS;
     if (!e->open || e->roster < c->roster->removed_number || e->number < c->roster->epoch_floor) return false;
+    /* Nobody knows of removals to come, nor may an epoch last for ever. */
+    if (e->roster > c->roster->number || e->created_ms > now_ms + AHEAD_MS) return false;
     return now_ms <= e->created_ms || now_ms - e->created_ms < age / MILLISECONDS;
+}
+
+/* Somebody who left, or whose account was removed, has given it: so he has it, whatever he says of himself.
+ */
+static bool giver_is_gone(const struct channel *c, const struct epoch *e)
+{
+    for (uint32_t i = 0; i < c->keys->handings_len; i++) {
+        const struct handing *h = &c->keys->handings[i];
+        if (h->epoch != e->index) continue;
+        uint32_t author = author_find(c, h->author);
+        if (author == NONE || !member_is(c, member_account(c, author))) return true;
+        if (author_left(&c->authors[author])) return true;
+    }
+    return false;
 }
 
 /* Somebody who left, or whose account was removed, was given it. */
@@ -106,7 +126,7 @@ static struct epoch *current(const struct node *n, const struct channel *c)
             if (!is_usable(n, c, e) || (before && !is_newer(before, e))) continue;
             if (!best || is_newer(e, best)) best = e;
         }
-    } while (best && others_have_it(c, best));
+    } while (best && (others_have_it(c, best) || giver_is_gone(c, best)));
     return best;
 }
 

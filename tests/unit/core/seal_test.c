@@ -582,6 +582,110 @@ static void a_bad_box_is_made_good_by_others(void **state)
     world_free(w);
 }
 
+/* Chi makes an epoch, as if it knew of more removals than there were, and gives it to all but himself. */
+static void plant(struct world *w, uint32_t roster, usec ahead, uint8_t out_id[EPOCH_ID_BYTES])
+{
+    struct channel *c = channel_at(w, 5);
+    struct node *n = w->places[5].node;
+    struct epoch *e;
+    uint32_t holders[8], len = 0, at = 0, number = c->roster->number;
+    uint8_t body[NODE_BODY_BYTES_MAX];
+    struct writer b = writer_of(body, sizeof body);
+    usec now = n->now;
+    c->roster->number = roster;
+    n->now += ahead;
+    assert_int_equal(keyring_make(n, c, &e), OK);
+    c->roster->number = number;
+    n->now = now;
+    for (uint32_t i = 0; i < c->keys->holders_len; i++)
+        if (memcmp(c->keys->holders[i].device, n->device, ID_BYTES) != 0) holders[len++] = i;
+    keyring_write(n, c, e, holders, len, &at, &b);
+    forge(w, 5, ENTRY_KEY, writer_slice(&b));
+    memcpy(out_id, e->id, EPOCH_ID_BYTES);
+    world_run(w, SECONDS);
+    assert_true(keyring_epoch(channel_at(w, 1)->keys, out_id)->open);
+}
+
+static void nobody_leaves_a_key_of_his_behind(void **state)
+{
+    (void)state;
+    static const uint32_t rosters[] = {2, 3, 4, UINT32_MAX}; /* the removal of Chi will be the third */
+    for (size_t i = 0; i < sizeof rosters / sizeof *rosters; i++) {
+        struct world *w = people(0x3e);
+        uint8_t id[EPOCH_ID_BYTES];
+        found(w);
+        plant(w, rosters[i], 0, id);
+        assert_true(world_member(w, 1, "chi", false) > 0);
+        world_run(w, SECONDS);
+        for (int k = 1; k < 5; k++) {
+            assert_true(world_say(w, k, "behind Chi's back") > 0);
+            world_run(w, SECONDS);
+            slice record = newest_record(w, k, ENTRY_TEXT);
+            for (size_t at = 0; at + EPOCH_ID_BYTES <= record.len; at++)
+                assert_memory_not_equal(record.ptr + at, id, EPOCH_ID_BYTES);
+        }
+        assert_int_equal(world_shows(w, 4, "behind Chi's back"), 4);
+        end_untraced(w, 5);
+        world_free(w);
+    }
+}
+
+static void no_key_is_for_ever(void **state)
+{
+    (void)state;
+    struct world *w = people(0x3e);
+    uint8_t id[EPOCH_ID_BYTES];
+    found(w);
+    plant(w, 2, (usec)10 * 365 * 86400 * SECONDS, id);
+    assert_true(world_say(w, 1, "text") > 0);
+    world_run(w, SECONDS);
+    slice record = newest_record(w, 1, ENTRY_TEXT);
+    for (size_t at = 0; at + EPOCH_ID_BYTES <= record.len; at++)
+        assert_memory_not_equal(record.ptr + at, id, EPOCH_ID_BYTES);
+    assert_int_equal(world_shows(w, 4, "text"), 1);
+    end_untraced(w, 5);
+    world_free(w);
+}
+
+/* KEY entries of Chi's about epochs that there are not, and one holder of many. */
+static void nobody_fills_the_table_of_epochs(void **state)
+{
+    (void)state;
+    struct world *w = people(0x3e);
+    found(w);
+    struct channel *c = channel_at(w, 1);
+    struct node *n = w->places[1].node;
+    uint8_t body[512], zeros[64] = {0};
+    for (uint32_t i = 0; i < EPOCHS_MAX + 10; i++) {
+        struct entry e = {.kind = ENTRY_KEY, .channel = c->id, .author = world_device(w, 5), .seq = 10 + i};
+        struct writer b = writer_of(body, sizeof body);
+        uint8_t id[EPOCH_ID_BYTES] = {(uint8_t)i, (uint8_t)(i >> 8), 1};
+        bool opened = false;
+        cbor_put_array(&b, 8);
+        cbor_put_bytes(&b, slice_of(id, sizeof id));
+        for (int k = 0; k < 3; k++)
+            cbor_put_uint(&b, 1);
+        cbor_put_bytes(&b, slice_of(zeros, EPOCH_SALT_BYTES));
+        cbor_put_bytes(&b, slice_of(zeros, KEY_BYTES));
+        cbor_put_array(&b, 2);
+        cbor_put_bytes(&b, slice_of(world_device(w, 5), ID_BYTES));
+        cbor_put_bytes(&b, slice_of(zeros, EPOCH_BOX_BYTES));
+        cbor_put_array(&b, 0);
+        e.body = writer_slice(&b);
+        assert_int_equal(keyring_learn(n, c, &e, true, &opened), OK);
+        assert_int_equal(keyring_learn(n, c, &e, true, &opened), OK); /* counts once */
+    }
+    assert_int_equal(c->keys->epochs_len, EPOCHS_ACCOUNT_MAX);
+    assert_int_equal(c->keys->handings_len, EPOCHS_ACCOUNT_MAX);
+    assert_true(world_say(w, 1, "there is room for others") > 0);
+    assert_true(world_say(w, 4, "there is room for others") > 0);
+    world_run(w, SECONDS);
+    for (int k = 1; k < PLACES; k++)
+        assert_int_equal(world_shows(w, k, "there is room for others"), 2);
+    end_untraced(w, 1);
+    world_free(w);
+}
+
 static void nonsense_in_key_entries_is_passed_over(void **state)
 {
     (void)state;
@@ -789,6 +893,9 @@ int main(void)
         cmocka_unit_test(the_tracker_sees_no_text_and_no_key),
         cmocka_unit_test(keys_are_wiped),
         cmocka_unit_test(a_bad_box_is_made_good_by_others),
+        cmocka_unit_test(nobody_leaves_a_key_of_his_behind),
+        cmocka_unit_test(no_key_is_for_ever),
+        cmocka_unit_test(nobody_fills_the_table_of_epochs),
         cmocka_unit_test(nonsense_in_key_entries_is_passed_over),
         cmocka_unit_test(what_is_not_sealed_well_stays_locked),
         cmocka_unit_test(the_node_writes_its_own_kinds_itself),
