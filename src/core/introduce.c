@@ -34,7 +34,9 @@ static const struct change *proof_for(const struct node *n, const struct channel
     bool to_authority = memcmp(p->link.device, c->authority, ID_BYTES) == 0;
     bool from_authority = memcmp(n->device, c->authority, ID_BYTES) == 0;
     slice account = to_authority && !from_authority ? n->account : p->account;
-    *out_possible = true;
+    /* Names that another authority gives are nobody's here. */
+    *out_possible = to_authority || (p->certified && memcmp(p->authority, c->authority, ID_BYTES) == 0);
+    if (!*out_possible) return NULL;
     if (r->type == CHANNEL_DIRECT) {
         *out_possible = member_is(c, account);
         return NULL;
@@ -154,7 +156,7 @@ static bool room_for(struct node *n, struct pipe *p, const struct introduction *
     if (n->channels_len + INTRODUCED_SPARE >= NODE_CHANNELS_MAX) return false;
     if (by_authority) return true;
     if (p->introduced >= INTRODUCED_LINK_MAX && n->config.role == ROLE_PERSON) return false;
-    return n->config.role == ROLE_PERSON || channels_of(n, account) < INTRODUCED_ACCOUNT_MAX;
+    return channels_of(n, account) < INTRODUCED_ACCOUNT_MAX; /* links come and go */
 }
 
 /* A proof about a channel that is here: somebody came or went. */

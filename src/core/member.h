@@ -26,7 +26,7 @@ enum {
     ROSTER_CHANGES_MAX = 4096,    /* accounts that were ever members of one private channel */
     MEMBER_CUTS_MAX = 256,        /* devices named in one removal */
     INTRODUCED_LINK_MAX = 64,     /* channels that one link (not the authority's) may bring */
-    INTRODUCED_ACCOUNT_MAX = 512, /* channels of one account that a replica takes */
+    INTRODUCED_ACCOUNT_MAX = 512, /* channels of one account that are taken */
     INTRODUCED_SPARE = 256,       /* places for channels that are opened here are kept free */
 };
 
