@@ -11,6 +11,7 @@
 #define BYTES_IN_US 8 /* 8 MB a second, 64 MB at once */
 #define BYTES_DEPTH_US (8 * SECONDS)
 #define COSTLY_US 1000 /* 1,000 a second, 20,000 at once */
+#define DEAR_US 4000   /* 250 a second, 5,000 at once: these look at all authors of a channel */
 #define COSTLY_DEPTH_US (20 * SECONDS)
 #define USELESS_US 1000 /* 1,000 a second, 50,000 at once, fewer of large ones */
 #define USELESS_DEPTH_US (50 * SECONDS)
@@ -28,10 +29,19 @@ static bool take(struct allowance *a, usec now, usec cost, usec depth)
     return true;
 }
 
-static bool costly(uint64_t kind)
+/* Beyond what every message costs. */
+static usec price_of(uint64_t kind)
 {
-    return kind == MESSAGE_RECEIPT || kind == MESSAGE_INTRODUCE || kind == MESSAGE_SIGNAL ||
-           kind == MESSAGE_SHUFFLE;
+    switch (kind) {
+    case MESSAGE_RECENT:
+    case MESSAGE_DIGEST: return DEAR_US;
+    case MESSAGE_CARRY:
+    case MESSAGE_RECEIPT:
+    case MESSAGE_INTRODUCE:
+    case MESSAGE_SIGNAL:
+    case MESSAGE_SHUFFLE: return COSTLY_US;
+    default: return 0;
+    }
 }
 
 static void too_much(struct node *n, struct pipe *p, const char *text)
@@ -46,7 +56,7 @@ bool limits_message(struct node *n, struct pipe *p, uint64_t kind, size_t len)
     if (kind == MESSAGE_ENTRY || kind == MESSAGE_FILE_DATA) return true;
     if (take(&l->messages, n->now, MESSAGE_US, MESSAGES_DEPTH_US) &&
         take(&l->bytes, n->now, len / BYTES_IN_US, BYTES_DEPTH_US) &&
-        (!costly(kind) || take(&l->costly, n->now, COSTLY_US, COSTLY_DEPTH_US)))
+        take(&l->costly, n->now, price_of(kind), COSTLY_DEPTH_US))
         return true;
     too_much(n, p, "more messages came over this link than a device needs to send");
     return false;

@@ -67,6 +67,18 @@ static struct pipe *direct(struct node *n, const uint8_t *device)
     return best;
 }
 
+/* An authority of one of our channels, or somebody whom it has certified: nobody else has us carry letters,
+ * or sees those of others. */
+static bool is_known(const struct node *n, const struct pipe *p)
+{
+    for (uint32_t i = 0; i < n->channels_len; i++) {
+        const uint8_t *authority = n->channels[i]->authority;
+        if (memcmp(p->link.device, authority, ID_BYTES) == 0) return true;
+        if (p->certified && memcmp(p->authority, authority, ID_BYTES) == 0) return true;
+    }
+    return false;
+}
+
 /* How many took it. `except`: who brought it. */
 static uint32_t hand_on(struct node *n, const struct letter *l, const struct pipe *except, uint32_t fan)
 {
@@ -76,7 +88,7 @@ static uint32_t hand_on(struct node *n, const struct letter *l, const struct pip
     uint32_t given = 0, first = n->pipes_cap > 0 ? (uint32_t)random_below(&n->random, n->pipes_cap) : 0;
     for (uint32_t i = 0; i < n->pipes_cap && given < fan; i++) {
         p = n->pipes[(first + i) % n->pipes_cap];
-        if (is_open(p) && p != except) given += give(n, p, l);
+        if (is_open(p) && p != except && is_known(n, p)) given += give(n, p, l);
     }
     return given;
 }
@@ -117,6 +129,10 @@ static bool within_rate(const struct node *n, struct pipe *p)
 
 void signal_receive(struct node *n, struct pipe *p, const struct message *m)
 {
+    if (!is_known(n, p)) {
+        pipe_glitch(n, p);
+        return;
+    }
     struct letter l = {m->to, m->device, m->ttl < SIGNAL_TTL ? m->ttl : SIGNAL_TTL, m->wire, m->stamp};
     if (!within_rate(n, p) || m->wire.len == 0 || memcmp(m->device, n->device, ID_BYTES) == 0) return;
     if (seen(n, &l)) return;

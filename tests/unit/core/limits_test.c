@@ -36,6 +36,52 @@ static void a_flood_of_small_messages_closes_the_link(void **state)
     attacker_free(a);
 }
 
+static void what_looks_at_all_authors_is_not_asked_for_often(void **state)
+{
+    (void)state;
+    static const int most[] = {20000, 5000};
+    for (int what = 0; what < 2; what++) {
+        struct attacker *a = attack(victim(), true);
+        uint8_t plain[64];
+        int sent = 0;
+        for (; a->error == OK && sent < 30000; sent++) {
+            struct writer w = writer_of(plain, sizeof plain);
+            if (what == 0)
+                message_write_carry(&w, a->w->channel, sent % 2 == 1, 0);
+            else
+                message_write_recent(&w, a->w->channel, 0, 1);
+            attacker_send(a, writer_slice(&w));
+            a->said_len = 0;
+            attacker_take(a);
+        }
+        assert_in_range(sent, most[what] - 100, most[what] + 100);
+        world_run(a->w, 2 * SECONDS);
+        assert_int_equal(a->w->places[1].last_close, ERR_FULL);
+        still_works(a->w);
+        attacker_free(a);
+    }
+}
+
+static void strangers_have_nobody_carry_their_signals(void **state)
+{
+    (void)state;
+    for (int certified = 0; certified < 2; certified++) {
+        struct attacker *a = attack(victim(), certified);
+        uint8_t plain[256];
+        struct writer w = writer_of(plain, sizeof plain);
+        message_write_signal(&w, world_device(a->w, 2), a->device, 3, SLICE("come"), 1);
+        attacker_send(a, writer_slice(&w));
+        w = writer_of(plain, sizeof plain);
+        message_write_signal(&w, world_device(a->w, 1), a->device, 3, SLICE("come"), 2);
+        attacker_send(a, writer_slice(&w));
+        world_run(a->w, SECONDS);
+        assert_int_equal(a->error, OK);
+        assert_int_equal(a->w->places[1].signals, certified);
+        assert_int_equal(a->w->places[2].signals, certified);
+        attacker_free(a);
+    }
+}
+
 static void a_steady_stream_within_the_rate_is_let_through(void **state)
 {
     (void)state;
@@ -277,6 +323,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flood_of_small_messages_closes_the_link),
+        cmocka_unit_test(what_looks_at_all_authors_is_not_asked_for_often),
+        cmocka_unit_test(strangers_have_nobody_carry_their_signals),
         cmocka_unit_test(a_steady_stream_within_the_rate_is_let_through),
         cmocka_unit_test(a_flood_of_duplicates_closes_the_link),
         cmocka_unit_test(who_sent_too_much_is_left_outside_for_a_while_and_longer_each_time),
