@@ -178,6 +178,10 @@ int input_restore(struct node *n, slice record, usec now)
     if (rc < 0) return rc;
     if (kind == RECORD_ENTRY) return feed_restore(n, wire, &arrival);
     if (channel_find(n, c.channel, &index)) return OK;
+    uint8_t id[ID_BYTES];
+    if (c.spec.authority &&
+        (channel_spec_id(n->crypto, &c.spec, id) < 0 || memcmp(id, c.channel, ID_BYTES) != 0))
+        return ERR_CORRUPT;
     rc = c.spec.authority ? member_channel_add(n, &c.spec, c.certificate, &index)
                           : channel_add(n, c.channel, c.authority, c.name, &index);
     if (rc == OK) n->channels[index]->stored = true;

@@ -193,6 +193,7 @@ struct share {
     bool active;
     uint32_t their_links; /* links to persons that the other side said to have in the channel */
     usec shuffled_at;     /* the next SHUFFLE is not listened to before */
+    bool shuffle_asked;   /* ours was not answered yet */
     struct gossip_link gossip;
     uint32_t *have;    /* by author index: what the other side says it holds */
     struct span *hold; /* by author index: ... beside it; NULL until something was */

@@ -372,6 +372,7 @@ static void send_shuffle(struct node *n, struct pipe *p, struct channel *c, bool
     PROBE(n, SHUFFLE);
     struct writer w = writer_of(plain, sizeof plain);
     message_write_shuffle(&w, c->id, devices, len, asks);
+    if (asks) share_of(p, c->index)->shuffle_asked = true;
     (void)pipe_control(n, p, writer_slice(&w));
 }
 
@@ -386,8 +387,13 @@ void view_on_shuffle(struct node *n, struct pipe *p, const struct message *m)
         pipe_glitch(n, p);
         return;
     }
-    if (n->now < s->shuffled_at) return; /* hearsay in small doses */
-    if (m->on) s->shuffled_at = n->now + SHUFFLE_LEAST_US;
+    if (n->now < s->shuffled_at) return; /* hearsay in small doses, */
+    if (m->on)
+        s->shuffled_at = n->now + SHUFFLE_LEAST_US;
+    else if (!s->shuffle_asked)
+        return; /* and nobody fills the view unasked */
+    else
+        s->shuffle_asked = false;
     for (uint32_t taken = 0; taken < VIEW_SHUFFLE_IDS && message_next_device(&devices, &device); taken++)
         view_learn(n, c, device, p);
     if (m->on) send_shuffle(n, p, c, false);

@@ -283,6 +283,54 @@ static void this_very_device_is_not_a_peer(void **state)
     world_free(w);
 }
 
+/* A device that asks who else is there gets one answer from each; nobody fills its view unasked. */
+static void hearsay_comes_when_it_was_asked_for(void **state)
+{
+    (void)state;
+    struct attacker *a = attack(victim(), true);
+    uint32_t index, before;
+    const struct channel *c = channel_find(a->w->places[1].node, a->w->channel, &index);
+    before = c->view.len;
+    for (uint8_t round = 0; round < 3; round++) {
+        uint8_t ids[4][ID_BYTES], plain[256];
+        const uint8_t *devices[4];
+        struct writer w = writer_of(plain, sizeof plain);
+        for (uint8_t i = 0; i < 4; i++) {
+            memset(ids[i], 1 + 4 * round + i, ID_BYTES);
+            devices[i] = ids[i];
+        }
+        message_write_shuffle(&w, a->w->channel, devices, 4, false);
+        attacker_send(a, writer_slice(&w));
+        assert_int_equal(a->error, OK);
+    }
+    assert_int_equal(c->view.len, before + 4);
+    attacker_free(a);
+}
+
+/* The id of a sealed channel follows from its spec, on the disk too: two records cannot be one channel. */
+static void a_channel_record_is_of_its_own_channel(void **state)
+{
+    (void)state;
+    struct node_config config = {.identity_seed = {1}, .random_seed = {2}};
+    struct node *n;
+    uint8_t authority[ID_BYTES] = {3}, founder[ID_BYTES] = {4}, nonce[NODE_NONCE_BYTES] = {5}, id[ID_BYTES];
+    uint8_t record[1024];
+    struct channel_spec spec = {
+        .type = CHANNEL_PRIVATE, .authority = authority, .founder = founder, .nonce = nonce};
+    struct channel_record c = {.channel = id, .authority = authority, .spec = spec};
+    assert_int_equal(node_create(&config, &allocator_libc, crypto_native(), SECONDS, &n), OK);
+    assert_int_equal(channel_spec_id(crypto_native(), &spec, id), OK);
+    for (int times = 0; times < 3; times++) {
+        struct writer w = writer_of(record, sizeof record);
+        if (times == 1) id[7] ^= 1;
+        if (times == 2) id[7] ^= 1;
+        assert_int_equal(record_write_channel(&c, &w), OK);
+        assert_int_equal(node_restore(n, writer_slice(&w), SECONDS), times == 1 ? ERR_CORRUPT : OK);
+    }
+    assert_int_equal(n->channels_len, 1);
+    node_destroy(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +349,8 @@ int main(void)
         cmocka_unit_test(a_flood_of_oddities_closes_the_link),
         cmocka_unit_test(the_reason_is_told_in_words),
         cmocka_unit_test(this_very_device_is_not_a_peer),
+        cmocka_unit_test(hearsay_comes_when_it_was_asked_for),
+        cmocka_unit_test(a_channel_record_is_of_its_own_channel),
     };
     return cmocka_run_group_tests_name("core/hostile", tests, NULL, NULL);
 }
