@@ -372,6 +372,7 @@ struct node {
     uint32_t pipes_cap, pipes_used, pipes_low, serial; /* low: no free slot below */
     uint64_t opened;                                   /* links that were ever open */
     struct map pipe_by_number;
+    uint32_t pipe_found; /* slot that was last asked for by number */
     struct peer **peers;
     uint32_t peers_cap, peers_used, peers_low;
     uint32_t *online; /* slots of the peers that the tracker says are there */
@@ -552,7 +553,7 @@ slice serve_next(struct node *n, struct pipe *p);
 bool serve_has_output(const struct node *n, const struct pipe *p);
 
 /* mesh.c */
-struct pipe *pipe_find(const struct node *n, uint32_t number);
+struct pipe *pipe_find(struct node *n, uint32_t number);
 void pipe_enqueue(struct node *n, struct pipe *p, enum pipe_queue which);
 void pipe_dequeue(struct node *n, struct pipe *p, enum pipe_queue which);
 void pipe_close(struct node *n, struct pipe *p, int result, const char *text);
