@@ -89,6 +89,45 @@ export function receipt(seed, { channel, author, from, upto, time }) {
     return [11, channel, author, from, upto, time, holder, sign(seed, DOMAIN.receipt, fields)];
 }
 
+// SipHash-1-3 (Aumasson, Bernstein 2012) under 16 bytes of key; a number of 64 bits.
+export function sipHash(key, message) {
+    const word = (bytes, at = 0) => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at, true);
+    const short = (n) => BigInt.asUintN(64, n);
+    const turn = (n, by) => short((n << by) | (n >> (64n - by)));
+    const [k0, k1] = [word(key), word(key, 8)];
+    let [a, b, c, d] = [k0 ^ 0x736f6d6570736575n, k1 ^ 0x646f72616e646f6dn, k0 ^ 0x6c7967656e657261n, k1 ^ 0x7465646279746573n];
+    const round = () => {
+        [a, c] = [short(a + b), short(c + d)];
+        [b, d] = [turn(b, 13n) ^ a, turn(d, 16n) ^ c];
+        a = turn(a, 32n);
+        [c, a] = [short(c + b), short(a + d)];
+        [b, d] = [turn(b, 17n) ^ c, turn(d, 21n) ^ a];
+        c = turn(c, 32n);
+    };
+    const whole = message.length - (message.length % 8);
+    const last = new Uint8Array(8);
+    last.set(message.slice(whole));
+    last[7] = message.length & 255;
+    const words = [...Array(whole / 8).keys()].map((i) => word(message, 8 * i));
+    for (const m of [...words, word(last)]) {
+        d ^= m;
+        round();
+        a ^= m;
+    }
+    c ^= 0xffn;
+    for (let i = 0; i < 3; i++) round();
+    return a ^ b ^ c ^ d;
+}
+
+// The sums of a DIGEST: heads are [device, id of the last entry that is held]; the key is of the link's handshake.
+export function digestSums(handshakeHash, heads) {
+    const sums = new BigUint64Array(256); // modulo 2^64
+    for (const [author, id] of heads) sums[author[0]] += sipHash(handshakeHash.slice(0, 16), id.slice(0, 8));
+    const bytes = new Uint8Array(2048);
+    sums.forEach((sum, i) => new DataView(bytes.buffer).setBigUint64(8 * i, sum));
+    return bytes;
+}
+
 // --- sealed channels ---
 
 const first16 = (bytes) => bytes.slice(0, 16);

@@ -37,6 +37,7 @@ class Peer {
     const proof = o.sign(o.unhex(seed), o.DOMAIN.link, handshake.s.public);
     this.give(o.frame(handshake.write(o.XX[2], o.cbor([o.device(o.unhex(seed)), proof, 0, o.unhex(certificate)]))));
     this.ciphers = handshake.split();
+    this.session = handshake.h;
   }
   give(bytes) {
     const { used, state } = this.core.receive(this.link, bytes, NOW);
@@ -76,7 +77,9 @@ async function world(file) {
     return (at ^ (at >> 8) ^ (at >> 16)) & 255;
   });
   let writes = 0;
+  const actions = [];
   const act = (action) => {
+    actions.push(action);
     if (action.kind === "store") core.done(action.token, NOW);
     if (action.kind === "file-read") core.done(action.token, NOW, { record: o.concat(bytes, proof) });
     if (action.kind === "file-write") {
@@ -104,7 +107,7 @@ async function world(file) {
     }
     return peers.get(who);
   };
-  return { core, peers, speaker, settle, writes: () => writes };
+  return { core, peers, speaker, settle, actions, writes: () => writes };
 }
 
 const aboutFiles = (message) => o.parse(message)[0] >= 20;
@@ -152,6 +155,83 @@ test("so do all other messages", async () => {
   for (const item of [...valid, ...skipped]) {
     if (item.kind !== 0) assert.equal(await verdict(o.unhex(item.hex)), undefined, item.name);
   }
+});
+
+/** Bob's device that was given alice's feed by carol; [author, id of the last entry] of both. */
+async function withFeed() {
+  const w = await world("file-hold");
+  const { feed, author } = load("entry");
+  const carol = w.speaker("carol");
+  carol.say(o.cbor([3, o.unhex(channel), 1]));
+  for (const entry of feed) carol.say(o.cbor([6, o.unhex(entry.hex)]));
+  w.settle();
+  const own = w.actions.find((action) => action.kind === "store" && action.entry?.author === w.core.device).entry;
+  const heads = [[o.unhex(author), o.unhex(feed.at(-1).id)], [o.unhex(w.core.device), o.unhex(own.id)]];
+  return { ...w, carol, heads };
+}
+
+test("a digest has the sums that the protocol says, and equal buckets are not named again", async () => {
+  const { speaker, settle, heads } = await withFeed();
+  const alice = speaker("alice");
+  const told = async (sums) => {
+    alice.say(o.cbor([3, o.unhex(channel), 0]));
+    alice.say(o.cbor([3, o.unhex(channel), 1]));
+    alice.heard = [];
+    alice.say(o.cbor([8, o.unhex(channel), sums]));
+    settle();
+    assert.equal(alice.closed, undefined);
+    return alice.heard.map((message) => o.parse(message));
+  };
+  const right = o.digestSums(alice.session, heads);
+  for (const sums of [new Uint8Array(2048), right, o.digestSums(alice.session, heads.slice(1))]) {
+    const heard = await told(sums);
+    const digest = heard.find(([kind]) => kind === 8);
+    assert.equal(o.hex(digest[2]), o.hex(right));
+    const after = heard.slice(heard.indexOf(digest)).filter(([kind]) => kind === 4);
+    assert.deepEqual(after.map(([, , flags]) => flags), [2]);
+    const named = after[0][3].filter((item) => item instanceof Uint8Array).map(o.hex);
+    const different = heads.filter(([author]) => [0, 1, 2, 3, 4, 5, 6, 7].some((i) => sums[8 * author[0] + i] !== right[8 * author[0] + i]));
+    assert.deepEqual(named.sort(), different.map(([author]) => o.hex(author)).sort());
+  }
+});
+
+test("what is asked for comes in the order that was asked for", async () => {
+  const { carol, settle } = await withFeed();
+  const { feed, author } = load("entry");
+  const id = o.unhex(channel);
+  const answer = (...messages) => {
+    carol.heard = [];
+    for (const message of messages) carol.say(o.cbor(message));
+    settle();
+    const said = carol.heard.map((message) => o.parse(message));
+    const ofAlice = said.filter(([kind, entry]) => kind === 6 && o.hex(o.parse(o.parse(entry)[0])[3]) === author);
+    return { seqs: ofAlice.map(([, entry]) => o.parse(o.parse(entry)[0])[4]), end: said.find(([kind]) => kind === 10) };
+  };
+  const have = (flags, pairs) => [4, id, flags, pairs];
+  const want = (...more) => [5, id, o.unhex(author), ...more];
+  assert.deepEqual(answer(want(2, 3)).seqs, [2, 3, 4]);
+  assert.deepEqual(answer(want(2, 3, 1)).seqs, [4, 3, 2]);
+  assert.deepEqual(answer(want(6, 256)).seqs, [6, 7]);
+  const newest = answer(have(3, []), [9, id, 0, 3]); // and the JOIN, for the name
+  assert.deepEqual([newest.seqs, newest.end.slice(2)], [[1, 7, 6, 5], [feed[4].time_ms, 1]]);
+  const rest = answer([7, id, [o.unhex(author), 5, 7]], have(0, [o.unhex(author), 1]), [9, id, feed[4].time_ms + 1, 64]);
+  assert.deepEqual(rest.seqs, [4, 3, 2]);
+  assert.equal(rest.end[3], 0);
+});
+
+test("a receipt that somebody hands on counts when its signature is right", async () => {
+  const [{ actions, carol, core, settle }, other] = [await withFeed(), await withFeed()];
+  const about = { channel: o.unhex(channel), author: o.unhex(core.device), from: 1, upto: 1, time: NOW };
+  const receipt = o.receipt(o.unhex(vectors.speakers.alice.seed), about);
+  carol.say(o.cbor(receipt));
+  settle();
+  const delivered = actions.find((action) => action.kind === "delivered" && action.path === "none");
+  assert.deepEqual([delivered.device, delivered.from, delivered.seq], [o.hex(receipt[6]), 1, 1]);
+  const forged = o.receipt(o.unhex(vectors.speakers.alice.seed), { ...about, time: NOW + 1 });
+  forged[5] = NOW;
+  other.carol.say(o.cbor(forged));
+  other.settle();
+  assert.equal(other.carol.closed, "SIGNATURE");
 });
 
 test("prefaces are taken and refused as the vectors say", async () => {
