@@ -111,6 +111,7 @@ int keyring_certified(struct node *n, struct channel *c, slice bytes)
     uint32_t index;
     if (certificate_parse(n->crypto, bytes, &certificate) < 0) return OK;
     if (memcmp(certificate.authority, c->authority, ID_BYTES) != 0) return OK;
+    if (!certificate_current(&certificate, n->now)) return OK; /* the device was lost, perhaps */
     if (!member_is(c, certificate.account)) return OK;
     int rc = keyring_holder(n, c->keys, certificate.device, &index);
     if (rc < 0) return rc == ERR_FULL ? OK : rc;

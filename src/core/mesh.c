@@ -474,6 +474,14 @@ static void take_certificate(struct node *n, struct pipe *p, struct peer *peer)
     peer->account_len = c.account.len;
 }
 
+/* Links to replicas are not counted, and get all entries: only an authority of ours is believed to be one.
+ * Before anything is known of authorities, everybody is. */
+static bool may_be_replica(const struct node *n, const uint8_t *device)
+{
+    if (n->config.role == ROLE_REPLICA || (n->certificate_len == 0 && n->channels_len == 0)) return true;
+    return gives_names(n, device) || (n->certificate_len > 0 && memcmp(device, n->certifier, ID_BYTES) == 0);
+}
+
 int mesh_opened(struct node *n, struct pipe *p)
 {
     struct peer *peer;
@@ -499,6 +507,7 @@ int mesh_opened(struct node *n, struct pipe *p)
     p->sibling = peer->first_link;
     peer->first_link = p->slot;
     peer->links++;
+    if (p->link.role == ROLE_REPLICA && !may_be_replica(n, p->link.device)) p->link.role = ROLE_PERSON;
     peer->role = p->link.role;
     take_certificate(n, p, peer);
     peer_announce(n, peer);

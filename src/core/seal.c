@@ -359,11 +359,14 @@ static slice line_associated(const struct channel *c, const uint8_t *author, uin
 static int put_sealed(struct node *n, const struct channel *c, slice about, slice plain, struct writer *w)
 {
     const struct epoch *e = current(n, c);
-    uint8_t nonce[HASH_BYTES], drawn[16];
+    uint8_t nonce[HASH_BYTES], drawn[16 + 8];
     if (!e) return ERR_WRONG_STATE;
     if (w->failed || w->cap - w->len < plain.len + SEAL_OVERHEAD_BYTES) return ERR_FULL;
-    /* Random, and bound to the place: should a shell ever give the same seed twice, they still differ. */
-    random_bytes(&n->random, drawn, sizeof drawn);
+    /* Random, and bound to place and time: should a shell ever give the same seed twice, they still differ.
+     */
+    random_bytes(&n->random, drawn, 16);
+    for (int i = 0; i < 8; i++)
+        drawn[16 + i] = (uint8_t)(n->now >> 8 * i);
     hash_joined(n->crypto, SLICE("weaprous.nonce.1"), slice_of(drawn, sizeof drawn), about, nonce);
     cbor_put_array(w, 3);
     cbor_put_bytes(w, slice_of(e->id, EPOCH_ID_BYTES));

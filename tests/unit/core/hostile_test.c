@@ -331,6 +331,23 @@ static void a_channel_record_is_of_its_own_channel(void **state)
     node_destroy(n);
 }
 
+/* Links to replicas are not counted: nobody gets around the limit of links by calling himself one. */
+static void nobody_is_a_replica_but_the_authority(void **state)
+{
+    (void)state;
+    struct attacker *a = attack(victim(), true);
+    struct node *n = a->w->places[1].node;
+    uint32_t persons = n->persons;
+    node_link_down(n, ATTACKER_LINK, a->w->now);
+    assert_int_equal(n->persons, persons - 1);
+    a->self.role = ROLE_REPLICA;
+    attacker_connect(a);
+    assert_int_equal(n->persons, persons);
+    assert_int_equal(peer_find(n, a->device)->role, ROLE_PERSON);
+    still_works(a->w);
+    attacker_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +368,7 @@ int main(void)
         cmocka_unit_test(this_very_device_is_not_a_peer),
         cmocka_unit_test(hearsay_comes_when_it_was_asked_for),
         cmocka_unit_test(a_channel_record_is_of_its_own_channel),
+        cmocka_unit_test(nobody_is_a_replica_but_the_authority),
     };
     return cmocka_run_group_tests_name("core/hostile", tests, NULL, NULL);
 }
