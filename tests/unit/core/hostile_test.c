@@ -6,6 +6,7 @@
 #include "core/identity.h"
 #include "core/link.h"
 #include "core/message.h"
+#include "core/spec.h"
 #include "core/state.h"
 
 static const uint8_t zeros[32];
@@ -348,6 +349,54 @@ static void nobody_is_a_replica_but_the_authority(void **state)
     attacker_free(a);
 }
 
+/* A private channel of the attacker's, and the proof that An is a member of it. */
+static void invite(struct attacker *a, uint32_t number)
+{
+    uint8_t nonce[NODE_NONCE_BYTES] = {(uint8_t)number, (uint8_t)(number >> 8)}, spec_bytes[512], body[1024];
+    static uint8_t wire[NODE_RECORD_BYTES_MAX], plain[LINK_MESSAGE_BYTES_MAX];
+    struct channel_spec spec = {
+        .type = CHANNEL_PRIVATE, .authority = a->w->authority, .founder = a->device, .nonce = nonce};
+    struct writer s = writer_of(spec_bytes, sizeof spec_bytes), b = writer_of(body, sizeof body),
+                  w = writer_of(plain, sizeof plain);
+    slice certificate = slice_of(a->certificate, a->certificate_len);
+    spec_write(&s, &spec);
+    assert_int_equal(channel_spec_id(crypto_native(), &spec, a->w->channel), OK);
+    cbor_put_array(&b, 6);
+    cbor_put_bytes(&b, SLICE("an"));
+    cbor_put_uint(&b, 1);
+    cbor_put_uint(&b, 1);
+    cbor_put_bytes(&b, certificate);
+    cbor_put_uint(&b, 0);
+    cbor_put_array(&b, 0);
+    size_t len = attacker_entry(a, ENTRY_MEMBER, 2, zeros, writer_slice(&b), wire, NULL);
+    message_write_introduce(&w, writer_slice(&s), certificate, slice_of(wire, len));
+    attacker_send(a, writer_slice(&w));
+    assert_int_equal(a->error, OK);
+}
+
+/* However often he comes back. */
+static void nobody_fills_the_table_of_channels(void **state)
+{
+    (void)state;
+    struct attacker *a = attack(victim(), true);
+    struct node *n = a->w->places[1].node;
+    uint8_t channel[ID_BYTES];
+    uint32_t before = n->channels_len;
+    memcpy(channel, a->w->channel, ID_BYTES);
+    for (uint32_t i = 0; i < INTRODUCED_ACCOUNT_MAX + 2 * INTRODUCED_LINK_MAX; i++) {
+        if (i > 0 && i % INTRODUCED_LINK_MAX == 0) {
+            node_link_down(n, ATTACKER_LINK, a->w->now);
+            attacker_connect(a);
+        }
+        invite(a, i);
+        if (i % 16 == 0) attacker_take(a);
+    }
+    assert_int_equal(n->channels_len, before + INTRODUCED_ACCOUNT_MAX);
+    memcpy(a->w->channel, channel, ID_BYTES);
+    still_works(a->w);
+    attacker_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +418,7 @@ int main(void)
         cmocka_unit_test(hearsay_comes_when_it_was_asked_for),
         cmocka_unit_test(a_channel_record_is_of_its_own_channel),
         cmocka_unit_test(nobody_is_a_replica_but_the_authority),
+        cmocka_unit_test(nobody_fills_the_table_of_channels),
     };
     return cmocka_run_group_tests_name("core/hostile", tests, NULL, NULL);
 }
