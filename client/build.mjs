@@ -7,10 +7,11 @@
 // a date. Written for Node 18; needs node_modules, which the scripts install.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { withoutCustomSections } from "./sections.mjs";
+import { sodiumPlugin } from "./sodium-asset.mjs";
 
 const WEIGHT_GOAL = 200 * 1024; // of the whole page, brotli
 const COMPRESS_GAIN = 0.95; // a compressed copy that saves less than 5 % is left out
@@ -46,27 +47,14 @@ async function loadEsbuild() {
 const hashName = (bytes) => createHash("sha256").update(bytes).digest("hex").slice(0, 10);
 const cspHash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 
-// libsodium's package carries its wasm as text inside the module. As a file of its own it compresses better by
-// a quarter and needs no decoding; the module then fetches it where it would have decoded the text.
-const SODIUM_MODULE = /libsodium[\\/]dist[\\/]modules-esm[\\/]libsodium\.mjs$/;
-const SODIUM_TEXT = /\(\w=>\{for\(.{0,500}?\}\)\("(AGFzbQ[A-Za-z0-9+/=]+)"\)/;
-
-function sodiumAsset() {
+/** libsodium's wasm as a file of its own: it compresses better than as text, and needs no decoding. */
+function sodiumAsset(esbuild) {
   const found = { path: "", bytes: null };
-  const plugin = {
-    name: "sodium-asset",
-    setup(build) {
-      build.onLoad({ filter: SODIUM_MODULE }, ({ path }) => {
-        const source = readFileSync(path, "utf8");
-        const text = SODIUM_TEXT.exec(source);
-        if (!text) fail(`${relative(root, path)} is not as expected: the pattern of its wasm has to be looked at again`);
-        found.bytes = withoutCustomSections(Buffer.from(text[1], "base64"));
-        found.path = `/assets/sodium-${hashName(found.bytes)}.wasm`;
-        const fetched = `new Uint8Array(await(await fetch(${JSON.stringify(found.path)})).arrayBuffer())`;
-        return { contents: source.replace(text[0], () => fetched), loader: "js" };
-      });
-    },
-  };
+  const plugin = sodiumPlugin(esbuild, (bytes) => {
+    found.bytes = bytes;
+    found.path = `/assets/sodium-${hashName(bytes)}.wasm`;
+    return `new Uint8Array(await(await fetch(${JSON.stringify(found.path)})).arrayBuffer())`;
+  });
   return { found, plugin };
 }
 
@@ -204,12 +192,12 @@ async function main() {
   const options = readArguments(process.argv.slice(2));
   const esbuild = await loadEsbuild();
   const out = resolve(options.out);
-  const inputs = new Set(["build.mjs", "sections.mjs"].map((name) => join(client, name)));
+  const inputs = new Set(["build.mjs", "sections.mjs", "sodium-asset.mjs"].map((name) => join(client, name)));
   const read = (file) => (inputs.add(file), readFileSync(file));
 
   const wasm = withoutCustomSections(read(resolve(options.wasm)));
   const names = { wasm: `/assets/core-${hashName(wasm)}.wasm` };
-  const sodium = sodiumAsset();
+  const sodium = sodiumAsset(esbuild);
   const bundle = bundler(
     esbuild,
     { __WASM_URL__: JSON.stringify(names.wasm), __VERSION__: JSON.stringify(options.version) },
@@ -219,7 +207,7 @@ async function main() {
   const page = await bundle(join(ui, "main.tsx"));
   const css = await bundle(join(ui, "styles/page.css"));
   const worker = await bundle(join(client, "node/worker.ts"));
-  if (!sodium.found.bytes) fail("the worker does not bundle libsodium's module: look at sodiumAsset again");
+  if (!sodium.found.bytes) fail("the worker does not bundle libsodium's module: look at client/sodium-asset.mjs again");
   const critical = (await bundle(join(ui, "styles/critical.css"))).toString().trim();
   const boot = (await bundle(join(ui, "boot.ts"))).toString().trim();
   names.js = `/assets/page-${hashName(page)}.js`;

@@ -1,10 +1,11 @@
 // Loads the browser shell into Node: TypeScript bundled by esbuild in memory, the wasm core as it is built, the
-// same libsodium that the worker uses.
+// libsodium as the page serves it.
 import { webcrypto } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import * as esbuild from "esbuild";
+import { sodiumPlugin } from "../../client/sodium-asset.mjs";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -27,15 +28,35 @@ export function wasmModule() {
 
 globalThis.crypto ??= webcrypto; // Node 18 has it under another name only; browsers have it everywhere
 
-export async function loadSodium() {
-  const { default: sodium } = await import("libsodium-wrappers");
+/** A bundle as a module of this process. */
+async function imported(name, { outputFiles: [{ contents }] }) {
+  const folder = join(root, "build/test/node");
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${name}-${process.pid}.mjs`);
+  writeFileSync(file, contents);
+  return import(pathToFileURL(file).href);
+}
+
+/** libsodium as it is shipped: with nothing but what the crypto table needs. `wasm` is called with its bytes. */
+export async function loadSodium(wasm = () => {}) {
+  const expressionOf = (bytes) => (wasm(bytes), `Uint8Array.from(atob("${bytes.toString("base64")}"), (c) => c.charCodeAt(0))`);
+  const { default: sodium } = await imported("libsodium", await esbuild.build({
+    stdin: { contents: 'export { default } from "libsodium-wrappers";', resolveDir: root },
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "neutral",
+    target: "node18",
+    mainFields: ["module"],
+    plugins: [sodiumPlugin(esbuild, expressionOf)],
+  }));
   await sodium.ready;
   return sodium;
 }
 
 /** All exports of the named modules of client/node, as one object. */
 export async function loadModules(...names) {
-  const result = await build({
+  return imported(names.join("-"), await esbuild.build({
     stdin: { contents: names.map((name) => `export * from "./${name}";`).join("\n"), resolveDir: join(root, "client/node") },
     bundle: true,
     write: false,
@@ -43,10 +64,5 @@ export async function loadModules(...names) {
     platform: "neutral",
     target: "node18",
     external: ["libsodium-wrappers"],
-  });
-  const folder = join(root, "build/test/node");
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${names.join("-")}-${process.pid}.mjs`);
-  writeFileSync(file, result.outputFiles[0].contents);
-  return import(pathToFileURL(file).href);
+  }));
 }
