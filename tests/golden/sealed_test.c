@@ -43,7 +43,7 @@ static void watch(void *context, const struct action *a)
         r->state = a->state;
         memcpy(r->session, a->session, sizeof r->session);
         r->line_len = a->text.len;
-        memcpy(r->line, a->text.ptr, a->text.len);
+        if (a->text.len) memcpy(r->line, a->text.ptr, a->text.len);
     }
     r->unlocked += a->kind == ACTION_UNLOCKED;
     r->brought += a->kind == ACTION_CHANNEL && a->result == OK;
