@@ -7,7 +7,9 @@
  *   - who was none for an author who knew of every time that he was added, does not, even when it is handed
  *     the record;
  *   - the tracker opens nothing, and no text stands on any disk in clear.
- * And at once: nobody hands a key to a device whose account it does not take for a member. */
+ * And at once: nobody hands a key to a device whose account it does not take for a member, nor one from
+ * before the account was added; and nobody takes an entry of who was never let in. In some private channels
+ * one of the members breaks the rules (insider.c). */
 #include "sim.h"
 
 #include <stdio.h>
@@ -36,6 +38,7 @@ struct room {
     bool writers;                    /* more than one has */
     uint32_t issued[ACCOUNTS_MAX];   /* MEMBER commands about it that were taken */
     uint32_t added[ACCOUNTS_MAX];    /* of them: additions */
+    uint64_t first[ACCOUNTS_MAX];    /* the least first_epoch of an addition; UINT64_MAX: none */
     uint32_t final;                  /* bits: the members in the end */
     struct hearsay *heard;           /* by device */
 };
@@ -233,6 +236,17 @@ static void plan_person(struct sim *sim, struct sealed *s, uint32_t room_index, 
     }
 }
 
+/* One of those who break the rules may be let in. */
+static void plan_insider(struct sim *sim, struct sealed *s, struct room *room)
+{
+    bool wanted = dice_chance(&s->dice, 800);
+    if (!wanted || room->direct || sim->setup.hostile == 0) return;
+    struct device *d = &sim->devices[1 + sim->setup.persons + dice_below(&s->dice, sim->setup.hostile)];
+    if (d->expired) return; /* nobody would take it for the account */
+    invite(room, d->account);
+    if (account_of(room, d->account) != UINT32_MAX) (void)membership_add(sim, room->channel, d, false);
+}
+
 static void plan_room(struct sim *sim, struct sealed *s, bool direct)
 {
     struct room *room = &s->rooms[s->rooms_len];
@@ -240,6 +254,8 @@ static void plan_room(struct sim *sim, struct sealed *s, bool direct)
     uint32_t opener = some_person(sim, s), wanted = (uint32_t)dice_between(&s->dice, 2, ACCOUNTS_MAX);
     if (opener == 0) return;
     *room = (struct room){.opener = opener, .direct = direct};
+    for (uint32_t a = 0; a < ACCOUNTS_MAX; a++)
+        room->first[a] = UINT64_MAX;
     invite(room, sim->devices[opener].account);
     for (uint32_t i = 0; i < 40 && room->accounts_len < (direct ? 2 : wanted); i++) {
         uint32_t guest = some_person(sim, s);
@@ -265,6 +281,7 @@ static void plan_room(struct sim *sim, struct sealed *s, bool direct)
     s->rooms_len++;
     for (uint32_t i = 1; i < sim->devices_len; i++)
         plan_person(sim, s, s->rooms_len - 1, &sim->devices[i]);
+    plan_insider(sim, s, room);
 }
 
 static void sealed_plan(struct sim *sim)
@@ -382,6 +399,21 @@ static bool set_members(struct sim *sim, struct room *room)
     return same;
 }
 
+/* A MEMBER entry on its way to its author's disk, before anybody else can have it: [account, on, number,
+ * certificate, first_epoch, ...]. */
+static void note_first(struct room *room, slice body)
+{
+    struct cbor_reader r = {body, false};
+    (void)cbor_array(&r, 16);
+    slice account = cbor_bytes(&r, NODE_NAME_BYTES_MAX);
+    bool on = cbor_uint(&r, 1) == 1;
+    cbor_skip(&r, 2);
+    uint64_t first = cbor_uint(&r, UINT32_MAX);
+    for (uint32_t a = 0; a < room->accounts_len && on && !r.failed; a++)
+        if (slice_equal(account, slice_text(room->accounts[a])) && first < room->first[a])
+            room->first[a] = first;
+}
+
 /* Somebody was added or removed, as this device hears. */
 static void hear(struct room *room, const struct device *d, slice body)
 {
@@ -406,7 +438,9 @@ static void check_keys(struct sim *sim, const struct room *room, struct device *
     if (e->seq <= heard->keyed) return;
     heard->keyed = e->seq;
     (void)cbor_array(&r, 32);
-    cbor_skip(&r, 6);
+    cbor_skip(&r, 1);
+    uint64_t number = cbor_uint(&r, UINT32_MAX);
+    cbor_skip(&r, 4);
     uint64_t items = cbor_array(&r, 2048);
     for (uint64_t i = 0; i < items && !r.failed; i += 2) {
         const uint8_t *device = cbor_fixed(&r, ID_BYTES);
@@ -416,6 +450,12 @@ static void check_keys(struct sim *sim, const struct room *room, struct device *
         if (a == UINT32_MAX || !(members >> a & 1))
             sim_fail(sim, "device %u hands a key of channel %u to device %u, which it takes for nobody's",
                      d->index, room->channel, other);
+        else if (a > 0 && !room->direct && number < room->first[a] &&
+                 strcmp(room->accounts[a], d->account) != 0)
+            sim_fail(
+                sim,
+                "device %u hands device %u the key of epoch %llu, from before it was added to channel %u",
+                d->index, other, (unsigned long long)number, room->channel);
     }
     if (r.failed) sim_fail(sim, "device %u: a KEY entry that cannot be read", d->index);
 }
@@ -430,8 +470,13 @@ static void sealed_action(struct sim *sim, struct device *d, const struct action
     uint32_t channel = channel_of_id(sim, e->channel);
     struct room *room = room_of(s, channel);
     if (action->kind == ACTION_STORE) {
-        bool own = e->author && device_of_id(sim, e->author) == d->index;
-        if (room && own && e->kind == ENTRY_KEY) check_keys(sim, room, d, e);
+        if (!room || !e->author) return;
+        uint32_t author = device_of_id(sim, e->author);
+        if (author == UINT32_MAX || account_of(room, sim->devices[author].account) == UINT32_MAX)
+            sim_fail(sim, "device %u takes an entry of device %u, which is not in channel %u", d->index,
+                     author, channel);
+        if (author == d->index && e->kind == ENTRY_KEY) check_keys(sim, room, d, e);
+        if (author == d->index && e->kind == ENTRY_MEMBER) note_first(room, e->body);
         return;
     }
     if (room && e->kind == ENTRY_MEMBER) hear(room, d, e->body);

@@ -3,7 +3,8 @@
  *
  * What must hold: nobody is asked by whom he has blocked or befriended; who is blocked never hears more than
  * silence; a text may be written exactly while a session is open (or to friends) and is shown only to who
- * agreed; and in the end every request has come to an end, and all devices of both sides say the same. */
+ * agreed; nobody stays in a session with who has not been there for long; and in the end every request has
+ * come to an end, and all devices of both sides say the same. */
 #include "sim.h"
 
 #include <stdio.h>
@@ -14,6 +15,10 @@
 
 enum { STREAM_SESSION = 140, TALKS_MAX = 6, TALK_DEVICES_MAX = 16 };
 
+#define SILENCE_US (15 * SECONDS)
+#define LONELY_US (SILENCE_US + 35 * SECONDS) /* later news are waited for, stores fail for a while */
+#define ABSENCE_US (LONELY_US + 15 * SECONDS)
+
 /* What a device was told of a conversation. */
 struct ear {
     uint32_t device;
@@ -21,6 +26,7 @@ struct ear {
     enum session_state state;
     enum session_reason reason;
     uint8_t id[NODE_SESSION_BYTES];
+    usec alone_since; /* in this open session without the other side; 0: not so */
 };
 
 struct talk {
@@ -145,6 +151,49 @@ static void act_event(struct sim *sim, uint32_t number, uint32_t unused, uint64_
     schedule_at(sim, sim->now + 1 + dice_below(&t->dice, 2 * pause_us), act_event, number, 0, pause_us);
 }
 
+/* One side is away for long, with all its devices, and does not say so. */
+static void absence_event(struct sim *sim, uint32_t number, uint32_t side, uint64_t unused)
+{
+    struct talk *t = &talks_of(sim)->talks[number];
+    (void)unused;
+    for (uint32_t i = 0; i < t->ears_len; i++) {
+        struct device *d = &sim->devices[t->ears[i].device];
+        if (side_of(t, d) == side) stop_for_a_while(sim, d, ABSENCE_US);
+    }
+}
+
+/* Whether a device of the other side is linked to this one, or was named as one that can be reached. */
+static bool other_is_there(struct sim *sim, const struct talk *t, const struct device *d)
+{
+    for (uint32_t i = 0; i < t->ears_len; i++) {
+        const struct device *other = &sim->devices[t->ears[i].device];
+        const struct acquaintance *known = acquaintance_find(d, other->index);
+        if (side_of(t, other) == side_of(t, d) || !known) continue;
+        if (known->online || known->path != PATH_NONE) return true;
+    }
+    return false;
+}
+
+/* Every second: who is in a session with nobody? */
+static void lonely_event(struct sim *sim, uint32_t number, uint32_t unused, uint64_t unused2)
+{
+    struct talk *t = &talks_of(sim)->talks[number];
+    (void)unused, (void)unused2;
+    if (sim->now >= sim->faults_end || sim->report.failed) return;
+    for (uint32_t i = 0; i < t->ears_len; i++) {
+        struct ear *ear = &t->ears[i];
+        const struct device *d = &sim->devices[ear->device];
+        if (!d->up || ear->state != SESSION_OPEN || other_is_there(sim, t, d))
+            ear->alone_since = 0;
+        else if (ear->alone_since == 0)
+            ear->alone_since = sim->now;
+        else if (sim->now - ear->alone_since > LONELY_US)
+            sim_fail(sim, "device %u: a session is still open %llu s after the other side was there",
+                     d->index, (unsigned long long)((sim->now - ear->alone_since) / SECONDS));
+    }
+    schedule_at(sim, sim->now + SECONDS, lonely_event, number, 0, 0);
+}
+
 /* --- the set-up --- */
 
 static void add_ears(struct sim *sim, struct talk *t)
@@ -190,6 +239,13 @@ static bool talk_new(struct sim *sim, struct talks *all, struct dice *dice)
     add_ears(sim, t);
     uint64_t pause = dice_between(&t->dice, 300 * MILLISECONDS, 8 * SECONDS);
     schedule_at(sim, sim->now + 3 * SECONDS + dice_below(&t->dice, pause), act_event, all->len, 0, pause);
+    bool absence = dice_chance(&t->dice, 400);
+    uint32_t side = (uint32_t)dice_below(&t->dice, 2);
+    usec least = sim->now + 10 * SECONDS, most = sim->faults_end - ABSENCE_US;
+    if (absence && least < most)
+        schedule_at(sim, dice_between(&t->dice, least, most), absence_event, all->len, side, 0);
+    if (!sim_has(sim, FAULT_CLOCK)) /* a clock that jumps back stands still for a while */
+        schedule_at(sim, sim->now + SECONDS, lonely_event, all->len, 0, 0);
     all->len++;
     return true;
 }
@@ -209,7 +265,7 @@ static void session_configure(struct sim *sim, struct device *d, struct node_con
     (void)sim, (void)d;
     config->session_answer_us = 10 * SECONDS;
     config->session_away_us = 40 * SECONDS;
-    config->session_silence_us = 30 * SECONDS;
+    config->session_silence_us = SILENCE_US;
 }
 
 static void session_started(struct sim *sim, struct device *d)
@@ -280,6 +336,7 @@ static void session_action(struct sim *sim, struct device *d, const struct actio
         check_told(sim, t, d, a);
         ear->state = a->state;
         ear->reason = a->reason;
+        ear->alone_since = 0;
         memcpy(ear->id, a->session, sizeof ear->id);
         if (a->state == SESSION_OPEN) t->opened = true, talks_of(sim)->opened++;
         if (a->state == SESSION_ENDED) talks_of(sim)->ended++;

@@ -259,10 +259,11 @@ void device_done(struct sim *sim, struct device *d, uint64_t token, int result, 
 uint32_t device_attach(struct sim *sim, struct device *d, struct pipe *pipe, uint32_t side)
 {
     uint32_t other = pipe->end[1 - side].device;
+    bool says = side == 0 || dice_chance(&d->dice, 800);
     struct node_link info = {
         .path = pipe->path,
         .initiator = side == 0,
-        .expected = side == 0 || dice_chance(&d->dice, 800) ? sim->devices[other].id : NULL,
+        .expected = says ? sim->devices[side == 0 ? pipe->called : other].id : NULL,
         .binding = pipe->path == PATH_TRACKER ? SLICE("tracker")
                    : pipe->path == PATH_RELAY ? SLICE("relay")
                                               : SLICE("direct"),

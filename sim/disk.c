@@ -198,7 +198,7 @@ static void submit(struct sim *sim, struct device *d, struct disk_op op)
     }
     if (!sim->calm && sim_has(sim, FAULT_DISK_FAILS)) {
         if (op.kind != DISK_READ && d->disk_full_until > sim->now) op.result = ERR_DISK_FULL;
-        if (dice_chance(&d->dice, 5)) op.result = ERR_IO;
+        if (dice_chance(&d->dice, d->disk_dying ? 500 : 5)) op.result = ERR_IO;
     }
     d->ops = must_grow(d->ops, d->ops_len, &d->ops_cap, sizeof *d->ops);
     d->ops[d->ops_len++] = op;
@@ -264,6 +264,7 @@ void disk_crash(struct sim *sim, struct device *d)
     while (d->ops_len > 0)
         op_remove(d, &d->ops[d->ops_len - 1]);
     d->disk_due = 0;
+    d->disk_dying = false;
     for (size_t i = 0; i < d->shelves_len; i++) {
         struct shelf *shelf = &d->shelves[i];
         for (uint32_t k = 0; k < shelf->len; k++)
@@ -307,6 +308,7 @@ static bool restore_entry(struct sim *sim, struct device *d, struct shelf *shelf
     if (rc == ERR_MEMORY) return false;
     if (rc == OK) {
         held_show(shelf, seq);
+        check_chain(sim, d, shelf, seq);
     } else if (rc == ERR_CORRUPT && !held->owed) {
         held_drop(held); /* left over from a failed store */
     } else {

@@ -51,6 +51,26 @@ void stop_for_a_while(struct sim *sim, struct device *d, usec duration)
     schedule_at(sim, sim->now + duration, start_event, d->index, 0, 0);
 }
 
+static void die_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t duration)
+{
+    struct device *d = &sim->devices[device];
+    if (d->up && d->life == life) stop_for_a_while(sim, d, duration);
+}
+
+/* At once; or, where disks fail, sometimes after a while in which only some of the writes succeed. */
+static void crash(struct sim *sim, struct dice *dice, struct device *d)
+{
+    usec duration = dice_between(dice, 100 * MILLISECONDS, 15 * SECONDS);
+    usec agony = dice_between(dice, 20 * MILLISECONDS, 3 * SECONDS);
+    bool dies = dice_chance(dice, 500);
+    if (!dies || !sim_has(sim, FAULT_DISK_FAILS) || !d->up) {
+        stop_for_a_while(sim, d, duration);
+        return;
+    }
+    d->disk_dying = true;
+    schedule_at(sim, sim->now + agony, die_event, d->index, d->life, duration);
+}
+
 static void part(struct sim *sim, struct pipe *pipe, bool stalls)
 {
     const struct device *a = &sim->devices[pipe->end[0].device], *b = &sim->devices[pipe->end[1].device];
@@ -122,7 +142,7 @@ static void happen(struct sim *sim, enum fault fault, struct dice *dice, uint64_
     case FAULT_PARTITION: partition(sim, dice, argument); break;
     case FAULT_CRASH:
         d = argument ? &sim->devices[argument] : some_device(sim, dice, false);
-        stop_for_a_while(sim, d, dice_between(dice, 100 * MILLISECONDS, 15 * SECONDS));
+        crash(sim, dice, d);
         break;
     case FAULT_OUTAGE:
         stop_for_a_while(sim, tracker,
@@ -217,6 +237,7 @@ void fault_stop(struct sim *sim)
     for (uint32_t i = 0; i < sim->devices_len; i++) {
         struct device *d = &sim->devices[i];
         d->disk_full_until = 0;
+        d->disk_dying = false;
         if (!honest(d) && sim->options.seed % 2 == 0) {
             device_stop(sim, d, false);
         } else if (!d->up) {

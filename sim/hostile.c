@@ -11,7 +11,7 @@
 #include "core/identity.h"
 #include "core/message.h"
 
-enum { LINES_MAX = 48, KEPT_BYTES = 4096, FORK_LENGTH = 12 };
+enum { LINES_MAX = 48, KEPT_BYTES = 4096, FORK_LENGTH = 12, FORK_TIMES = 9 };
 
 struct hostile {
     struct line lines[LINES_MAX];
@@ -20,6 +20,7 @@ struct hostile {
     uint8_t entry[NODE_RECORD_BYTES_MAX]; /* an entry of somebody, seen last */
     size_t entry_len;
     uint8_t fork_id[2][FORK_LENGTH + 1][ID_BYTES];
+    struct insider insider;
 };
 
 void hostile_new(struct sim *sim, struct device *d)
@@ -81,7 +82,8 @@ static void greet(struct sim *sim, struct device *d, struct line *line)
     uint8_t out[4096];
     struct writer w = writer_of(out, sizeof out);
     slice certificate = slice_of(d->certificate, d->certificate_len);
-    if (line->manner == MANNER_NAMELESS) certificate = SLICE_EMPTY;
+    const struct device *other = &sim->devices[dice_below(line->dice, sim->devices_len)];
+    if (line->manner == MANNER_NAMELESS) certificate = slice_of(other->certificate, other->certificate_len);
     struct link_self self = {d->id, d->seed, ROLE_PERSON, certificate};
     while (link_greets(&line->link) && !line->broken)
         if (link_greet(&line->link, &self, &w) != OK) line->broken = true;
@@ -125,6 +127,8 @@ void hostile_attached(struct sim *sim, struct device *d, struct port *port, stru
     line->pipe = pipe->id;
     line->side = port->side;
     line->manner = (enum manner)dice_below(&d->dice, MANNER_COUNT);
+    bool quiet = dice_chance(&d->dice, 700);
+    if (quiet && insider_channel(sim, d) != UINT32_MAX) line->manner = MANNER_INSIDER;
     dice_bytes(&d->dice, ephemeral, KEY_BYTES);
     identity_noise_secret(sim->crypto, d->seed, secret);
     slice binding = pipe->path == PATH_TRACKER ? SLICE("tracker")
@@ -157,7 +161,7 @@ static slice fork_entry(struct sim *sim, struct device *d, uint32_t branch, uint
         .author = d->id,
         .prev = seq == 1 ? zeros : d->hostile->fork_id[branch][seq - 1],
         .seq = seq,
-        .time_ms = UINT64_C(1800000000000) + seq,
+        .time_ms = UINT64_C(1800000000000) + (seq < FORK_TIMES ? seq : FORK_TIMES), /* then it stands */
         .body = writer_slice(&b),
     };
     struct entry parsed;
@@ -302,7 +306,8 @@ static void act_on(struct sim *sim, struct device *d, struct line *line)
     uint8_t oversized[] = {0xff, 0xff, 1, 2, 3};
     if (line->broken || line->link.state != LINK_OPEN) return;
     if (!line->carried) say_carry(sim, line);
-    if (dice_chance(line->dice, 50)) /* something else from now on, but nothing that ends the link at once */
+    if (line->manner != MANNER_INSIDER &&
+        dice_chance(line->dice, 50)) /* something else from now on, but nothing that ends the link at once */
         line->manner = (enum manner)dice_between(line->dice, MANNER_FLOOD, MANNER_MUTE);
     switch (line->manner) {
     case MANNER_OVERSIZED:
@@ -316,16 +321,18 @@ static void act_on(struct sim *sim, struct device *d, struct line *line)
     case MANNER_SHAPES: shapes(sim, line); break;
     case MANNER_FORGE: say_forged(sim, d, line); break;
     case MANNER_FORK: say_fork(sim, d, line); break;
+    case MANNER_INSIDER: insider_act(sim, d, line, &d->hostile->insider); break;
     case MANNER_REPLAY: say_bytes(sim, line, slice_of(d->hostile->kept, d->hostile->kept_len)); break;
     default: break;
     }
 }
 
 /* Nobody gives an entry of a sealed channel to who was never in it. */
-static void check_stranger(struct sim *sim, const struct device *d, slice wire)
+static void check_stranger(struct sim *sim, const struct device *d, const struct line *line, slice wire)
 {
     struct entry e;
-    if (entry_parse(wire, &e) != OK) return;
+    const struct device *giver = &sim->devices[sim->pipes[line->pipe]->end[1 - line->side].device];
+    if (!honest(giver) || entry_parse(wire, &e) != OK) return;
     uint32_t channel = channel_of_id(sim, e.channel);
     if (channel == UINT32_MAX || !sim->channels[channel].sealed || membership_of(d, channel)) return;
     sim_fail(sim, "an entry of the sealed channel %u was given to device %u, who has nothing to do with it",
@@ -346,7 +353,8 @@ static void on_message(struct sim *sim, struct device *d, struct line *line, sli
         message_write_stamp(&w, MESSAGE_PONG, m.stamp);
         hostile_say(sim, line, &w);
     }
-    if (m.kind == MESSAGE_ENTRY) check_stranger(sim, d, m.wire);
+    if (m.kind == MESSAGE_ENTRY) check_stranger(sim, d, line, m.wire);
+    insider_hears(sim, d, line, &d->hostile->insider, &m);
     if (m.kind == MESSAGE_ENTRY && m.wire.len <= sizeof d->hostile->entry) {
         memcpy(d->hostile->entry, m.wire.ptr, m.wire.len);
         d->hostile->entry_len = m.wire.len;

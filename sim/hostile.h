@@ -1,10 +1,12 @@
-/* hostile.h - one link of a device that breaks the rules, shared by hostile.c and lies.c. */
+/* hostile.h - a device that breaks the rules and one link of it, shared by hostile.c, insider.c and lies.c.
+ */
 #ifndef SIM_HOSTILE_H
 #define SIM_HOSTILE_H
 
 #include "sim.h"
 
 #include "core/link.h"
+#include "core/message.h"
 
 enum manner {
     MANNER_GARBAGE,  /* random bytes instead of a preface */
@@ -22,6 +24,7 @@ enum manner {
     MANNER_REPLAY,
     MANNER_MUTE, /* opens, carries, and does not answer */
     MANNER_COUNT,
+    MANNER_INSIDER = MANNER_COUNT, /* of those who were let into a private channel; see insider.c */
 };
 
 struct line {
@@ -31,8 +34,32 @@ struct line {
     enum manner manner;
     struct link link;
     bool live, broken, carried;
+    bool trusted; /* the other end carries the private channel for it */
     uint32_t fork_sent;
 };
+
+enum { INSIDER_ENTRIES_MAX = 8, INSIDER_WIRE_BYTES = 1024 };
+
+/* What it keeps of the private channel that it was let into: its own feed, the last epoch that it heard of.
+ */
+struct insider {
+    uint8_t wire[INSIDER_ENTRIES_MAX][INSIDER_WIRE_BYTES];
+    size_t wire_len[INSIDER_ENTRIES_MAX];
+    uint32_t len;
+    uint8_t tip[ID_BYTES];
+    uint64_t tip_ms;
+    bool knows_epoch;
+    uint8_t epoch[16];
+    uint64_t number, roster, created_ms;
+};
+
+/* The sealed channel that the device was, or will be, let into; UINT32_MAX: none. */
+uint32_t insider_channel(const struct sim *sim, const struct device *d);
+/* A message came over one of its links. */
+void insider_hears(struct sim *sim, struct device *d, struct line *line, struct insider *own,
+                   const struct message *m);
+/* Says something about its private channel, if it is in one. */
+void insider_act(struct sim *sim, struct device *d, struct line *line, struct insider *own);
 
 /* Seals and sends one message; flips a bit of the frame when that is the manner. */
 void hostile_say(struct sim *sim, struct line *line, const struct writer *message);

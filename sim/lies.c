@@ -7,6 +7,7 @@
 
 #include "core/entry.h"
 #include "core/message.h"
+#include "core/spec.h"
 
 static uint8_t buffer[LINK_MESSAGE_BYTES_MAX];
 
@@ -116,6 +117,20 @@ static void lie_signal(struct sim *sim, struct line *line, struct writer *w)
     message_write_signal(w, target, sender, ttl, slice_of(bytes, len), serial);
 }
 
+/* A private channel of somebody's, shown by a certificate that is none. */
+static void lie_introduce(struct sim *sim, struct line *line, struct writer *w)
+{
+    uint8_t bytes[SPEC_BYTES_MAX], founder[ID_BYTES], nonce[NODE_NONCE_BYTES], certificate[100];
+    struct channel_spec spec = {
+        .type = CHANNEL_PRIVATE, .authority = sim->devices[0].id, .founder = some_id(sim, line, founder)};
+    struct writer s = writer_of(bytes, sizeof bytes);
+    dice_bytes(line->dice, nonce, sizeof nonce);
+    dice_bytes(line->dice, certificate, sizeof certificate);
+    spec.nonce = nonce;
+    spec_write(&s, &spec);
+    message_write_introduce(w, writer_slice(&s), slice_of(certificate, sizeof certificate), SLICE_EMPTY);
+}
+
 static void lie_carry(struct sim *sim, struct line *line, struct writer *w)
 {
     bool on = dice_chance(line->dice, 700);
@@ -125,7 +140,7 @@ static void lie_carry(struct sim *sim, struct line *line, struct writer *w)
 
 typedef void lie_write(struct sim *sim, struct line *line, struct writer *w);
 static lie_write *const lies[] = {lie_have,    lie_have, lie_hold,    lie_digest, lie_recent, lie_recent_end,
-                                  lie_receipt, lie_push, lie_shuffle, lie_signal, lie_carry};
+                                  lie_receipt, lie_push, lie_shuffle, lie_signal, lie_carry,  lie_introduce};
 
 void lie(struct sim *sim, struct line *line)
 {

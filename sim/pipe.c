@@ -67,6 +67,7 @@ struct pipe *pipe_new(struct sim *sim, enum path path, uint32_t initiator, uint3
     pipe->dice = dice_stream(dice_next(&sim->devices[initiator].dice), initiator, acceptor);
     pipe->path = path;
     pipe->relayed = path == PATH_RELAY;
+    pipe->called = acceptor;
     pipe->end[0].device = initiator;
     pipe->end[1].device = acceptor;
     flow_init(sim, pipe, &pipe->flow[0], far);

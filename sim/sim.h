@@ -8,7 +8,7 @@
  *   channel.c   channels, who is in them, and what everybody agrees was written there
  *   tracker.c   the tracker beside its core: presence, certificates, signalling, relay
  *   fault.c     what goes wrong: a list that is planned before the world begins
- *   hostile.c   devices that do not play by the rules
+ *   hostile.c   devices that do not play by the rules; lies.c, insider.c: what they say
  *   tap.c       the crypto table of the devices: counts the messages on links, looks for what must not be
  * there check.c     what must hold, during the run and at its end activity.c  the table of what persons do;
  * each act_*.c is one of them, with checks of its own worlds.c    the table of worlds with a name world.c
@@ -236,9 +236,10 @@ struct pipe {
     uint32_t pending; /* events that will look at it */
     struct dice dice;
     enum path path;
-    bool tampered; /* bits flip now and then, until the faults are over */
-    bool relayed;  /* dies with the tracker's sockets of both ends */
-    bool cut;      /* nothing gets through any more */
+    bool tampered;   /* bits flip now and then, until the faults are over */
+    uint32_t called; /* the device that the initiator asked for; another one may have answered */
+    bool relayed;    /* dies with the tracker's sockets of both ends */
+    bool cut;        /* nothing gets through any more */
     struct {
         uint32_t device, number;
         bool attached;
@@ -378,6 +379,7 @@ struct device {
     size_t shelves_len, shelves_cap;
     struct table shelf_of;
     usec disk_due, disk_full_until;
+    bool disk_dying; /* some of what it is given is lost, until the device stops */
     /* Tracker socket and what its presence said */
     bool socket_wanted, socket_up;
     uint32_t socket_pipe;
@@ -393,6 +395,7 @@ struct device {
     struct sent *sent;
     size_t sent_len, sent_cap;
     struct hostile *hostile;
+    bool expired;           /* HOSTILE: its certificate is out of date */
     uint32_t group, region; /* of a partition; of the network */
     void *activity[SIM_ACTIVITIES_MAX];
 };
@@ -604,6 +607,8 @@ static inline bool honest(const struct device *d)
 void check_action(struct sim *sim, struct device *d, const struct action *action);
 void check_link_bytes(struct sim *sim, struct pipe *pipe, uint32_t side, slice bytes);
 void check_restored(struct sim *sim, struct device *d);
+/* What is shown, or was restored, fits what it was put behind or before. */
+void check_chain(struct sim *sim, const struct device *d, const struct shelf *shelf, uint64_t seq);
 /* Whether the device shows everything of this channel. */
 bool check_holds_all(const struct sim *sim, const struct device *d, uint32_t channel, char *why, size_t room);
 /* Whether all members hold the same, and all of it. Says why not when `why` is not NULL. */

@@ -129,7 +129,7 @@ void join_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unus
 
 static void certify(struct sim *sim, struct device *d)
 {
-    uint64_t now_s = sim->now / SECONDS;
+    uint64_t now_s = sim->now / SECONDS - (d->expired ? 100 * 86400 : 0);
     struct certificate fields = {.account = slice_text(d->account),
                                  .device = d->id,
                                  .issued_s = now_s,
@@ -258,13 +258,25 @@ void tracker_connect_nobody(struct sim *sim, struct device *d, const uint8_t *id
                 sim->nobodies_len++ | (uint64_t)path << 32);
 }
 
-static void make_pipe(struct sim *sim, struct device *d, struct device *other, enum path path)
+/* Somebody who answers calls for others, now and then; or who was called. */
+static struct device *who_answers(struct sim *sim, struct device *d, struct device *called)
 {
-    acquaintance_of(d, other->index)->dialing &= (uint8_t)~dial_bit(path);
+    if (!sim_has(sim, FAULT_HOSTILE) || sim->calm || !honest(d) || !honest(called)) return called;
+    struct device *impostor = &sim->devices[dice_between(&called->dice, 1, sim->devices_len - 1)];
+    bool answers = dice_chance(&called->dice, 100);
+    return answers && !honest(impostor) && on_socket(sim, impostor) ? impostor : called;
+}
+
+static void make_pipe(struct sim *sim, struct device *d, struct device *called, enum path path)
+{
+    uint32_t index = called->index;
+    acquaintance_of(d, index)->dialing &= (uint8_t)~dial_bit(path);
+    struct device *other = who_answers(sim, d, called);
     struct pipe *pipe = pipe_new(sim, path, d->index, other->index);
+    pipe->called = index;
     pipe->end[0].attached = true;
     (void)device_attach(sim, other, pipe, 1);
-    if (device_attach(sim, d, pipe, 0) == 0) fail_connect(sim, d, other->index, path, 1);
+    if (device_attach(sim, d, pipe, 0) == 0) fail_connect(sim, d, index, path, 1);
 }
 
 static void connect_event(struct sim *sim, uint32_t device, uint32_t life, uint64_t c)

@@ -104,6 +104,7 @@ static void new_device(struct sim *sim, enum device_kind kind)
     else
         snprintf(d->account, sizeof d->account, "%s-%u", kind == DEVICE_HOSTILE ? "mallory" : "person",
                  d->index);
+    d->expired = kind == DEVICE_HOSTILE && dice_chance(&d->dice, 300);
     if (kind == DEVICE_HOSTILE) hostile_new(sim, d);
 }
 
