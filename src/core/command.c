@@ -72,6 +72,7 @@ static int command_open(struct node *n, const struct channel_spec *spec, bool qu
         return ERR_DENIED;
     }
     n->channels[index]->quiet = quiet;
+    n->channels[index]->join_due = false;
     n->channels[index]->on_demand = on_demand;
     return channel_enter(n, index, quiet, out_token);
 }

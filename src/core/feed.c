@@ -291,7 +291,10 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     rc = member_learn(n, c, &e, wire, true);
     if (rc == OK) rc = talk_take(n, channel, author, &e, arrival->arrived_ms);
     if (rc < 0) return rc;
-    if (author == c->self) c->leaving = e.kind == ENTRY_LEAVE; /* until it is joined again */
+    if (author == c->self) {
+        c->leaving = e.kind == ENTRY_LEAVE; /* until it is joined again */
+        c->join_due = false;
+    }
     author_touch(c, author);
     if (lane == LANE_MAIN)
         a->have_version = a->version;

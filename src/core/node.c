@@ -184,8 +184,13 @@ int input_restore(struct node *n, slice record, usec now)
         return ERR_CORRUPT;
     rc = c.spec.authority ? member_channel_add(n, &c.spec, c.certificate, &index)
                           : channel_add(n, c.channel, c.authority, c.name, &index);
-    if (rc == OK) n->channels[index]->stored = true;
-    return rc == ERR_INVALID ? ERR_CORRUPT : rc;
+    if (rc < 0) return rc == ERR_INVALID ? ERR_CORRUPT : rc;
+    struct channel *channel = n->channels[index];
+    channel->stored = true;
+    /* Somebody brought it, and the JOIN was lost with a crash: nobody would bring it again. */
+    channel->join_due = channel->roster && channel->self != NONE; /* until an own entry comes back */
+    if (channel->join_due) timer_arm(n, TIMER_SEAL, index, 0, n->now + SECONDS);
+    return OK;
 }
 
 /* --- links --- */

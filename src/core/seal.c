@@ -293,7 +293,7 @@ void seal_tick(struct node *n, uint32_t channel)
     if (!c->keys) return;
     if (c->join_due && n->certificate_len > 0 && channel_enter(n, channel, false, &token) == OK)
         c->join_due = false;
-    if (c->join_due) timer_arm(n, TIMER_SEAL, channel, 0, n->now + SECONDS);
+    if (c->join_due && !c->excluded) timer_arm(n, TIMER_SEAL, channel, 0, n->now + SECONDS);
     if (!may_write(n, c)) return;
     if (c->keys->review) look_around(n, c);
     hand_due(n, c);
