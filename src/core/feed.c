@@ -287,7 +287,8 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
         lane_keep_newer(n, a);
     }
     slice account;
-    if (check_kind(n, c, &e, &account) == OK) (void)!set_account(n, c, a, account);
+    if (check_kind(n, c, &e, &account) == OK) rc = set_account(n, c, a, account);
+    if (rc < 0 && c->roster) return rc; /* membership hangs on it; elsewhere it is only not shown */
     rc = member_learn(n, c, &e, wire, true);
     if (rc == OK) rc = talk_take(n, channel, author, &e, arrival->arrived_ms);
     if (rc < 0) return rc;
