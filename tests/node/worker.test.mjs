@@ -154,7 +154,8 @@ test("a direct conversation is asked for, accepted and sealed, and goes on after
     until(page, (state) => window.events.findLast(({ name, value }) => name === "session" && value.state === state)?.value, state, `a session: ${state}`);
   const { channel } = await call(an, "open", { account: "minh" });
   await call(an, "request", { channel, line: "Have you a minute?" });
-  const asked = await session(binh, "asking");
+  await session(binh, "asking"); // at times before the key of its line is there; then it is told again, with the line
+  const asked = await until(binh, () => window.events.findLast(({ name, value }) => name === "session" && value.line)?.value, null, "the line of the question");
   assert.deepEqual([asked.channel, asked.account, asked.line], [channel, "lan", "Have you a minute?"]);
   await call(binh, "accept", { channel, session: asked.session });
   await session(an, "open");
