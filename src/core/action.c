@@ -217,8 +217,8 @@ bool output_next(struct node *n, struct action *out)
     node_clock(n, n->now);
     *out = (struct action){.kind = ACTION_WARNING};
     return next_channel(n, out) || gap_next(n, out) || next_op(n, out) || history_next(n, out) ||
-           next_delivered(n, out) || ledger_next(n, out) || next_peer(n, out) || signal_next(n, out) || talk_next(n, out) ||
-           next_warning(n, out) || next_pipe(n, out) || transfer_next(n, out);
+           next_delivered(n, out) || ledger_next(n, out) || next_peer(n, out) || signal_next(n, out) ||
+           talk_next(n, out) || next_warning(n, out) || next_pipe(n, out) || transfer_next(n, out);
 }
 
 int node_view(struct node *n, slice record, struct entry_view *out)

@@ -167,9 +167,8 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     int rc = ERR_INVALID;
     bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER ||
                          c->kind == COMMAND_HISTORY;
-    bool needs_device =
-        c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER || c->kind == COMMAND_CONNECT_FAILED ||
-        c->kind == COMMAND_SIGNAL;
+    bool needs_device = c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER ||
+                        c->kind == COMMAND_CONNECT_FAILED || c->kind == COMMAND_SIGNAL;
     node_clock(n, now);
     node_started(n);
     if ((needs_channel && !c->channel) || (needs_device && !c->device)) return ERR_INVALID;
