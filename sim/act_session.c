@@ -36,9 +36,10 @@ struct talk {
     uint8_t line[40];
     struct ear ears[TALK_DEVICES_MAX];
     uint32_t ears_len;
-    bool opened;   /* somebody was told so */
-    bool asked[2]; /* from this side */
-    bool wrote[2]; /* a text, from this side */
+    bool opened;      /* somebody was told so */
+    bool asked[2];    /* from this side */
+    bool wrote[2];    /* a text, from this side */
+    usec waits_until; /* the other side is away, and nobody does anything */
     struct dice dice;
 };
 
@@ -138,7 +139,7 @@ static void act_event(struct sim *sim, uint32_t number, uint32_t unused, uint64_
     struct ear *ear = &t->ears[dice_below(&t->dice, t->ears_len)];
     struct device *d = &sim->devices[ear->device];
     uint64_t choice = dice_below(&t->dice, 1000);
-    if (d->up && ear->related && membership_of(d, t->channel)) {
+    if (d->up && ear->related && membership_of(d, t->channel) && sim->now >= t->waits_until) {
         if (choice < 250)
             write_text(sim, t, d, ear);
         else if (ear->state == SESSION_ASKING && choice < 850)
@@ -151,11 +152,12 @@ static void act_event(struct sim *sim, uint32_t number, uint32_t unused, uint64_
     schedule_at(sim, sim->now + 1 + dice_below(&t->dice, 2 * pause_us), act_event, number, 0, pause_us);
 }
 
-/* One side is away for long, with all its devices, and does not say so. */
+/* One side is away for long, with all its devices, and does not say so; the other one waits. */
 static void absence_event(struct sim *sim, uint32_t number, uint32_t side, uint64_t unused)
 {
     struct talk *t = &talks_of(sim)->talks[number];
     (void)unused;
+    t->waits_until = sim->now + ABSENCE_US;
     for (uint32_t i = 0; i < t->ears_len; i++) {
         struct device *d = &sim->devices[t->ears[i].device];
         if (side_of(t, d) == side) stop_for_a_while(sim, d, ABSENCE_US);
@@ -239,7 +241,7 @@ static bool talk_new(struct sim *sim, struct talks *all, struct dice *dice)
     add_ears(sim, t);
     uint64_t pause = dice_between(&t->dice, 300 * MILLISECONDS, 8 * SECONDS);
     schedule_at(sim, sim->now + 3 * SECONDS + dice_below(&t->dice, pause), act_event, all->len, 0, pause);
-    bool absence = dice_chance(&t->dice, 400);
+    bool absence = dice_chance(&t->dice, 700);
     uint32_t side = (uint32_t)dice_below(&t->dice, 2);
     usec least = sim->now + 10 * SECONDS, most = sim->faults_end - ABSENCE_US;
     if (absence && least < most)

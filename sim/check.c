@@ -534,11 +534,22 @@ static void check_promises(struct sim *sim, const struct device *d, uint32_t cha
     }
 }
 
+/* Of two links to one device one has been closed by now. */
+static void check_single(struct sim *sim, const struct device *d)
+{
+    for (size_t i = 0; i < d->ports_len; i++)
+        for (size_t k = i + 1; k < d->ports_len && d->ports[i].number; k++)
+            if (d->ports[k].number && d->ports[k].other == d->ports[i].other &&
+                honest(&sim->devices[d->ports[i].other]))
+                sim_fail(sim, "device %u has two links to %u when all is said", d->index, d->ports[i].other);
+}
+
 void check_end(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->devices_len; i++) {
         struct device *d = &sim->devices[i];
         if (!honest(d)) continue;
+        check_single(sim, d);
         uint64_t budget = 512 * 1024 + sim->report.entries * 200 + d->ports_live * 32 * 1024;
         /* What strangers claim, within limits: 20,000 authors of some 400 bytes, and a number on each link.
          */

@@ -132,7 +132,8 @@ static void cut_or_stall(struct sim *sim, struct dice *dice, bool stalls)
     }
 }
 
-/* argument: CRASH: the device; OUTAGE: seconds; PARTITION: regions and, above 8 bits, seconds. */
+/* argument: CRASH: the device; DISK_SLOW: the device whose disk hangs; OUTAGE: seconds; PARTITION: regions
+ * and, above 8 bits, seconds. */
 static void happen(struct sim *sim, enum fault fault, struct dice *dice, uint64_t argument)
 {
     struct device *d, *tracker = &sim->devices[0];
@@ -156,6 +157,10 @@ static void happen(struct sim *sim, enum fault fault, struct dice *dice, uint64_
     case FAULT_DISK_FAILS:
         d = some_device(sim, dice, true);
         d->disk_full_until = sim->now + dice_between(dice, SECONDS, 20 * SECONDS);
+        break;
+    case FAULT_DISK_SLOW: /* writes become durable in their order: later ones wait, too */
+        d = &sim->devices[argument];
+        d->disk_due = sim->now + 20 * SECONDS;
         break;
     case FAULT_CLOCK: clock_jumps(sim, dice, some_device(sim, dice, true)); break;
     default: break;

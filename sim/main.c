@@ -16,7 +16,7 @@ static const char usage[] =
     "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--messages N]\n"
     "           [--world NAME] [--shrink SECONDS] [--crypto real|sham] [--faults all|none|HEX] [--activities "
     "HEX] [--skip LIST]\n"
-    "           [--fail D:N] [--trace D:FILE] [--figures] [--json] [--coverage] [--verbose]\n"
+    "           [--fail D:N[+M]] [--trace D:FILE] [--figures] [--json] [--coverage] [--verbose]\n"
     "       sim --list | --replay FILE [--crypto real]\n"
     "Runs simulated worlds of devices and a tracker. A world that breaks a promise prints the command\n"
     "that shows it again. The last line is \"N passed, N failed\".\n"
@@ -31,7 +31,7 @@ static const char usage[] =
     "them at once\n"
     "  --activities HEX  what persons do, bits by the order of --list; these and no others\n"
     "  --skip LIST    faults that are left out, by their numbers in --verbose: 3,17,20-40\n"
-    "  --fail D:N     the Nth allocation of device D fails (0 is the tracker)\n"
+    "  --fail D:N+M   the Nth allocation of device D fails, and M more (0 is the tracker)\n"
     "  --trace D:FILE what goes into the node of device D, for --replay; later lives in FILE.2 ...\n"
     "  --replay FILE  gives a trace to a node again: the same must come out\n"
     "  --jobs N       so many worlds at a time (default: 1)\n"
@@ -96,6 +96,19 @@ static bool parse_skip(const char *value, struct arguments *a)
     return true;
 }
 
+/* D:N or D:N+M */
+static bool parse_fail(slice value, struct sim_options *options)
+{
+    slice device, first;
+    uint64_t index;
+    if (!slice_split(&value, ':', &device) || !slice_split(&value, '+', &first)) return false;
+    if (!slice_to_u64(device, SIM_NODES_MAX, &index)) return false;
+    options->fail_device = (uint32_t)index;
+    options->fail_more = 0;
+    if (value.len > 0 && !slice_to_u64(value, 1000000, &options->fail_more)) return false;
+    return slice_to_u64(first, UINT64_MAX - 1, &options->fail_at);
+}
+
 static bool parse_option(const char *name, const char *value, struct arguments *a)
 {
     uint64_t n;
@@ -117,11 +130,7 @@ static bool parse_option(const char *name, const char *value, struct arguments *
         if (!number(value, 100000, &n)) return false;
         a->shrink_s = (uint32_t)n;
     } else if (strcmp(name, "--fail") == 0) {
-        slice rest = slice_text(value), device;
-        uint64_t index;
-        if (!slice_split(&rest, ':', &device) || !slice_to_u64(device, SIM_NODES_MAX, &index)) return false;
-        a->options.fail_device = (uint32_t)index;
-        return slice_to_u64(rest, UINT64_MAX - 1, &a->options.fail_at);
+        return parse_fail(slice_text(value), &a->options);
     } else if (strcmp(name, "--world") == 0) {
         a->options.world = world_of_name(value);
         return a->options.world != NULL;
@@ -203,6 +212,7 @@ static void print_command(const char *program, const struct arguments *a, const 
     print_skip(o);
     if (o->force) printf(" --faults %x", o->faults);
     if (o->fail_at) printf(" --fail %u:%llu", o->fail_device, (unsigned long long)o->fail_at);
+    if (o->fail_more) printf("+%llu", (unsigned long long)o->fail_more);
     printf("%s --verbose\n", a->real ? " --crypto real" : "");
 }
 

@@ -19,7 +19,8 @@ static void *memory_resize(void *context, void *ptr, size_t old_size, size_t siz
         free(block);
         return NULL;
     }
-    if (++m->calls == m->fail_at) return NULL;
+    m->calls++;
+    if (m->fail_at && m->calls >= m->fail_at && m->calls - m->fail_at <= m->fail_more) return NULL;
     struct block *bigger = realloc(block, sizeof *block + size);
     if (!bigger) abort();
     m->used = m->used - (block ? old_size : 0) + size;

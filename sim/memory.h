@@ -12,6 +12,7 @@ struct memory {
     size_t used, peak;          /* bytes */
     uint64_t calls;             /* allocations that were asked for */
     uint64_t fail_at;           /* this call (counted from 1) fails; 0 for none */
+    uint64_t fail_more;         /* and so many after it */
     bool size_error;            /* a block was given back with another size than it has */
 };
 

@@ -26,13 +26,14 @@ const RUNS = [
   [["--world", "regions"], 200],
   [["--world", "hostile"], 400],
   [["--world", "swarm"], 40],
+  [["--world", "backlog"], 20],
   [["--world", "crowd"], 20],
   [["--world", "channel-1000"], 4],
 ];
-/** One device runs out of memory once, in some worlds: [device, first allocation, step]. */
-const HUNGER = [[0, 40, 37], [1, 40, 37]];
-const HUNGER_SEEDS = 4;
-const HUNGER_POINTS = 100;
+/** One device has no memory for one allocation and so many after it: [device, first one, step to the next point, after it]. */
+const HUNGER = [[1, 1, 3, 0], [0, 1, 37, 0], [1, 40, 37, 36]];
+const HUNGER_SEEDS = "2..5";
+const HUNGER_POINTS = 200;
 
 /** What no world can reach: it takes more devices, conversations or bytes than a world has. Unit tests do. */
 const UNREACHABLE = new Set(["ROOM_MADE", "CONTROL_FULL", "INTRODUCE_NO_ROOM"]);
@@ -78,8 +79,8 @@ async function runWorlds(scale, jobs) {
     console.log(`${failed === 0 ? "ok: " : "FAILED: "}${options.join(" ") || "mixed"}: ${passed} passed, ${failed} failed, ${took} s`);
   }
   const points = Math.max(1, Math.round(HUNGER_POINTS * scale));
-  for (const [device, first, step] of HUNGER) {
-    for (let i = 0; i < points; i++) await runSim(["--seeds", `1..${HUNGER_SEEDS}`, "--jobs", String(jobs), "--fail", `${device}:${first + i * step}`]);
+  for (const [device, first, step, more] of HUNGER) {
+    for (let i = 0; i < points; i++) await runSim(["--seeds", HUNGER_SEEDS, "--jobs", String(jobs), "--fail", `${device}:${first + i * step}+${more}`]);
   }
 }
 

@@ -79,6 +79,7 @@ struct sim_options {
     void (*tell)(void *context, const char *line);
     void *context;
     uint64_t fail_at; /* this allocation of the device `fail_device` fails; 0 for none */
+    uint64_t fail_more; /* and so many after it */
     uint32_t fail_device;
     /* Gets the trace of this device, life by life (1, 2, 3 ...), or NULL. */
     void (*trace)(void *context, uint32_t life, slice piece);

@@ -93,7 +93,7 @@ static void new_device(struct sim *sim, enum device_kind kind)
     d->dice = dice_stream(sim->options.seed, STREAM_DEVICE, d->index);
     memory_init(&d->memory);
     if (sim->options.fail_at && sim->options.fail_device == d->index)
-        d->memory.fail_at = sim->options.fail_at;
+        d->memory.fail_at = sim->options.fail_at, d->memory.fail_more = sim->options.fail_more;
     dice_bytes(&d->dice, d->seed, KEY_BYTES);
     sim->crypto->sign_public(sim->crypto->context, d->id, d->seed);
     table_put(&sim->device_by_id, word_of(d->id), d->index);

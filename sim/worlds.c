@@ -96,6 +96,24 @@ static void churn_plan(struct sim *sim)
         }
 }
 
+/* Disks that hang while so much is written that a core has more under way than it allows: its links wait. */
+static void backlog(struct sim *sim, struct setup *setup)
+{
+    (void)sim;
+    setup->persons = 6;
+    setup->messages = 12000;
+    setup->pause_least = 5 * MILLISECONDS;
+    setup->pause_most = 40 * MILLISECONDS;
+    setup->faults &= FAULT_CUT | FAULT_CRASH | FAULT_NO_DIRECT;
+    setup->activities = 1;
+}
+
+static void backlog_plan(struct sim *sim)
+{
+    for (uint32_t i = 0; i < 3; i++)
+        fault_add(sim, sim->now + (8 + 15 * i) * SECONDS, FAULT_DISK_SLOW, 1 + i);
+}
+
 /* Everybody comes within two seconds into a channel where some have written. */
 static void crowd(struct sim *sim, struct setup *setup)
 {
@@ -154,6 +172,7 @@ const struct world sim_worlds[] = {
     {"channel-10000", "10,000 persons in one channel, 20 of them write", channel_10000, NULL},
     {"outage", "20 persons, the tracker is away for two of three minutes", outage, outage_plan},
     {"churn", "30 persons, half of them start anew in each minute", churn, churn_plan},
+    {"backlog", "6 persons, 12,000 messages, and disks that hang for 20 seconds", backlog, backlog_plan},
     {"crowd", "200 persons come within two seconds", crowd, NULL},
     {"regions", "three regions, each cut off for a while", regions, regions_plan},
     {"hostile", "20 persons and 5 who break the rules", hostile_20, NULL},
