@@ -112,6 +112,29 @@ static bool parse_held(struct sim *sim, const struct shelf *shelf, uint64_t seq,
            entry_parse(wire, out) == OK;
 }
 
+static void note_warning(const struct sim *sim, struct device *d, uint32_t other)
+{
+    if (other == UINT32_MAX) return;
+    if (!d->warned) d->warned = must_alloc(sim->devices_len * sizeof *d->warned);
+    d->warned[other] = true;
+}
+
+/* A gap has closed between seq and the one behind it: when they are of two branches, a person was told. */
+static void check_seam(struct sim *sim, const struct device *d, const struct shelf *shelf, uint64_t seq)
+{
+    const struct held *lower = held_find(shelf, seq), *upper = held_find(shelf, seq + 1);
+    struct entry e;
+    struct arrival arrival;
+    if (!lower || !upper || !lower->shown || !upper->shown) return;
+    if (!parse_held(sim, shelf, seq, &e, &arrival) || arrival.run != RUN_UP) return;
+    if (!parse_held(sim, shelf, seq + 1, &e, &arrival) || arrival.run == RUN_UP) return;
+    if (memcmp(e.prev, &lower->id8, sizeof lower->id8) == 0) return;
+    if (!d->warned || !d->warned[shelf->author])
+        sim_fail(sim,
+                 "device %u: nobody is told that seq %llu of author %u is of another branch than the next",
+                 d->index, (unsigned long long)seq, shelf->author);
+}
+
 /* What was put behind an entry, or before one, fits there, whoever has written the two; honest feeds are one
  * chain anyhow. Where a gap has closed the two sides may be of two branches: both stay, and a person is told.
  */
@@ -185,6 +208,8 @@ static void check_deliver(struct sim *sim, struct device *d, const struct action
     sim->report.deliveries++;
     check_runs(sim, d, shelf, entry->seq);
     check_chain(sim, d, shelf, entry->seq);
+    for (uint64_t seq = entry->seq - 1; seq <= entry->seq && !honest(&sim->devices[author]); seq++)
+        check_seam(sim, d, shelf, seq);
 
     bool own = author == d->index;
     if (own && entry->kind == ENTRY_LEAVE)
@@ -363,7 +388,10 @@ void check_action(struct sim *sim, struct device *d, const struct action *action
             sim_fail(sim, "device %u: CONNECT to somebody whom nobody has named", d->index);
         break;
     case ACTION_READ: break;
-    case ACTION_WARNING: sim->report.warnings++; break;
+    case ACTION_WARNING:
+        sim->report.warnings++;
+        if (action->device) note_warning(sim, d, device_of_id(sim, action->device));
+        break;
     default:
         if (action->kind < ACTION_STORE || action->kind > ACTION_FILE)
             sim_fail(sim, "device %u: unknown action %d", d->index, action->kind);

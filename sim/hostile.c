@@ -83,8 +83,9 @@ static void greet(struct sim *sim, struct device *d, struct line *line)
     struct writer w = writer_of(out, sizeof out);
     slice certificate = slice_of(d->certificate, d->certificate_len);
     const struct device *other = &sim->devices[dice_below(line->dice, sim->devices_len)];
+    bool claims = dice_chance(line->dice, 500) && line->manner == MANNER_NAMELESS; /* to be the other one */
     if (line->manner == MANNER_NAMELESS) certificate = slice_of(other->certificate, other->certificate_len);
-    struct link_self self = {d->id, d->seed, ROLE_PERSON, certificate};
+    struct link_self self = {claims ? other->id : d->id, d->seed, ROLE_PERSON, certificate};
     while (link_greets(&line->link) && !line->broken)
         if (link_greet(&line->link, &self, &w) != OK) line->broken = true;
     say_bytes(sim, line, writer_slice(&w));

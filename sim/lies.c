@@ -84,6 +84,12 @@ static void lie_receipt(struct sim *sim, struct line *line, struct writer *w)
     receipt.author = some_id(sim, line, author);
     receipt.device = some_id(sim, line, device);
     receipt.upto = some_seq(line);
+    bool plausible = dice_chance(line->dice, 700); /* to who has written so much */
+    uint32_t little = (uint32_t)dice_between(line->dice, 1, 20);
+    if (plausible) {
+        receipt.author = sim->devices[sim->pipes[line->pipe]->end[1 - line->side].device].id;
+        receipt.upto = little;
+    }
     message_write_receipt(w, &receipt);
 }
 

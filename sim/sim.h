@@ -78,7 +78,7 @@ struct sim_options {
     /* For every line of the story, or NULL. */
     void (*tell)(void *context, const char *line);
     void *context;
-    uint64_t fail_at; /* this allocation of the device `fail_device` fails; 0 for none */
+    uint64_t fail_at;   /* this allocation of the device `fail_device` fails; 0 for none */
     uint64_t fail_more; /* and so many after it */
     uint32_t fail_device;
     /* Gets the trace of this device, life by life (1, 2, 3 ...), or NULL. */
@@ -396,6 +396,7 @@ struct device {
     struct sent *sent;
     size_t sent_len, sent_cap;
     struct hostile *hostile;
+    bool *warned;           /* by device: WARNINGs that named it, in any life; NULL: none yet */
     bool expired;           /* HOSTILE: its certificate is out of date */
     uint32_t group, region; /* of a partition; of the network */
     void *activity[SIM_ACTIVITIES_MAX];

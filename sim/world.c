@@ -261,7 +261,7 @@ static void tear_down(struct sim *sim)
         disk_free(d);
         hostile_free(d);
         free(d->ports), free(d->sent), free(d->writable), free(d->blocked);
-        free(d->known), free(d->told);
+        free(d->known), free(d->told), free(d->warned);
         table_free(&d->known_of);
     }
     sim_channels_free(sim);
