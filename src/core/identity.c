@@ -8,9 +8,8 @@
 
 void wipe(void *secret, size_t len)
 {
-    volatile uint8_t *p = secret;
-    while (len--)
-        *p++ = 0;
+    memset(secret, 0, len);
+    __asm__ volatile("" : : "r"(secret) : "memory"); /* somebody might look: the compiler keeps it */
 }
 
 void hash_joined(const struct crypto *crypto, slice a, slice b, slice c, uint8_t out[HASH_BYTES])
