@@ -16,9 +16,9 @@ struct reader { /* one device in one channel */
     uint32_t device, channel;
     struct dice dice;
     bool asking;
-    usec asked_at;
-    uint64_t token, came; /* token 0: the command has not returned yet */
-    bool answered;        /* before it did */
+    usec asked_at, asked_local; /* asked_local: by the device's clock */
+    uint64_t token, came;       /* token 0: the command has not returned yet */
+    bool answered;              /* before it did */
     uint64_t answer_token;
 };
 
@@ -47,8 +47,12 @@ static struct reader *reader_of(struct history *h, uint32_t device, uint32_t cha
 static void overdue_event(struct sim *sim, uint32_t reader, uint32_t life, uint64_t asked_at)
 {
     const struct reader *r = &history_of(sim)->readers[reader];
-    const struct device *d = &sim->devices[r->device];
-    if (d->up && d->life == life && r->asking && r->asked_at == asked_at)
+    struct device *d = &sim->devices[r->device];
+    if (!d->up || d->life != life || !r->asking || r->asked_at != asked_at) return;
+    usec patience = ANSWER_SECONDS * SECONDS, passed = device_clock(sim, d) - r->asked_local;
+    if (passed < patience) /* his clock was set back: it stands still until the time has come */
+        schedule_at(sim, sim->now + patience - passed, overdue_event, reader, life, asked_at);
+    else
         sim_fail(sim, "device %u asked for history of channel %u and got no answer in %d s", r->device,
                  r->channel, ANSWER_SECONDS);
 }
@@ -65,6 +69,7 @@ static void ask(struct sim *sim, struct reader *r, uint32_t count, uint64_t befo
     r->asking = true;
     r->answered = false;
     r->asked_at = sim->now;
+    r->asked_local = device_clock(sim, d);
     r->token = r->came = 0;
     int64_t rc = device_command(sim, d, &command);
     if (rc > 0) {
