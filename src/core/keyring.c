@@ -483,7 +483,7 @@ static int hand(struct node *n, struct channel *c, const struct entry *entry, co
     return rc == ERR_FULL ? OK : rc;
 }
 
-int keyring_learn(struct node *n, struct channel *c, const struct entry *entry, bool live, bool *out_opened)
+int keyring_learn(struct node *n, struct channel *c, const struct entry *entry, bool *out_opened)
 {
     struct key_entry k;
     struct epoch *e;
@@ -500,7 +500,7 @@ int keyring_learn(struct node *n, struct channel *c, const struct entry *entry, 
     if (opened) PROBE(n, KEYS_CAME);
     if (opened && !own) *out_opened = true;
     c->keys->review = true;
-    rc = hand(n, c, entry, &k, e, own || !live);
+    rc = hand(n, c, entry, &k, e, own);
     return rc == OK && opened ? look_again(n, c, e) : rc;
 }
 

@@ -104,10 +104,9 @@ bool epoch_given(const struct epoch *e, uint32_t holder);
 /* Members came or went: which handings count is looked at anew. ERR_MEMORY: too little counts as given. */
 int keyring_recount(struct node *n, struct channel *c) BASE_CHECKED;
 
-/* A KEY entry is part of its feed. live: it is news, and what it says of others is looked at; false: it comes
- * back from the disk. *out_opened: a key came that was not here. ERR_MEMORY. */
-int keyring_learn(struct node *n, struct channel *c, const struct entry *e, bool live,
-                  bool *out_opened) BASE_CHECKED;
+/* A KEY entry is part of its feed, by being new or coming back from the disk; what it says of others is
+ * looked at as soon as its key is here. *out_opened: a key came that was not here. ERR_MEMORY. */
+int keyring_learn(struct node *n, struct channel *c, const struct entry *e, bool *out_opened) BASE_CHECKED;
 
 /* The body of a KEY entry that gives the epoch to as many of the holders as find room, from *at on. */
 void keyring_write(struct node *n, const struct channel *c, const struct epoch *e, const uint32_t *holders,

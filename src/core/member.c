@@ -380,7 +380,7 @@ int member_learn(struct node *n, struct channel *c, const struct entry *e, slice
 {
     if (!c->roster) return OK;
     int rc = c->roster->type == CHANNEL_PRIVATE ? learn_members(n, c, e, wire, durable) : OK;
-    return rc < 0 ? rc : seal_learn(n, c, e, durable);
+    return rc < 0 ? rc : seal_learn(n, c, e);
 }
 
 /* Claims that were of no use before may be now. */

@@ -305,7 +305,7 @@ void seal_tick(struct node *n, uint32_t channel)
 
 /* --- what entries say --- */
 
-int seal_learn(struct node *n, struct channel *c, const struct entry *e, bool durable)
+int seal_learn(struct node *n, struct channel *c, const struct entry *e)
 {
     bool opened = false;
     int rc = OK;
@@ -317,7 +317,7 @@ int seal_learn(struct node *n, struct channel *c, const struct entry *e, bool du
         if (author != NONE && c->authors[author].left_seq < e->seq) c->authors[author].left_seq = e->seq;
         break;
     case ENTRY_KEY:
-        if (c->self != NONE) rc = keyring_learn(n, c, e, n->started && durable, &opened);
+        if (c->self != NONE) rc = keyring_learn(n, c, e, &opened);
         break;
     default: return OK;
     }

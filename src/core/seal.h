@@ -37,7 +37,7 @@ bool seal_open_line(const struct node *n, const struct channel *c, const uint8_t
                     uint8_t *room, slice *out_line);
 
 /* An entry is part of its feed; as member_learn. */
-int seal_learn(struct node *n, struct channel *c, const struct entry *e, bool durable) BASE_CHECKED;
+int seal_learn(struct node *n, struct channel *c, const struct entry *e) BASE_CHECKED;
 /* The records are through. */
 void seal_restored(struct node *n);
 /* Somebody may lack keys: it is looked into soon. */

@@ -672,8 +672,8 @@ static void nobody_fills_the_table_of_epochs(void **state)
         cbor_put_bytes(&b, slice_of(zeros, EPOCH_BOX_BYTES));
         cbor_put_array(&b, 0);
         e.body = writer_slice(&b);
-        assert_int_equal(keyring_learn(n, c, &e, true, &opened), OK);
-        assert_int_equal(keyring_learn(n, c, &e, true, &opened), OK); /* counts once */
+        assert_int_equal(keyring_learn(n, c, &e, &opened), OK);
+        assert_int_equal(keyring_learn(n, c, &e, &opened), OK); /* counts once */
     }
     assert_int_equal(c->keys->epochs_len, EPOCHS_ACCOUNT_MAX);
     assert_int_equal(c->keys->handings_len, EPOCHS_ACCOUNT_MAX);
