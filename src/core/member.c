@@ -415,9 +415,11 @@ void member_changed(struct node *n, uint32_t channel)
         struct pipe *p = n->pipes[i];
         if (!p || !p->open_done || p->closing) continue;
         struct share *s = share_of(p, channel);
-        bool may = here && c->carried && member_may_carry(c, p);
-        if (may == (s && s->ours)) continue;
-        introduce_due(n, p, channel);
+        bool may = here && c->carried && member_may_carry(c, p), said = s && s->ours;
+        /* Their CARRY may have come while a removal that is taken back now was being stored. */
+        bool waits = may && said && s->theirs && !s->active;
+        if (may == said && !waits) continue;
+        if (may != said) introduce_due(n, p, channel);
         if (sync_carry(n, p, channel, may) < 0) pipe_close(n, p, ERR_FULL, err_text(ERR_FULL));
     }
     want_anew(n, channel);
