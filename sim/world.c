@@ -219,6 +219,10 @@ static void settle(struct sim *sim)
     sim->report.converged_us = sim->now - began;
     sim->report.busy_us = sim->now - sim->began;
     sim->report.busy_bytes = sim->report.link_bytes;
+    /* From here on nobody is short of memory: who is closes links, and makes new ones for as long as that
+     * lasts. */
+    for (uint32_t i = 0; i < sim->devices_len; i++)
+        sim->devices[i].memory.fail_at = 0;
     /* Time for links that died without a word to be missed, and for what follows from that. */
     if (!sim->report.failed) run_until(sim, sim->now + 120 * SECONDS);
     if (!sim->report.failed) check_quiet(sim);
