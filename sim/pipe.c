@@ -98,8 +98,8 @@ void pipe_write(struct sim *sim, struct pipe *pipe, uint32_t side, slice bytes)
     sim->report.link_bytes += bytes.len;
     flow->bytes += bytes.len;
     if (pipe->cut || !pipe->end[1 - side].attached) return; /* nobody is there to hear it */
-    struct segment *segment = must_alloc(sizeof *segment + bytes.len);
-    segment->len = bytes.len;
+    struct segment *segment = must_resize(NULL, sizeof *segment + bytes.len);
+    *segment = (struct segment){.len = bytes.len};
     memcpy(segment->bytes, bytes.ptr, bytes.len);
     if (pipe->tampered && !sim->calm && dice_chance(&pipe->dice, 20)) {
         dice_flip(&pipe->dice, segment->bytes, bytes.len);

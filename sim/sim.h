@@ -412,7 +412,7 @@ struct planned { /* a fault */
 struct tap {
     const struct crypto *inner;
     struct crypto table; /* what the cores are given */
-    struct table keys;   /* by their first 8 bytes: that have sealed a body or a box */
+    struct table keys;   /* pieces of 8 bytes of those that have sealed a body or a box */
     uint64_t *bloom;     /* of the same; NULL: none yet */
 };
 

@@ -15,20 +15,25 @@ static uint32_t bloom_bit(uint64_t word)
     return (uint32_t)(word * 0x9fb21c651e98df25u >> 48); /* of 64 Ki */
 }
 
+/* The words at its first eight places: wherever a key stands, one of them is at a place that is divided by
+ * eight, and only those are looked at. */
 static void remember(struct sim *sim, const uint8_t key[KEY_BYTES])
 {
     struct tap *tap = &sim->tap;
-    uint64_t word = word_of(key);
-    uint32_t bit = bloom_bit(word);
     if (!tap->bloom) tap->bloom = must_alloc(BLOOM_WORDS * sizeof *tap->bloom);
-    tap->bloom[bit / 64] |= UINT64_C(1) << bit % 64;
-    table_put(&tap->keys, word, 1);
+    if (table_get(&tap->keys, word_of(key)) != UINT32_MAX) return;
+    for (size_t i = 0; i < WINDOW; i++) {
+        uint64_t word = word_of(key + i);
+        uint32_t bit = bloom_bit(word);
+        tap->bloom[bit / 64] |= UINT64_C(1) << bit % 64;
+        table_put(&tap->keys, word, 1);
+    }
 }
 
 bool tap_has_key(const struct sim *sim, slice bytes)
 {
     const struct tap *tap = &sim->tap;
-    for (size_t at = 0; tap->bloom && at + WINDOW <= bytes.len; at++) {
+    for (size_t at = 0; tap->bloom && at + WINDOW <= bytes.len; at += WINDOW) {
         uint64_t word = word_of(bytes.ptr + at);
         uint32_t bit = bloom_bit(word);
         if ((tap->bloom[bit / 64] >> bit % 64 & 1) && table_get(&tap->keys, word) != UINT32_MAX) return true;
