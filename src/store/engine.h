@@ -5,16 +5,21 @@
 #ifndef STORE_ENGINE_H
 #define STORE_ENGINE_H
 
+#include "store/operation.h"
 #include "store/store.h"
 
 /* A queued operation. The row's slices point into memory of the operation, as does what the engine answers.
  */
 struct store_op {
     struct store_op *next;
-    enum store_kind kind;
+    enum store_kind kind; /* 0: `operation` */
     int result;
     struct store_row row; /* in, then out */
     store_done *done;
+    const struct store_operation *operation;
+    struct store_value *values;
+    struct store_rows rows; /* out */
+    store_asked *asked;
     void *context;
     void *answer; /* one block that holds the bytes of the answer, or NULL */
     size_t bytes; /* of this operation, for the bound of the queue */
@@ -24,9 +29,10 @@ struct store_op {
  * memory. */
 uint8_t *store_op_room(struct store_op *op, size_t bytes);
 
-static inline bool store_kind_writes(enum store_kind kind)
+static inline bool store_op_writes(const struct store_op *op)
 {
-    return kind != STORE_ACCOUNT_GET && kind != STORE_SESSION_GET && kind != STORE_ENTRY_GET;
+    if (op->operation) return op->operation->writes;
+    return op->kind != STORE_ACCOUNT_GET && op->kind != STORE_SESSION_GET && op->kind != STORE_ENTRY_GET;
 }
 
 struct sqlite_engine;
@@ -39,7 +45,7 @@ int sqlite_commit(struct sqlite_engine *engine) BASE_CHECKED;
 void sqlite_rollback(struct sqlite_engine *engine);
 /* False when the engine gave up the open transaction by itself (SQLite does after some errors). */
 bool sqlite_in_transaction(struct sqlite_engine *engine);
-/* Sets op->result and op->row. */
+/* Sets op->result and op->row, or op->rows. */
 void sqlite_run(struct sqlite_engine *engine, struct store_op *op);
 int sqlite_secret(struct sqlite_engine *engine, const char *name,
                   uint8_t secret[STORE_SECRET_BYTES]) BASE_CHECKED;

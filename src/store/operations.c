@@ -364,7 +364,7 @@ void sqlite_run(struct sqlite_engine *engine, struct store_op *op)
         [STORE_ENTRY_REPLACE] = entry_replace,
         [STORE_ENTRY_GET] = entry_get,
     };
-    op->result = runs[op->kind](engine, op);
+    op->result = op->operation ? sqlite_ask(engine, op) : runs[op->kind](engine, op);
 }
 
 int sqlite_secret(struct sqlite_engine *engine, const char *name, uint8_t secret[STORE_SECRET_BYTES])

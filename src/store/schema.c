@@ -3,6 +3,12 @@
 
 #include <stdio.h>
 
+#include "store/schema_accounts.h"
+#include "store/schema_channels.h"
+#include "store/schema_classic.h"
+#include "store/schema_cluster.h"
+#include "store/schema_people.h"
+
 const char *const sqlite_schema_steps[] = {
     /* 1: the first slice */
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
@@ -28,6 +34,12 @@ const char *const sqlite_schema_steps[] = {
     " END;"
     "CREATE TABLE hosted_channels (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
     " created_ms INTEGER NOT NULL);",
+    /* 3 to 7: the whole tracker, by area */
+    SCHEMA_ACCOUNTS,
+    SCHEMA_PEOPLE,
+    SCHEMA_CHANNELS,
+    SCHEMA_CLASSIC,
+    SCHEMA_CLUSTER,
 };
 
 const int sqlite_schema_version = sizeof sqlite_schema_steps / sizeof sqlite_schema_steps[0];

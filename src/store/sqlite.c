@@ -153,6 +153,7 @@ void sqlite_close_engine(struct sqlite_engine *engine)
     if (!engine) return;
     for (int i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(engine->statements[i]);
+    sqlite_forget_steps(engine);
     sqlite3_close(engine->db);
     free(engine);
 }

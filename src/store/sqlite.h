@@ -27,10 +27,22 @@ enum sqlite_statement {
     STATEMENT_COUNT,
 };
 
+enum { SQLITE_STEPS_KEPT = 512 }; /* a power of two, well above the number of all steps */
+
 struct sqlite_engine {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared when first used */
+    /* The statements of store_operations, found by the address of the step; open addressing. */
+    struct {
+        const struct store_step *step;
+        sqlite3_stmt *statement;
+    } steps[SQLITE_STEPS_KEPT];
+    size_t step_count;
 };
+
+/* Runs a store_operation. */
+int sqlite_ask(struct sqlite_engine *engine, struct store_op *op) BASE_CHECKED;
+void sqlite_forget_steps(struct sqlite_engine *engine);
 
 /* The code of the err table for a result of SQLite; db (may be NULL) tells what the system said. */
 int sqlite_error(sqlite3 *db, int rc);

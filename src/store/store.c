@@ -129,11 +129,13 @@ static void run_batch(struct store *store, struct store_op *batch, struct store_
 {
     bool writes = false;
     for (struct store_op *op = batch; op; op = op->next)
-        writes = writes || store_kind_writes(op->kind);
+        writes = writes || store_op_writes(op);
     if (writes) {
         int err = run_together(store, batch);
-        for (struct store_op *op = batch; err && op; op = op->next)
+        for (struct store_op *op = batch; err && op; op = op->next) {
             op->result = err;
+            op->rows = (struct store_rows){0};
+        }
     } else {
         for (struct store_op *op = batch; op; op = op->next)
             sqlite_run(store->engine, op);
@@ -244,16 +246,9 @@ static struct store_op *op_new(enum store_kind kind, const struct store_row *row
     return op;
 }
 
-int store_submit(struct store *store, enum store_kind kind, const struct store_row *row, store_done *done,
-                 void *context)
+/* Frees the operation when it cannot wait. */
+static int submit(struct store *store, struct store_op *op)
 {
-    if (!store->started) return ERR_WRONG_STATE;
-    if (!row_is_valid(kind, row)) return ERR_INVALID;
-    struct store_op *op = op_new(kind, row);
-    if (!op) return ERR_MEMORY;
-    op->done = done;
-    op->context = context;
-
     int err = OK;
     pthread_mutex_lock(&store->lock);
     if (store->stopping) {
@@ -272,6 +267,18 @@ int store_submit(struct store *store, enum store_kind kind, const struct store_r
     return err;
 }
 
+int store_submit(struct store *store, enum store_kind kind, const struct store_row *row, store_done *done,
+                 void *context)
+{
+    if (!store->started) return ERR_WRONG_STATE;
+    if (!row_is_valid(kind, row)) return ERR_INVALID;
+    struct store_op *op = op_new(kind, row);
+    if (!op) return ERR_MEMORY;
+    op->done = done;
+    op->context = context;
+    return submit(store, op);
+}
+
 int store_run(struct store *store, enum store_kind kind, const struct store_row *row, store_done *done,
               void *context)
 {
@@ -283,6 +290,62 @@ int store_run(struct store *store, enum store_kind kind, const struct store_row 
     run_batch(store, op, &store->stats);
     int result = op->result;
     if (done) done(context, result, &op->row);
+    op_free(op);
+    return result;
+}
+
+/* One block holds the operation, its values and a copy of their bytes. */
+static struct store_op *ask_new(const struct store_operation *operation, const struct store_value *values,
+                                size_t count)
+{
+    size_t bytes = sizeof(struct store_op) + count * sizeof *values;
+    for (size_t i = 0; i < count; i++)
+        bytes += values[i].bytes.len;
+    struct store_op *op = malloc(bytes);
+    if (!op) return NULL;
+    *op = (struct store_op){.operation = operation, .bytes = bytes};
+    op->values = (struct store_value *)(op + 1);
+    uint8_t *room = (uint8_t *)(op->values + count);
+    for (size_t i = 0; i < count; i++) {
+        op->values[i] = values[i];
+        op->values[i].bytes = keep(&room, values[i].bytes);
+    }
+    return op;
+}
+
+static bool values_are_valid(const struct store_operation *operation, const struct store_value *values,
+                             size_t count)
+{
+    if (count != operation->values || count > STORE_VALUES_MAX) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (values[i].bytes.len > STORE_RECORD_BYTES_MAX) return false;
+    }
+    return true;
+}
+
+int store_ask(struct store *store, const struct store_operation *operation, const struct store_value *values,
+              size_t count, store_asked *done, void *context)
+{
+    if (!store->started) return ERR_WRONG_STATE;
+    if (!values_are_valid(operation, values, count)) return ERR_INVALID;
+    struct store_op *op = ask_new(operation, values, count);
+    if (!op) return ERR_MEMORY;
+    op->asked = done;
+    op->context = context;
+    return submit(store, op);
+}
+
+int store_ask_now(struct store *store, const struct store_operation *operation,
+                  const struct store_value *values, size_t count, store_asked *done, void *context)
+{
+    if (store->started) return ERR_WRONG_STATE;
+    if (!values_are_valid(operation, values, count)) return ERR_INVALID;
+    struct store_op *op = ask_new(operation, values, count);
+    if (!op) return ERR_MEMORY;
+    op->next = NULL;
+    run_batch(store, op, &store->stats);
+    int result = op->result;
+    if (done) done(context, result, &op->rows);
     op_free(op);
     return result;
 }
@@ -300,6 +363,7 @@ size_t store_complete(struct store *store)
     while (op) {
         struct store_op *next = op->next;
         if (op->done) op->done(op->context, op->result, &op->row);
+        if (op->asked) op->asked(op->context, op->result, &op->rows);
         op_free(op);
         op = next;
         count++;

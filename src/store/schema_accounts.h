@@ -1,0 +1,2 @@
+/* Step 3 of the schema: accounts. */
+#define SCHEMA_ACCOUNTS ""

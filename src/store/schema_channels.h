@@ -1,0 +1,2 @@
+/* Step 5 of the schema: channels. */
+#define SCHEMA_CHANNELS ""

@@ -1,0 +1,2 @@
+/* Step 6 of the schema: classic. */
+#define SCHEMA_CLASSIC ""

@@ -1,0 +1,2 @@
+/* Step 7 of the schema: cluster. */
+#define SCHEMA_CLUSTER ""

@@ -1,0 +1,2 @@
+/* Step 4 of the schema: people. */
+#define SCHEMA_PEOPLE ""
