@@ -117,23 +117,26 @@ static void get_session(struct wr_request *request, void *context)
 
 /* --- for the other files --- */
 
+const char *accounts_failure(int err, int *out_status)
+{
+    *out_status = 503;
+    switch (err) {
+    case ERR_DISK_FULL: *out_status = 507; return "The server's disk is full: nothing was saved.";
+    case ERR_DENIED: *out_status = 500; return "The server may not write its database: nothing was saved.";
+    case ERR_CORRUPT: *out_status = 500; return "The server's database is damaged.";
+    case ERR_BUSY:
+    case ERR_FULL: return "The server is busy: try again in a few seconds.";
+    case ERR_CLOSED: return "The server is shutting down.";
+    case ERR_MEMORY: return "The server is out of memory.";
+    default: *out_status = 500; return "The server's database reports an error.";
+    }
+}
+
 void accounts_failed(struct accounts *accounts, struct wr_request *request, int err)
 {
-    int status = 500;
-    const char *message = "The server's database reports an error.";
-    switch (err) {
-    case ERR_DISK_FULL: status = 507, message = "The server's disk is full: nothing was saved."; break;
-    case ERR_DENIED: message = "The server may not write its database: nothing was saved."; break;
-    case ERR_CORRUPT: message = "The server's database is damaged."; break;
-    case ERR_BUSY:
-    case ERR_FULL:
-        status = 503, message = "The server is busy: try again in a few seconds.";
-        wr_response_header(request, "Retry-After", "3");
-        break;
-    case ERR_CLOSED: status = 503, message = "The server is shutting down."; break;
-    case ERR_MEMORY: status = 503, message = "The server is out of memory."; break;
-    default: break;
-    }
+    int status;
+    const char *message = accounts_failure(err, &status);
+    if (err == ERR_BUSY || err == ERR_FULL) wr_response_header(request, "Retry-After", "3");
     if (err != ERR_CLOSED) accounts->config.trouble(accounts->config.context, err);
     wr_respond_error(request, status, message);
 }

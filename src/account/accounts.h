@@ -55,13 +55,18 @@ bool accounts_running(const struct accounts *accounts);
 /* After the store was closed. NULL is allowed. */
 void accounts_free(struct accounts *accounts);
 
-/* Answers a request with an error of the store, in words, and tells of trouble. */
+/* An error of the store in words for the person whose request it ended, and the HTTP status. */
+const char *accounts_failure(int err, int *out_status);
+/* Answers a request with it, and tells of trouble. */
 void accounts_failed(struct accounts *accounts, struct wr_request *request, int err);
 
 /* --- sessions --- */
 
+enum account_role { ROLE_USER = 0, ROLE_ADMIN = 1 };
+
 struct session {
     int64_t account;
+    int role; /* enum account_role */
     slice name;
     uint8_t hash[SESSION_HASH_BYTES];
     uint64_t now_ms, expires_ms;

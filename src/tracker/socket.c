@@ -7,6 +7,7 @@
 #include "base/hex.h"
 #include "base/utf8.h"
 #include "crypto/native.h"
+#include "tracker/call.h"
 
 #define PING_INTERVAL_MS 30000
 #define SILENCE_MS 60000
@@ -49,6 +50,12 @@ void client_refuse(struct client *client, const char *type, json_int_t id, const
 {
     send_answer(client, json_pack("{s:s,s:I,s:s,s:s}", "type", type, "id", id, "status", "error", "message",
                                   message));
+}
+
+void client_refuse_with(struct client *client, const char *type, json_int_t id, int code, const char *message)
+{
+    send_answer(client, json_pack("{s:s,s:I,s:s,s:i,s:s}", "type", type, "id", id, "status", "error", "code",
+                                  code, "message", message));
 }
 
 static void leave(struct client *client);
@@ -315,7 +322,8 @@ static void text_message(struct client *client, slice bytes)
     } else if ((id_value || i == count || message_table[i].answered) && id <= 0) {
         client_fail(client, "a request needs an id, a positive integer");
     } else if (i == count) {
-        client_refuse(client, type, id, "This server does not know this type of message.");
+        if (!calls_message(client, type, message, id))
+            client_refuse(client, type, id, "This server does not know this type of message.");
     } else if (client->phase != CLIENT_ONLINE && !message_table[i].early) {
         if (message_table[i].answered)
             client_refuse(client, type, id, "Say hello first.");
@@ -423,6 +431,7 @@ static void upgrade_found(void *context, struct wr_request *request, int result,
     }
     client->tracker = tracker;
     client->account = session->account;
+    client->role = session->role;
     memcpy(client->session, session->hash, sizeof client->session);
     memcpy(client->name, session->name.ptr, session->name.len); /* at most ACCOUNT_NAME_BYTES_MAX */
     crypto_native_random(client->nonce, sizeof client->nonce);

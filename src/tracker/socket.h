@@ -33,6 +33,7 @@ struct client {
     enum client_phase phase;
 
     int64_t account;
+    int role; /* enum account_role */
     char name[NODE_NAME_BYTES_MAX + 1];
     uint8_t session[HASH_BYTES];
     uint8_t nonce[KEY_BYTES];
@@ -75,6 +76,9 @@ bool client_send(struct client *client, json_t *json);
 /* The one answer to a request. `more` (may be NULL) is an object whose fields are added; takes it. */
 void client_answer(struct client *client, const char *type, json_int_t id, json_t *more);
 void client_refuse(struct client *client, const char *type, json_int_t id, const char *message);
+/* The same with a code, as HTTP has them. */
+void client_refuse_with(struct client *client, const char *type, json_int_t id, int code,
+                        const char *message);
 /* Ends the socket with code 1008: the form was broken. */
 void client_fail(struct client *client, const char *reason);
 /* Goodbye in words, then the close. */

@@ -8,6 +8,7 @@
 
 #include "base/hex.h"
 #include "crypto/native.h"
+#include "tracker/call.h"
 #include "tracker/socket.h"
 #include "tracker/state.h"
 
@@ -216,6 +217,7 @@ static int open_routes(struct tracker *tracker)
     if (wr_security_headers(tracker->app, tracker->config.page_policy)) return ERR_MEMORY;
     int err = pages_open(tracker);
     if (!err) err = open_accounts(tracker);
+    if (!err) err = calls_open(tracker);
     if (!err) err = sockets_open(tracker);
     return err;
 }

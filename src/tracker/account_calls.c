@@ -1,0 +1,5 @@
+#include "tracker/call.h"
+
+const struct call_row account_calls[] = {
+    {0},
+};
