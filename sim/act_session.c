@@ -13,11 +13,12 @@
 
 #include "base/cbor.h"
 
-enum { STREAM_SESSION = 140, TALKS_MAX = 6, TALK_DEVICES_MAX = 16 };
+enum { STREAM_SESSION = 140, STREAM_TUNNEL = 141, TALKS_MAX = 6, TALK_DEVICES_MAX = 16 };
 
 #define SILENCE_US (15 * SECONDS)
 #define LONELY_US (SILENCE_US + 35 * SECONDS) /* later news are waited for, stores fail for a while */
 #define ABSENCE_US (LONELY_US + 15 * SECONDS)
+#define TUNNEL_US (SILENCE_US + 5 * SECONDS) /* at least; at most LONELY_US more */
 
 /* What a device was told of a conversation. */
 struct ear {
@@ -40,7 +41,8 @@ struct talk {
     bool asked[2];    /* from this side */
     bool wrote[2];    /* a text, from this side */
     usec waits_until; /* the other side is away, and nobody does anything */
-    struct dice dice;
+    bool tunnel;      /* one device was cut off */
+    struct dice dice, tunnel_dice;
 };
 
 struct talks {
@@ -164,14 +166,49 @@ static void absence_event(struct sim *sim, uint32_t number, uint32_t side, uint6
     }
 }
 
-/* Whether a device of the other side is linked to this one, or was named as one that can be reached. */
+static void word_event(struct sim *sim, uint32_t number, uint32_t ear, uint64_t unused)
+{
+    struct talk *t = &talks_of(sim)->talks[number];
+    struct device *d = &sim->devices[t->ears[ear].device];
+    (void)unused;
+    if (d->up && t->ears[ear].related && sim->now < sim->faults_end) write_text(sim, t, d, &t->ears[ear]);
+}
+
+/* One device of somebody who has two of them in an open session is cut off from everybody, and the others may
+ * go on: for it the session ends after a while, and is open again when it hears of that. */
+static void consider_tunnel(struct sim *sim, uint32_t number, const struct ear *ear)
+{
+    struct talk *t = &talks_of(sim)->talks[number];
+    struct device *d = &sim->devices[ear->device];
+    usec duration = dice_between(&t->tunnel_dice, TUNNEL_US, TUNNEL_US + LONELY_US);
+    usec word =
+        duration - dice_below(&t->tunnel_dice, 5 * SECONDS) + dice_below(&t->tunnel_dice, 10 * SECONDS);
+    bool comes = dice_chance(&t->tunnel_dice, 200);
+    uint32_t goes_on = t->ears_len;
+    if (!comes || t->tunnel || !d->up || ear->state != SESSION_OPEN) return;
+    for (uint32_t i = 0; i < t->ears_len; i++) {
+        const struct device *other = &sim->devices[t->ears[i].device];
+        bool open = other->up && t->ears[i].state == SESSION_OPEN;
+        if (other != d && side_of(t, other) == side_of(t, d) && open) goes_on = i;
+    }
+    if (goes_on == t->ears_len || sim->now + duration >= sim->faults_end) return;
+    t->tunnel = true;
+    cut_off_for_a_while(sim, d, duration);
+    schedule_at(sim, sim->now + word, word_event, number, goes_on, 0);
+}
+
+/* Whether a device of the other side is linked to this one, or was named as one that can be reached: by the
+ * tracker, whose word is old when nobody at all is linked. */
 static bool other_is_there(struct sim *sim, const struct talk *t, const struct device *d)
 {
+    bool linked = false;
+    for (size_t i = 0; i < d->known_len; i++)
+        linked = linked || d->known[i].path != PATH_NONE;
     for (uint32_t i = 0; i < t->ears_len; i++) {
         const struct device *other = &sim->devices[t->ears[i].device];
         const struct acquaintance *known = acquaintance_find(d, other->index);
         if (side_of(t, other) == side_of(t, d) || !known) continue;
-        if (known->online || known->path != PATH_NONE) return true;
+        if ((known->online && linked) || known->path != PATH_NONE) return true;
     }
     return false;
 }
@@ -185,6 +222,7 @@ static void lonely_event(struct sim *sim, uint32_t number, uint32_t unused, uint
     for (uint32_t i = 0; i < t->ears_len; i++) {
         struct ear *ear = &t->ears[i];
         const struct device *d = &sim->devices[ear->device];
+        consider_tunnel(sim, number, ear);
         if (!d->up || ear->state != SESSION_OPEN || other_is_there(sim, t, d))
             ear->alone_since = 0;
         else if (ear->alone_since == 0)
@@ -234,6 +272,7 @@ static bool talk_new(struct sim *sim, struct talks *all, struct dice *dice)
                          : dice_chance(dice, 200) ? RELATION_BLOCKED
                                                   : RELATION_NONE;
     t->dice = dice_stream(sim->options.seed, STREAM_SESSION, 1 + all->len);
+    t->tunnel_dice = dice_stream(sim->options.seed, STREAM_TUNNEL, all->len);
     for (size_t at = 0; at < sizeof t->line; at += SIM_WINDOW_BYTES)
         memcpy(t->line + at, check_mark, SIM_WINDOW_BYTES);
     dice_bytes(&t->dice, t->line + SIM_WINDOW_BYTES, 8);

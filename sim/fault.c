@@ -90,6 +90,27 @@ static void part(struct sim *sim, struct pipe *pipe, bool stalls)
         if (!ways[side]) pipe_stall(sim, pipe, side, 45 * SECONDS);
 }
 
+static void reach_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unused2)
+{
+    struct device *d = &sim->devices[device];
+    struct command command = {.kind = COMMAND_NETWORK};
+    (void)unused, (void)unused2;
+    if (!d->cut_off) return;
+    d->cut_off = false;
+    sim_tell(sim, "device %u reaches others again", device);
+    if (d->up && honest(d)) (void)device_command(sim, d, &command);
+}
+
+void cut_off_for_a_while(struct sim *sim, struct device *d, usec duration)
+{
+    if (d->cut_off) return;
+    d->cut_off = true;
+    sim_tell(sim, "device %u reaches nobody", d->index);
+    for (size_t i = 0; i < sim->pipes_len; i++)
+        part(sim, sim->pipes[i], false);
+    schedule_at(sim, sim->now + duration, reach_event, d->index, 0, 0);
+}
+
 /* Two groups by the dice; or, by the argument, everybody but the regions whose bits are set there. */
 static void partition(struct sim *sim, struct dice *dice, uint64_t argument)
 {
@@ -243,6 +264,7 @@ void fault_stop(struct sim *sim)
         struct device *d = &sim->devices[i];
         d->disk_full_until = 0;
         d->disk_dying = false;
+        reach_event(sim, i, 0, 0);
         if (!honest(d) && sim->options.seed % 2 == 0) {
             device_stop(sim, d, false);
         } else if (!d->up) {

@@ -399,6 +399,7 @@ struct device {
     bool *warned;           /* by device: WARNINGs that named it, in any life; NULL: none yet */
     bool expired;           /* HOSTILE: its certificate is out of date */
     uint32_t group, region; /* of a partition; of the network */
+    bool cut_off;           /* reaches nobody */
     void *activity[SIM_ACTIVITIES_MAX];
 };
 
@@ -581,6 +582,8 @@ void fault_plan(struct sim *sim);
 void fault_stop(struct sim *sim);
 void start_event(struct sim *sim, uint32_t device, uint32_t unused, uint64_t unused2);
 void stop_for_a_while(struct sim *sim, struct device *d, usec duration);
+/* It runs on, but reaches nobody, and nobody reaches it. */
+void cut_off_for_a_while(struct sim *sim, struct device *d, usec duration);
 
 /* hostile.c */
 void hostile_new(struct sim *sim, struct device *d);

@@ -11,6 +11,7 @@ static struct device *tracker_of(struct sim *sim)
 
 bool network_carries(const struct sim *sim, const struct device *from, const struct device *to)
 {
+    if (from->cut_off || to->cut_off) return false;
     if (!sim->partitioned || from->group == to->group) return true;
     return sim->one_way && from->group < to->group;
 }

@@ -406,14 +406,15 @@ int talk_relation(struct node *n, slice account, enum relation relation)
 
 /* --- time --- */
 
-/* A device of the other account is linked, or somebody says that it can be reached. */
-static bool other_is_there(const struct node *n, const struct channel *c, slice other)
+/* A device of the other account is linked, or somebody says that it can be reached; with nobody linked here
+ * (`alone`) that may be long ago. */
+static bool other_is_there(const struct node *n, const struct channel *c, slice other, bool alone)
 {
     for (uint32_t i = 0; i < c->authors_len; i++) {
         const struct author *a = &c->authors[i];
         if (!a->used || !slice_equal(member_account(c, i), other)) continue;
         const struct peer *p = peer_find(n, a->device);
-        if (p && (p->online || p->links > 0)) return true;
+        if (p && ((p->online && !alone) || p->links > 0)) return true;
     }
     for (uint32_t i = 0; i < n->pipes_cap; i++) {
         const struct pipe *q = n->pipes[i];
@@ -457,7 +458,7 @@ static int tick_open(struct node *n, struct channel *c, slice other, const struc
     if (t->silent && memcmp(t->silent_id, row->id, NODE_SESSION_BYTES) == 0) return tick_silent(n, c);
     t->silent = false;
     bool there = anybody_is_there(n);
-    if (other_is_there(n, c, other)) t->heard_at = n->now;
+    if (other_is_there(n, c, other, !there)) t->heard_at = n->now;
     if (there && t->alone) t->settle_at = n->now + SETTLE_US;
     t->alone = !there;
     usec end = t->heard_at + silence, check = n->now + silence / 4;

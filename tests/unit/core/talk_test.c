@@ -363,8 +363,10 @@ static void who_is_cut_off_himself_does_not_end_it_for_others(void **state)
 {
     (void)state;
     struct world *w = four();
+    struct command here = {.kind = COMMAND_PEER, .device = world_device(w, AN), .online = true};
     world_link(w, AN, BINH2, PATH_DIRECT);
     open_session(w);
+    assert_true(node_command(w->places[BINH].node, &here, w->now) >= 0); /* and nobody takes it back */
     world_cut(w, 1);
     world_cut(w, 2);
     world_run(w, 100 * SECONDS);
