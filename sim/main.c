@@ -10,8 +10,6 @@
 #include "trace_file.h"
 #include "worker.h"
 
-enum { JOBS_MAX = 64 };
-
 static const char usage[] =
     "usage: sim [--seed N | --seeds A..B] [--nodes N] [--seconds N] [--messages N]\n"
     "           [--world NAME] [--shrink SECONDS] [--crypto real|sham] [--faults all|none|HEX] [--activities "
@@ -297,26 +295,38 @@ static bool run_here(const char *program, struct arguments *a, struct totals *to
     return true;
 }
 
-/* Some at a time, each in a process of its own; told in the order of the seeds. */
+/* Worlds that are over and wait for one before them, so that they are told in the order of the seeds. */
+enum { AHEAD_MAX = 256 };
+
+struct ahead {
+    bool here[AHEAD_MAX];
+    struct outcome outcomes[AHEAD_MAX];
+};
+
+/* Some at a time, in processes beside this one. */
 static bool run_apart(const char *program, struct arguments *a, struct totals *totals)
 {
-    struct worker workers[JOBS_MAX] = {{0}};
-    uint64_t count = a->last - a->first + 1;
-    bool good = true;
-    for (uint32_t i = 0; i < a->jobs && good; i++)
-        good = worker_init(&workers[i]);
-    for (uint64_t at = 0; at < count + a->jobs && good; at++) {
-        struct worker *w = &workers[at % a->jobs];
-        if (w->child) tell_outcome(program, a, w->seed, worker_wait(w), totals);
-        if (at >= count) continue;
-        a->options.seed = a->first + at;
-        fflush(stdout);
-        good = worker_start(w, &a->options);
+    struct sim_options options = a->options; /* a's own gets the seed that is being told */
+    struct ahead *ahead = must_alloc(sizeof *ahead);
+    struct crew crew;
+    bool good = crew_init(&crew, &options, a->jobs);
+    uint64_t given = 0, told = 0, count = a->last - a->first + 1;
+    while (good && told < count) {
+        while (given < count && given < told + AHEAD_MAX && crew_start(&crew, a->first + given))
+            given++;
+        const struct worker *w = crew_wait(&crew);
+        good = w != NULL;
+        if (!good) break;
+        uint64_t at = w->seed - a->first;
+        ahead->outcomes[at % AHEAD_MAX] = *w->outcome;
+        ahead->here[at % AHEAD_MAX] = true;
+        for (; ahead->here[told % AHEAD_MAX]; told++) {
+            ahead->here[told % AHEAD_MAX] = false;
+            tell_outcome(program, a, a->first + told, &ahead->outcomes[told % AHEAD_MAX], totals);
+        }
     }
-    for (uint32_t i = 0; i < a->jobs; i++) {
-        if (workers[i].child) (void)worker_wait(&workers[i]);
-        worker_deinit(&workers[i]);
-    }
+    crew_deinit(&crew);
+    free(ahead);
     if (!good) fputs("sim: the system gives no more processes\n", stderr);
     return good;
 }
