@@ -7,6 +7,8 @@
 
 #include "core/transfer.h"
 
+enum { GAP_WORDS_MAX = 65536 }; /* of the leaves that were given; looked at for one WANT */
+
 static const char words_changed[] = "the file is not what it was when it was offered: it is not served";
 
 /* --- who was given what --- */
@@ -19,39 +21,83 @@ static bool waits_for(const struct partner *q, uint32_t leaf)
     return false;
 }
 
-static bool was_given(const struct partner *q, uint32_t leaf)
+static uint32_t given_len(const struct partner *q)
 {
-    uint32_t len = q->given_len < FILE_WANTS_MAX ? q->given_len : FILE_WANTS_MAX;
-    for (uint32_t i = 0; i < len; i++) {
-        if (q->given[i] == leaf) return true;
-    }
-    return false;
+    return q->given_len < FILE_WANTS_MAX ? q->given_len : FILE_WANTS_MAX;
 }
 
-/* Another device has the leaf, or is about to. */
-static bool others_have(const struct partner *q, uint32_t leaf)
+/* Which of some leaves another device has, or is about to: in their order, so that one look at each partner
+ * does for all of them. */
+enum { LEAVES_ASKED_MAX = 2 * FILE_WANTS_MAX };
+struct elsewhere {
+    uint32_t leaf[LEAVES_ASKED_MAX], len;
+    bool there[LEAVES_ASKED_MAX];
+};
+
+/* The place of the first leaf that is not below this one. */
+static uint32_t place_of(const struct elsewhere *e, uint32_t leaf)
+{
+    uint32_t from = 0, to = e->len;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (e->leaf[middle] < leaf)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+static void elsewhere_add(struct elsewhere *e, uint32_t leaf)
+{
+    uint32_t at = place_of(e, leaf);
+    if (at < e->len && e->leaf[at] == leaf) return;
+    memmove(&e->leaf[at + 1], &e->leaf[at], (e->len - at) * sizeof *e->leaf);
+    e->leaf[at] = leaf;
+    e->len++;
+}
+
+static void elsewhere_mark(struct elsewhere *e, uint32_t leaf)
+{
+    uint32_t at = place_of(e, leaf);
+    if (at < e->len && e->leaf[at] == leaf) e->there[at] = true;
+}
+
+static void elsewhere_look(struct elsewhere *e, const struct partner *q)
 {
     for (const struct partner *o = q->file->partners; o; o = o->next_of_file) {
         if (o == q || memcmp(o->pipe->link.device, q->pipe->link.device, ID_BYTES) == 0) continue;
-        if (partner_has(o, leaf) || waits_for(o, leaf) || was_given(o, leaf)) return true;
+        for (uint32_t i = 0; i < o->wants_len; i++)
+            elsewhere_mark(e, o->wants[(o->wants_head + i) % FILE_WANTS_MAX]);
+        for (uint32_t i = 0; i < given_len(o); i++)
+            elsewhere_mark(e, o->given[i]);
+        for (uint32_t at = 0; at < e->len; at++)
+            e->there[at] = e->there[at] || partner_has(o, e->leaf[at]);
     }
-    return false;
 }
 
-static void take_back(struct partner *q, uint32_t leaf)
+/* What the partner waited for or was given does not count any more, where nobody else has it. */
+static void take_back(struct partner *q, const uint32_t *leaves, uint32_t len)
 {
     struct file *f = q->file;
-    if (f->given.words && leaves_has(&f->given, leaf) && !others_have(q, leaf))
-        (void)leaves_remove(&f->given, leaf);
+    struct elsewhere e = {0};
+    if (!f->given.words) return;
+    for (uint32_t i = 0; i < len; i++)
+        elsewhere_add(&e, leaves[i]);
+    elsewhere_look(&e, q);
+    for (uint32_t at = 0; at < e.len; at++)
+        if (!e.there[at]) (void)leaves_remove(&f->given, e.leaf[at]);
 }
 
-/* A leaf that nobody was given yet and that the partner lacks; `leaf` itself when there is none at hand. */
-static uint32_t instead_of(struct partner *q, uint32_t leaf)
+/* A leaf that nobody was given yet and that the partner lacks; `leaf` itself when there is none at hand.
+ * *words: how much of the set may still be looked at. */
+static uint32_t instead_of(struct partner *q, uint32_t leaf, uint32_t *words)
 {
     struct file *f = q->file;
     if (f->given.count == f->leaves) return leaf;
-    for (uint32_t tries = 0; tries < 2 * PICK_SAMPLES; tries++) {
-        uint32_t next = leaves_next_gap(&f->given, f->given_at);
+    for (uint32_t tries = 0; tries < 2 * PICK_SAMPLES && *words > 0; tries++) {
+        uint32_t next = leaves_next_gap(&f->given, f->given_at), looked = (next - f->given_at) / 64 + 1;
+        *words -= looked < *words ? looked : *words;
         f->given_at = next < f->leaves ? next + 1 : 0;
         if (next < f->leaves && !partner_has(q, next)) return next;
     }
@@ -60,7 +106,9 @@ static uint32_t instead_of(struct partner *q, uint32_t leaf)
 
 /* --- wants --- */
 
-static void take_want(struct node *n, struct partner *q, uint32_t leaf, bool insist)
+/* others: which of the leaves can be had elsewhere; NULL: the partner insists. */
+static void take_want(struct node *n, struct partner *q, uint32_t leaf, const struct elsewhere *others,
+                      uint32_t *words)
 {
     struct file *f = q->file;
     if (waits_for(q, leaf)) return;
@@ -73,9 +121,9 @@ static void take_want(struct node *n, struct partner *q, uint32_t leaf, bool ins
         return;
     }
     bool counts = f->held && (f->given.words || leaves_init(&f->given, n->allocator, f->leaves, false) == OK);
-    if (counts && !insist && leaves_has(&f->given, leaf) && others_have(q, leaf)) {
+    if (counts && others && leaves_has(&f->given, leaf) && others->there[place_of(others, leaf)]) {
         PROBE(n, GIVEN_ALREADY);
-        partner_stop(n, q, leaf, STOP_LATER, instead_of(q, leaf));
+        partner_stop(n, q, leaf, STOP_LATER, instead_of(q, leaf, words));
         return;
     }
     if (counts) (void)leaves_add(&f->given, leaf);
@@ -93,11 +141,17 @@ int give_on_want(struct node *n, struct pipe *p, struct cbor_reader *r, uint64_t
         pipe_stop_file(n, p, root, 0, STOP_GONE, 0);
         return OK;
     }
+    uint32_t leaves[FILE_WANTS_MAX], words = GAP_WORDS_MAX;
+    struct elsewhere others = {0};
+    bool insist = flags & FILE_WANT_INSIST;
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t leaf = cbor_uint(r, UINT32_MAX);
-        if (r->failed || leaf >= f->leaves) return ERR_MALFORMED;
-        take_want(n, q, (uint32_t)leaf, flags & FILE_WANT_INSIST);
+        leaves[i] = (uint32_t)cbor_uint(r, UINT32_MAX);
+        if (r->failed || leaves[i] >= f->leaves) return ERR_MALFORMED;
+        elsewhere_add(&others, leaves[i]);
     }
+    if (f->given.words && !insist) elsewhere_look(&others, q);
+    for (uint64_t i = 0; i < count; i++)
+        take_want(n, q, leaves[i], insist ? NULL : &others, &words);
     pipe_wake(n, p);
     return OK;
 }
@@ -110,7 +164,7 @@ void give_on_cancel(struct node *n, struct partner *q, uint32_t leaf)
         uint32_t want = q->wants[(q->wants_head + i) % FILE_WANTS_MAX];
         if (want != leaf) q->wants[(q->wants_head + kept++) % FILE_WANTS_MAX] = want;
         if (i + 1 < q->wants_len) continue;
-        if (kept < q->wants_len) take_back(q, leaf);
+        if (kept < q->wants_len) take_back(q, &leaf, 1);
         q->wants_len = kept;
         break;
     }
@@ -161,12 +215,13 @@ static void give_shift(struct bulk *b, uint32_t at)
 void give_partner_gone(struct node *n, struct partner *q)
 {
     struct bulk *b = q->pipe->bulk;
-    uint32_t given = q->given_len < FILE_WANTS_MAX ? q->given_len : FILE_WANTS_MAX, waiting = q->wants_len;
+    uint32_t leaves[LEAVES_ASKED_MAX], len = 0;
+    for (uint32_t i = 0; i < q->wants_len; i++)
+        leaves[len++] = q->wants[(q->wants_head + i) % FILE_WANTS_MAX];
+    for (uint32_t i = 0; i < given_len(q); i++)
+        leaves[len++] = q->given[i];
     q->wants_len = 0;
-    for (uint32_t i = 0; i < waiting; i++)
-        take_back(q, q->wants[(q->wants_head + i) % FILE_WANTS_MAX]);
-    for (uint32_t i = 0; i < given; i++)
-        take_back(q, q->given[i]);
+    take_back(q, leaves, len);
     for (uint32_t i = 0; i < b->gives_len; i++) {
         if (b->gives[i]->partner == q) b->gives[i]->partner = NULL;
     }

@@ -314,6 +314,46 @@ static void wants_beyond_the_end_close_the_link(void **state)
     }
 }
 
+static void ask_and_want(struct attacker *a, int file, uint32_t leaves)
+{
+    const struct original *o = &a->w->originals[file];
+    struct writer *m = begin(a, 4, MESSAGE_FILE_ASK);
+    cbor_put_bytes(m, slice_of(a->w->channel, 32));
+    cbor_put_bytes(m, slice_of(o->root, 32));
+    cbor_put_uint(m, o->size);
+    send(a);
+    m = begin(a, 4, MESSAGE_FILE_WANT);
+    cbor_put_bytes(m, slice_of(o->root, 32));
+    cbor_put_uint(m, 0);
+    cbor_put_array(m, leaves);
+    for (uint32_t i = leaves; i-- > 0;)
+        cbor_put_uint(m, i);
+    send(a);
+    take(a);
+    assert_int_equal(a->error, OK);
+}
+
+/* Of what somebody else is being given the sender says so, and offers something else; when he is gone it is
+ * given. (Neither reads: everything stays under way.) */
+static void what_one_is_given_another_one_gets_from_there(void **state)
+{
+    (void)state;
+    struct swarm *w = swarm_new(1);
+    int file = swarm_file(w, 70 * LEAF);
+    swarm_hold(w, 0, file);
+    struct attacker *first = attack(w, 0, 1), *second = attack(w, 0, 2), *third = attack(w, 0, 3);
+    ask_and_want(first, file, 40);
+    assert_int_equal(first->kinds[MESSAGE_FILE_STOP], 0);
+    ask_and_want(second, file, 64);
+    assert_int_equal(second->kinds[MESSAGE_FILE_STOP], 40);
+    end(first);
+    ask_and_want(third, file, 64);
+    assert_int_equal(third->kinds[MESSAGE_FILE_STOP], 24);
+    end(second);
+    end(third);
+    swarm_free(w);
+}
+
 /* A thousand asks for what is not here, and a hundred thousand odd words: the memory stays as it is. */
 static void floods_take_no_memory(void **state)
 {
@@ -512,6 +552,7 @@ int main(void)
         cmocka_unit_test(pieces_that_do_not_fit_end_the_trust),
         cmocka_unit_test(bytes_that_nobody_asked_for_close_the_link),
         cmocka_unit_test(wants_beyond_the_end_close_the_link),
+        cmocka_unit_test(what_one_is_given_another_one_gets_from_there),
         cmocka_unit_test(floods_take_no_memory),
         cmocka_unit_test(sets_of_the_largest_file_are_bounded),
         cmocka_unit_test(the_largest_set_is_told_in_2_mib_or_less),
