@@ -50,6 +50,7 @@ struct island {
     struct edge up, down; /* down.tip..up.tip are accepted, down.have..up.have released */
     struct run run;       /* down.tip..up.tip */
     bool shown;           /* its first entry is released; before that down.have..up.have is empty */
+    bool settled;         /* on demand: what lies below is older than the newest of the channel */
     bool loose;           /* being restored, and not known to have a first entry yet */
     struct island *older; /* being restored: the one below it, which counts unless this one does */
 };

@@ -14,6 +14,8 @@ static bool ask(struct node *n, struct channel *c, struct pipe *p, uint64_t befo
     struct writer w = writer_of(plain, sizeof plain);
     message_write_recent(&w, c->id, before_ms, count);
     if (!pipe_control(n, p, writer_slice(&w))) return false;
+    for (uint32_t i = 0; c->on_demand && i < c->authors_len; i++)
+        c->authors[i].moved = false;
     c->history.link = p->slot;
     c->history.since = n->now;
     c->history.taken = 0;
@@ -114,6 +116,26 @@ static bool catch_up(struct node *n, struct channel *c, uint32_t slot)
     return true;
 }
 
+/* On demand: a member that may hold something of the newest and was not asked yet, or long ago. */
+static uint32_t next_due(struct node *n, struct channel *c)
+{
+    usec at = NEVER;
+    for (uint32_t k = 0; k < c->members_len; k++) {
+        uint32_t slot = c->members[(c->member_next + k) % c->members_len];
+        struct share *s = share_of(n->pipes[slot], c->index);
+        if (s->due && !s->overflow && !screen_ahead(c, s)) s->due = false;
+        if (!s->due || c->leaving) continue;
+        if (s->due_at > n->now) {
+            if (s->due_at < at) at = s->due_at;
+            continue;
+        }
+        s->due_at = n->now + HISTORY_REST_US;
+        return slot;
+    }
+    if (at != NEVER) timer_arm(n, TIMER_HISTORY, c->index, 0, at);
+    return NONE;
+}
+
 /* Nothing is under way any more: what was put off goes on. */
 static void go_on(struct node *n, struct channel *c)
 {
@@ -122,9 +144,11 @@ static void go_on(struct node *n, struct channel *c)
     h->page = 0;
     command_ask(n, c);
     if (h->link != NONE) return;
-    uint32_t next = h->next;
+    uint32_t next = c->on_demand ? next_due(n, c) : h->next;
     h->next = NONE;
-    if (next == NONE || !catch_up(n, c, next)) want_next(n, c->index);
+    if (next != NONE && catch_up(n, c, next)) return;
+    if (c->on_demand) screen_fill(n, c);
+    want_next(n, c->index);
 }
 
 /* The member that was to bring the newest, or about to be asked for them, is silent or gone. */
@@ -132,6 +156,7 @@ static void ask_another(struct node *n, struct channel *c)
 {
     struct history *h = &c->history;
     h->next = NONE;
+    if (c->on_demand) return; /* each of them is asked, if need be */
     for (uint32_t k = 0; k < c->members_len && k < WANT_PROBES && h->screens < HISTORY_TRIES_MAX; k++) {
         c->member_next = (c->member_next + 1) % c->members_len;
         uint32_t slot = c->members[c->member_next];
@@ -147,10 +172,14 @@ void history_consider(struct node *n, struct pipe *p, uint32_t channel)
     struct channel *c = n->channels[channel];
     struct history *h = &c->history;
     struct share *s = share_of(p, channel);
-    bool far = (s->missing > (c->on_demand ? 0 : HISTORY_FAR) || s->overflow) && !c->leaving;
+    bool far = !c->on_demand && (s->missing > HISTORY_FAR || s->overflow) && !c->leaving;
     s->missing = 0;
+    if (c->on_demand) {
+        screen_measure(c);
+        s->due = true; /* if it is ahead then */
+        s->due_at = n->now;
+    }
     if (far && (h->link == NONE || h->page == 0) && h->next == NONE) {
-        h->caught_up = true; /* what others claim beyond that is news */
         h->screens = 0;
         h->next = p->slot;
     }
@@ -170,6 +199,8 @@ void history_on_end(struct node *n, struct pipe *p, const struct message *m)
     h->link = NONE;
     struct share *s = share_of(p, channel);
     if (!m->more) s->overflow = false;
+    if (c->on_demand) screen_settle(c, s, m->before_ms, m->more);
+    if (h->page > 0) s->due = false;
     bool more = h->page > 0 && m->more && !c->on_demand && h->token == 0;
     bool many = s->overflow || c->behind_len > HISTORY_AUTHORS;
     uint32_t count = h->page == 1 ? HISTORY_SECOND : MESSAGE_RECENT_COUNT_MAX;
@@ -192,7 +223,6 @@ void history_unlinked(struct node *n, struct pipe *p, uint32_t channel)
     struct channel *c = n->channels[channel];
     struct history *h = &c->history;
     bool asked = h->link == p->slot;
-    if (c->members_len == 0) h->caught_up = false;
     if (h->next == p->slot || (asked && h->page > 0)) ask_another(n, c);
     if (asked) go_on(n, c);
 }
@@ -200,7 +230,10 @@ void history_unlinked(struct node *n, struct pipe *p, uint32_t channel)
 void history_tick(struct node *n, uint32_t channel)
 {
     struct channel *c = n->channels[channel];
-    if (c->history.link == NONE) return;
+    if (c->history.link == NONE) {
+        if (c->on_demand) go_on(n, c);
+        return;
+    }
     usec heard = n->pipes[c->history.link]->entry_at + WANT_PATIENCE_US;
     if (heard > c->history.at && c->history.since + WANT_PATIENCE_MAX_US > n->now) c->history.at = heard;
     if (c->history.at > n->now)

@@ -11,6 +11,7 @@
 struct node;
 struct pipe;
 struct channel;
+struct author;
 struct share;
 struct message;
 struct op;
@@ -27,14 +28,14 @@ enum {
 
 /* What is being asked for in one channel. */
 struct history {
-    uint32_t link;    /* slot of the pipe that was asked, NONE: nothing is under way */
-    uint32_t page;    /* which answer of catching up is awaited; 0: it is one to COMMAND_HISTORY */
-    bool caught_up;   /* somebody was asked, or will be, since there was nobody to ask */
-    uint32_t next;    /* slot of the pipe that is asked for the newest next, or NONE */
-    uint32_t screens; /* members that were asked for them, one because another one failed */
-    usec at, since;   /* when the answer is overdue, and when it was asked for */
-    uint32_t taken;   /* entries of the answer that were accepted */
-    uint32_t open;    /* ... of any answer, and are being stored */
+    uint32_t link;      /* slot of the pipe that was asked, NONE: nothing is under way */
+    uint32_t page;      /* which answer of catching up is awaited; 0: it is one to COMMAND_HISTORY */
+    uint32_t next;      /* slot of the pipe that is asked for the newest next, or NONE */
+    uint32_t screens;   /* members that were asked for them, one because another one failed */
+    usec at, since;     /* when the answer is overdue, and when it was asked for */
+    uint32_t taken;     /* entries of the answer that were accepted */
+    uint32_t open;      /* ... of any answer, and are being stored */
+    uint64_t screen_ms; /* on demand: the place of the oldest of the newest that are held; 0: they are few */
     /* COMMAND_HISTORY: */
     uint64_t token; /* 0: none */
     uint32_t count, came, tries;
@@ -57,6 +58,19 @@ bool history_takes(const struct node *n, const struct channel *c, const uint8_t 
 void history_stored(struct node *n, struct op *op, bool released);
 void history_tick(struct node *n, uint32_t channel);
 bool history_next(struct node *n, struct action *out);
+
+/* --- what belongs to the newest, in channels on demand: screen.c --- */
+
+/* Finds history.screen_ms anew. */
+void screen_measure(struct channel *c);
+/* What lies in the author's gap next to his island may belong to the newest HISTORY_SCREEN of the channel. */
+bool screen_near(const struct channel *c, const struct author *a);
+/* The other side holds something that may. */
+bool screen_ahead(const struct channel *c, const struct share *s);
+/* It has answered RECENT, down to this place. */
+void screen_settle(struct channel *c, const struct share *s, uint64_t oldest_ms, bool more);
+/* Asks for all that is near. */
+void screen_fill(struct node *n, struct channel *c);
 
 /* --- answering: recent.c --- */
 

@@ -307,6 +307,7 @@ void lane_take_back(struct node *n, struct op *failed)
     bool first = lane == LANE_UP && !a->island->shown && before == NONE;
     if (first) PROBE(n, TAKE_BACK_ISLAND);
     if (first || (lane == LANE_MAIN && seq == 1)) drop_unshown(n, a);
+    if (a->island) a->island->settled = false;
     if (!first) {
         struct run *run = lane == LANE_MAIN ? &a->run : &a->island->run;
         uint32_t lost = lane == LANE_DOWN ? seq + 1 - edge->tip : edge->tip + 1 - seq;

@@ -51,6 +51,7 @@ enum {
 #define HAVE_PAUSE_US (50 * MILLISECONDS)
 #define WANT_PATIENCE_US (4 * SECONDS)
 #define WANT_PATIENCE_MAX_US (60 * SECONDS) /* while other entries keep coming over that link */
+#define HISTORY_REST_US (10 * SECONDS)      /* before who was silent is asked for the newest again */
 #define DOUBT_SOON_US (1 * SECONDS)
 #define DOUBT_US (30 * SECONDS)
 #define DOUBT_MAX_US (600 * SECONDS)
@@ -106,6 +107,7 @@ struct author { /* what a stranger only names takes one of these: the order of i
     bool refused;        /* his account is not a member: not asked for until that changes */
     bool gap_due;        /* in node.gaps */
     bool news;           /* on demand: somebody has written something new, which is wanted */
+    bool moved;          /* on demand: another claim, or entry, since the question that is under way */
     uint8_t account_len; /* 0 until the JOIN is accepted */
     uint8_t want_failures;
     uint8_t *account;
@@ -130,7 +132,7 @@ struct author { /* what a stranger only names takes one of these: the order of i
     uint32_t want_link; /* link slot that was asked, NONE when no WANT is under way */
     uint32_t want_from, want_upto;
     uint32_t want_probed; /* members that were looked at in vain, one after the other */
-    uint32_t claimed;     /* on demand: the most that a whole vector claimed */
+    uint32_t settled;     /* on demand: so far what is missing above is older than the newest */
     usec want_at;         /* when it times out; without a WANT: not before */
     usec want_since;
 };
@@ -200,6 +202,8 @@ struct share {
     bool vector;       /* its whole vector is in */
     bool overflow;     /* it named more authors than could be noted */
     uint64_t missing;  /* entries that it claimed in that and that are not here */
+    bool due;          /* on demand: it is to be asked for the newest ... */
+    usec due_at;       /* ... not before */
     uint32_t *doubt;   /* by author index: a claim that is set aside; NULL until one was not made good */
     bool introduce;    /* an INTRODUCE is due */
     usec doubt_until, doubt_pause; /* when some of them are tried again; 0: there is none */

@@ -66,6 +66,7 @@ static int activate(struct node *n, struct pipe *p, uint32_t channel)
     s->hold_sent = s->hold_told = 0;
     s->vector = false;
     s->missing = 0;
+    s->due = false;
     if (s->doubt_until > 0) timer_arm(n, TIMER_SHARE, p->slot, channel, s->doubt_until);
     pipe_wake(n, p);
     gossip_linked(n, p, c, s);
@@ -264,6 +265,7 @@ static void forget_claims(struct node *n, struct channel *c, struct share *s)
     }
     s->vector = false;
     s->missing = 0;
+    s->due = false;
 }
 
 bool sync_make_room(struct node *n, struct channel *c)
@@ -329,11 +331,10 @@ static void claimed(struct node *n, struct pipe *p, struct share *s, struct chan
     struct author *a = &c->authors[author];
     uint32_t claim = want_claim(s, author), top = feed_top(a);
     if (author == c->self && claim > 0) own_acknowledged(n, p, s, a, claim);
-    if (c->on_demand && claim > top && (s->vector || (c->history.caught_up && claim > a->claimed)))
-        a->news = true;
-    if (!s->vector && claim > a->claimed) a->claimed = claim;
+    if (c->on_demand && s->vector && claim > top && claim > a->settled) a->news = true;
+    a->moved = true;
     bool wanted = want_missing(c, s, author);
-    if (!s->vector && claim > top && !(c->on_demand && wanted)) s->missing += claim - top;
+    if (!s->vector && claim > top) s->missing += claim - top;
     if (wanted && s->vector) gossip_announced(n, p, c, author, claim);
     if (wanted) want_more(n, c->index, author, s->vector);
 }
@@ -443,6 +444,16 @@ static int on_want(struct node *n, struct pipe *p, const struct message *m)
     return OK;
 }
 
+/* In a channel on demand: an entry that is new. Those before it, which may be, too, are asked for, and the
+ * JOIN without which it cannot be taken. */
+static void on_pushed(struct node *n, uint32_t channel, uint32_t author, bool apart)
+{
+    struct author *a = &n->channels[channel]->authors[author];
+    a->moved = true;
+    if (a->tip == 0) a->news = true;
+    if (a->tip == 0 || (a->island && !apart)) want_more(n, channel, author, false);
+}
+
 static int on_entry(struct node *n, struct pipe *p, const struct message *m)
 {
     struct entry e;
@@ -472,10 +483,7 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
         c->authors[author].via_serial = p->serial;
     }
     if (fits) gossip_entry(n, p, c, author, (uint32_t)e.seq, known);
-    if (c->on_demand && !apart && c->authors[author].island && !history_takes(n, c, p->link.device)) {
-        c->authors[author].news = true; /* it was pushed: those before it, which are new, are asked for */
-        want_more(n, channel, author, false);
-    }
+    if (c->on_demand && !history_takes(n, c, p->link.device)) on_pushed(n, channel, author, apart);
     want_got(n, p, channel, author);
     return OK;
 }
@@ -535,6 +543,9 @@ void sync_lost(struct node *n, uint32_t channel, uint32_t author)
     struct author *a = &c->authors[author];
     want_cancel(n, channel, a);
     channel_set_behind(n, c, author, true);
+    a->news = c->on_demand;
+    a->settled = 0;
+    a->moved = true;
     a->want_at = n->now + STORE_RETRY_US;
     timer_arm(n, TIMER_AUTHOR, channel, author, a->want_at);
 }

@@ -82,8 +82,8 @@ static bool offers(const struct channel *c, const struct share *s, uint32_t auth
             return range_down(have, hold, claim,
                               claim > a->tip + HISTORY_NEAR ? claim - HISTORY_NEAR + 1 : a->tip + 2, out);
     }
-    if (!i || (c->on_demand && !a->news)) return false;
-    /* On demand what is new is shown without a gap, as far as it would have been without the island. */
+    if (!i || (c->on_demand && !screen_near(c, a))) return false;
+    /* On demand no more than what may belong to the newest of the channel. */
     uint32_t lowest = !all && top - a->tip > HISTORY_NEAR ? top - HISTORY_NEAR + 1 : a->tip + 1;
     if (lowest >= i->down.tip) return false;
     /* Who did not answer one question may answer the other one. */
@@ -312,6 +312,7 @@ void want_end_doubts(struct node *n, struct pipe *p, uint32_t channel)
         if (s->doubt[i] == 0 || i >= c->authors_len) continue;
         if (c->authors[i].forked) continue; /* that link holds the other branch, for ever */
         s->doubt[i] = 0;
+        c->authors[i].news |= c->on_demand && want_claim(s, i) > c->authors[i].settled;
         if (!want_missing(c, s, i)) continue;
         PROBE(n, DOUBT_TRIED);
         want_more(n, channel, i, true);

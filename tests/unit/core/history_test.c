@@ -170,6 +170,52 @@ static void who_was_away_gets_the_newest_of_many(void **state)
     world_free(w);
 }
 
+static void start_anew(struct world *w, int place)
+{
+    struct channel_spec spec = general(w);
+    struct command open = {.kind = COMMAND_OPEN, .spec = &spec, .on_demand = true};
+    world_restart(w, place);
+    assert_true(node_command(w->places[place].node, &open, w->now) >= 0);
+}
+
+/* However the answer is torn, the newest are there in the end, and hardly more than they. */
+static void a_torn_screen_is_made_whole(void **state)
+{
+    (void)state;
+    for (int bytes = 3000; bytes < 13000; bytes += 1100) {
+        struct world *w = with_history();
+        enter(w, 2, "binh", false, true);
+        int link = world_link(w, 2, 0, PATH_TRACKER);
+        w->links[link].cut_after[1] = bytes;
+        world_run(w, SECONDS);
+        world_cut(w, link);
+        int shown = heard(w, 2, 0, MANY);
+        assert_true(shown < 60 && heard(w, 2, MANY - shown, MANY) == shown);
+        if (bytes % 2000 < 1000) start_anew(w, 2);
+        world_link(w, 2, 0, PATH_TRACKER);
+        world_run(w, 10 * SECONDS);
+        assert_int_equal(heard(w, 2, MANY - 60, MANY), 60);
+        assert_in_range(heard(w, 2, 0, MANY), 60, 128);
+        world_free(w);
+    }
+}
+
+static void what_could_not_be_stored_is_among_the_newest_still(void **state)
+{
+    (void)state;
+    struct world *w = with_history();
+    enter(w, 2, "binh", false, true);
+    w->places[2].fail_every = 7;
+    world_link(w, 2, 0, PATH_TRACKER);
+    world_run(w, 2 * SECONDS);
+    assert_true(heard(w, 2, MANY - 60, MANY) < 60);
+    w->places[2].fail_every = 0;
+    world_run(w, 20 * SECONDS);
+    assert_int_equal(heard(w, 2, MANY - 60, MANY), 60);
+    assert_in_range(heard(w, 2, 0, MANY), 60, 128);
+    world_free(w);
+}
+
 static void nobody_there_is_an_answer_too(void **state)
 {
     (void)state;
@@ -229,6 +275,8 @@ int main(void)
         cmocka_unit_test(what_is_not_held_is_not_claimed),
         cmocka_unit_test(new_entries_come_without_being_asked_for),
         cmocka_unit_test(who_was_away_gets_the_newest_of_many),
+        cmocka_unit_test(a_torn_screen_is_made_whole),
+        cmocka_unit_test(what_could_not_be_stored_is_among_the_newest_still),
         cmocka_unit_test(nobody_there_is_an_answer_too),
         cmocka_unit_test(a_quiet_reader_is_not_announced_before_he_speaks),
         cmocka_unit_test(history_is_checked),
