@@ -195,7 +195,9 @@ int introduce_message(struct node *n, struct pipe *p, const struct message *m)
     if (rc < 0) return rc;
     channel_announce(n, c, CHANNEL_SAY_NEW);
     uint64_t token;
-    if (channel_enter(n, index, false, &token) < 0) { /* busy, or no memory: soon */
+    /* A JOIN would tell somebody who is blocked which devices are here. */
+    bool quiet = talk_shuns(n, c);
+    if (channel_enter(n, index, quiet, &token) < 0 || quiet) { /* busy, or no memory: soon */
         c->join_due = true;
         timer_arm(n, TIMER_SEAL, index, 0, n->now + SECONDS);
     }

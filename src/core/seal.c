@@ -291,9 +291,10 @@ void seal_tick(struct node *n, uint32_t channel)
     uint64_t token;
     feed_release_all(n, channel);
     if (!c->keys) return;
-    if (c->join_due && n->certificate_len > 0 && channel_enter(n, channel, false, &token) == OK)
-        c->join_due = false;
-    if (c->join_due && !c->excluded) timer_arm(n, TIMER_SEAL, channel, 0, n->now + SECONDS);
+    bool joins = c->join_due && !talk_shuns(n, c);
+    if (joins && n->certificate_len > 0 && channel_enter(n, channel, false, &token) == OK)
+        c->join_due = joins = false;
+    if (joins && !c->excluded) timer_arm(n, TIMER_SEAL, channel, 0, n->now + SECONDS);
     if (!may_write(n, c)) return;
     if (c->keys->review) look_around(n, c);
     hand_due(n, c);

@@ -208,6 +208,12 @@ bool talk_shows(struct node *n, uint32_t channel, slice account)
     return c->talk->fold.opened || c->talk->wrote[slice_equal(member_spec(c).other, n->account)];
 }
 
+bool talk_shuns(const struct node *n, const struct channel *c)
+{
+    slice other;
+    return is_talk(n, c, &other) && relation_of(n, other) == RELATION_BLOCKED;
+}
+
 int talk_may_write(struct node *n, uint32_t channel)
 {
     struct channel *c = n->channels[channel];
@@ -396,7 +402,9 @@ int talk_relation(struct node *n, slice account, enum relation relation)
     for (uint32_t i = 0; i < n->channels_len && relation != before; i++) {
         struct channel *c = n->channels[i];
         slice other;
-        if (!c->talk || !is_talk(n, c, &other) || !slice_equal(other, account)) continue;
+        if (!is_talk(n, c, &other) || !slice_equal(other, account)) continue;
+        if (c->join_due) timer_arm(n, TIMER_SEAL, i, 0, n->now);
+        if (!c->talk) continue;
         if (relation == RELATION_FRIEND || before == RELATION_BLOCKED)
             channel_announce(n, c, CHANNEL_SAY_UNLOCKED);
         changed(n, c);

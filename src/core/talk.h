@@ -61,6 +61,8 @@ int talk_take(struct node *n, uint32_t channel, uint32_t author, const struct en
 bool talk_by_person(uint32_t kind);
 /* Whether what this account writes there may be shown. */
 bool talk_shows(struct node *n, uint32_t channel, slice account);
+/* The conversation is with somebody who is blocked: nothing is written there that no person asks for. */
+bool talk_shuns(const struct node *n, const struct channel *c);
 /* OK, or ERR_DENIED: a text may not be written there now. */
 int talk_may_write(struct node *n, uint32_t channel) BASE_CHECKED;
 /* Keys came: a line may be readable. */

@@ -256,6 +256,48 @@ static void who_is_blocked_is_not_heard_and_does_not_learn_of_it(void **state)
     world_free(w);
 }
 
+static int own_entries(const struct world *w, int place)
+{
+    int found = 0;
+    for (size_t i = 0; i < w->places[place].records; i++) {
+        const struct stored *s = &w->places[place].disk[i];
+        found += s->seq > 0 && memcmp(s->channel, w->channel, 32) == 0 &&
+                 memcmp(s->author, world_device(w, place), 32) == 0;
+    }
+    return found;
+}
+
+/* Whoever is blocked opens a conversation: it is carried, but nothing is written there, not even a JOIN that
+ * would tell which devices there are, until he is not blocked any more. */
+static void who_is_blocked_is_not_told_who_is_there(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    world_add(w, TRACKER, ROLE_REPLICA, NULL);
+    world_add(w, AN, ROLE_PERSON, "an");
+    world_add(w, BINH, ROLE_PERSON, "binh");
+    world_use(w, spec_of(w));
+    world_relate(w, BINH, "an", RELATION_BLOCKED);
+    assert_true(world_open(w, AN, spec_of(w)) >= 0);
+    world_link(w, AN, TRACKER, PATH_TRACKER);
+    world_link(w, BINH, TRACKER, PATH_TRACKER);
+    world_link(w, AN, BINH, PATH_DIRECT);
+    world_run(w, SECONDS);
+    assert_true(ask(w, AN, "please", true) > 0);
+    world_run(w, 10 * SECONDS);
+    assert_int_equal(w->places[BINH].introduced, 1);
+    assert_true(own_entries(w, AN) > 0);
+    assert_int_equal(own_entries(w, BINH), 0);
+    world_restart(w, BINH);
+    world_relate(w, BINH, "an", RELATION_BLOCKED);
+    world_run(w, 10 * SECONDS);
+    assert_int_equal(own_entries(w, BINH), 0);
+    world_relate(w, BINH, "an", RELATION_NONE);
+    world_run(w, 2 * SECONDS);
+    assert_true(own_entries(w, BINH) > 0);
+    world_free(w);
+}
+
 static void a_text_without_a_session_is_neither_written_nor_shown(void **state)
 {
     (void)state;
@@ -488,6 +530,7 @@ int main(void)
         cmocka_unit_test(a_request_to_who_stays_away_expires),
         cmocka_unit_test(a_friend_is_not_asked),
         cmocka_unit_test(who_is_blocked_is_not_heard_and_does_not_learn_of_it),
+        cmocka_unit_test(who_is_blocked_is_not_told_who_is_there),
         cmocka_unit_test(a_text_without_a_session_is_neither_written_nor_shown),
         cmocka_unit_test(all_devices_of_both_sides_agree_on_the_first_answer),
         cmocka_unit_test(a_device_that_never_comes_back_leaves_no_request_behind),
