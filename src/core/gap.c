@@ -41,6 +41,17 @@ static void show(struct node *n, struct feed_ref at, uint32_t from, uint32_t upt
     out->seq = upto;
 }
 
+/* The last entry that is missing below the island; the contiguous part's last one when there is none. What
+ * does not count any more, of who was removed, is not missing. */
+static uint32_t missing_upto(const struct channel *c, uint32_t author)
+{
+    const struct author *a = &c->authors[author];
+    if (!a->island || !a->island->shown) return a->have;
+    uint32_t limit = member_limit(c, member_account(c, author), a->device), upto = a->island->down.have - 1;
+    if (limit < a->have) limit = a->have;
+    return upto < limit ? upto : limit;
+}
+
 bool gap_next(struct node *n, struct action *out)
 {
     struct feed_ref at = n->gaps.head;
@@ -55,6 +66,6 @@ bool gap_next(struct node *n, struct action *out)
     n->gaps.head = a->gap_next;
     if (n->gaps.head.channel == NONE) n->gaps.tail = n->gaps.head;
     a->gap_due = false;
-    show(n, at, a->have + 1, a->island && a->island->shown ? a->island->down.have - 1 : a->have, out);
+    show(n, at, a->have + 1, missing_upto(c, at.author), out);
     return true;
 }

@@ -423,6 +423,10 @@ void member_changed(struct node *n, uint32_t channel)
         if (sync_carry(n, p, channel, may) < 0) pipe_close(n, p, ERR_FULL, err_text(ERR_FULL));
     }
     want_anew(n, channel);
+    for (uint32_t i = 0; i < c->authors_len; i++) { /* what is missing may not count any more, or again */
+        const struct author *a = &c->authors[i];
+        if (a->used && a->island && a->island->shown) gap_changed(n, channel, i);
+    }
     /* Without memory somebody may be given a key twice, or late. */
     (void)!seal_known(n, c);
     (void)!keyring_recount(n, c);

@@ -201,6 +201,8 @@ enum command_kind {
     COMMAND_FILE_PAUSE = 20, /* root, online: pause, both ways; else go on (also after ERR_DISK_FULL) */
     COMMAND_FILE_DROP = 21,  /* root: cancels, serves it no longer, forgets it. Writes that are under way
                                 count no more */
+    COMMAND_BRING = 22,      /* channel (public), bytes: an entry that node_compose wrote. Its store is not
+                                tried again: when that fails it was never there, with all composed since */
 };
 
 enum relation { RELATION_NONE = 0, RELATION_FRIEND = 1 /* no question asked */, RELATION_BLOCKED = 2 };
@@ -223,7 +225,7 @@ struct command {
     uint64_t size;          /* of a file, bytes */
 };
 
-/* Returns a positive token (SEND: the same number comes back in the DELIVER of the entry), or 0 where the
+/* Returns a positive token (SEND, BRING: the same number comes back in the DELIVER of the entry), or 0 where the
  * kind has nothing to wait for, or a negative error: ERR_INVALID (arguments), ERR_NOT_FOUND (not in the
  * channel), ERR_WRONG_STATE (no certificate yet), ERR_TOO_LARGE (body), ERR_FULL, ERR_BUSY, ERR_MEMORY. */
 int64_t node_command(struct node *node, const struct command *command, usec now) BASE_CHECKED;
@@ -252,7 +254,7 @@ enum action_kind {
     ACTION_STORE = 1,     /* token, record, entry (all of it) or, for a channel record, only entry.channel:
                              make durable under (channel, author, seq), then node_done */
     ACTION_READ = 2,      /* token, entry.channel/.author/.seq: give the record back with node_done */
-    ACTION_DELIVER = 3,   /* entry, token (own: of the SEND; else 0): it is durable and in its place. The body
+    ACTION_DELIVER = 3,   /* entry, token (own: of the SEND or BRING; else 0): it is durable and in its place. The body
                              is opened; the record of STORE is as it was sent (node_view opens it again) */
     ACTION_DELIVERED = 4, /* channel, device, account, from, seq, role, path: that device holds all own
                              entries from..seq (from is 1 unless it took the newest first). path NONE: it is
@@ -264,8 +266,9 @@ enum action_kind {
     ACTION_WRITABLE = 8,  /* link: node_transmit has something */
     ACTION_WARNING = 9,   /* device (may be NULL), result, text: something that a person should know */
     ACTION_GAP = 10,     /* channel, device (author), account, from, seq: entries from..seq of this author are
-                            missing before what is shown; from > seq: no more. It comes before the DELIVERs
-                            that it is about; whatever is still stored of from..seq does not count */
+                            missing before what is shown, but for what does not count any more; from > seq: none. It
+                            comes before the DELIVERs that it is about; whatever is still stored of from..seq
+                            does not count */
     ACTION_HISTORY = 11, /* channel, token (of the COMMAND), seq: entries that came; result: OK,
                             ERR_NOT_FOUND (there is nothing older) or ERR_TIMEOUT (nobody answered) */
     ACTION_CHANNEL = 12, /* spec, channel, result. OK: somebody has brought this sealed channel of ours; it is
@@ -357,6 +360,25 @@ struct ledger_row {
 /* The row-th of the channel (0, 1, ...), false after the last; *out_own: own entries that there are. */
 bool node_ledger(struct node *node, const uint8_t *channel, uint32_t row, struct ledger_row *out,
                  uint64_t *out_own);
+
+/* --- devices without a node --- */
+
+/* A device whose seed the shell holds, and which writes through this node only (a tracker's web devices). Its
+ * first entry in a channel is a JOIN with its certificate. */
+struct node_draft {
+    const uint8_t *channel, *seed; /* seed: KEY_BYTES, secret */
+    uint32_t kind;
+    slice body;
+};
+struct writer;
+/* Writes and signs that device's next entry; changes nothing: COMMAND_BRING hands it in, before another one of
+ * the same device is composed. ERR_NOT_FOUND (no such channel here), ERR_DENIED (a sealed one), ERR_TOO_LARGE,
+ * ERR_FULL, ERR_WRONG_STATE: the first entry must be a JOIN and no other may be one; or others hold more of
+ * the feed than this node, so that the device must write no more. */
+int node_compose(const struct node *node, const struct node_draft *draft, usec now,
+                 struct writer *out) BASE_CHECKED;
+/* The last entry of this device that was accepted here; false when there is none. */
+bool node_author(const struct node *node, const uint8_t *channel, const uint8_t *device, uint64_t *out_seq);
 
 /* What crossed the links of this node since it was created: bytes with the handshakes, and what of them was
  * what, before encryption. For tests, benchmarks and the curious. */

@@ -131,6 +131,54 @@ static void removal_ends_it_the_same_for_all(void **state)
     world_free(w);
 }
 
+/* Chi has the newest of what Binh has written, when he hears that nothing of it counts. */
+static void what_does_not_count_is_not_missing(void **state)
+{
+    (void)state;
+    struct world *w = people();
+    struct place *chi = &w->places[4];
+    struct channel_spec spec = private_of(w, 1);
+    assert_true(world_open(w, 1, &spec) > 0);
+    assert_true(world_member(w, 1, "binh", true) > 0);
+    assert_true(world_member(w, 1, "chi", true) > 0);
+    world_run(w, 2 * SECONDS);
+    assert_true(world_say(w, 3, "early") > 0);
+    world_run(w, 2 * SECONDS);
+    world_cut(w, 0); /* An and Chi are away */
+    world_cut(w, 3);
+    for (int i = 0; i < 200; i++) {
+        assert_true(world_say(w, 3, "meanwhile") > 0);
+        world_run(w, 10 * MILLISECONDS);
+    }
+    int link = world_link(w, 4, 0, PATH_TRACKER);
+    w->links[link].cut_after[1] = 16000;
+    world_run(w, SECONDS);
+    world_cut(w, link);
+    assert_true(chi->gaps[3].from > 1 && chi->gaps[3].from + 60 < chi->gaps[3].upto);
+    assert_true(world_shows(w, 4, "meanwhile") > 0);
+
+    assert_true(world_member(w, 1, "binh", false) > 0);
+    world_link(w, 4, 1, PATH_DIRECT);
+    world_run(w, 2 * SECONDS);
+    assert_true(chi->gaps[3].from == chi->gaps[3].upto + 1);
+    assert_int_equal(world_shows(w, 4, "meanwhile"), 0);
+    assert_int_equal(world_shows(w, 4, "early"), 1);
+    chi->gaps[3].told = 0;
+    world_restart(w, 4);
+    world_settle(w);
+    assert_true(chi->gaps[3].told > 0 && chi->gaps[3].from > chi->gaps[3].upto);
+
+    assert_true(world_member(w, 1, "binh", true) > 0); /* all of it counts again, and is missing */
+    world_link(w, 4, 1, PATH_DIRECT);
+    world_run(w, 2 * SECONDS);
+    assert_true(chi->gaps[3].from + 60 < chi->gaps[3].upto);
+    world_link(w, 4, 0, PATH_TRACKER);
+    world_run(w, 10 * SECONDS);
+    assert_true(chi->gaps[3].from > chi->gaps[3].upto);
+    assert_int_equal(world_shows(w, 4, "meanwhile"), 200);
+    world_free(w);
+}
+
 static void a_direct_conversation_waits_at_the_replica(void **state)
 {
     (void)state;
@@ -190,6 +238,7 @@ int main(void)
         cmocka_unit_test(ids_follow_from_specs),
         cmocka_unit_test(a_private_channel_reaches_its_members_only),
         cmocka_unit_test(removal_ends_it_the_same_for_all),
+        cmocka_unit_test(what_does_not_count_is_not_missing),
         cmocka_unit_test(a_direct_conversation_waits_at_the_replica),
         cmocka_unit_test(all_of_it_is_there_after_a_restart),
     };
