@@ -14,6 +14,8 @@
 
 #define LOCK_NAME "lock"
 #define DATABASE_NAME "weaprous.db"
+#define RESTORED_NAME "restored.db"
+#define BEFORE_NAME "before-restore.db"
 
 static int complain_folder(const char *folder, int system)
 {
@@ -84,6 +86,62 @@ char *data_database(const char *folder)
     return path_in(folder, DATABASE_NAME);
 }
 
+char *data_restored(const char *folder)
+{
+    return path_in(folder, RESTORED_NAME);
+}
+
+/* Renames a file, which need not be there. */
+static int move(const char *folder, const char *from_name, const char *to_name)
+{
+    char *from = path_in(folder, from_name), *to = path_in(folder, to_name);
+    int system = !from || !to ? ENOMEM : rename(from, to) && errno != ENOENT ? errno : 0;
+    free(from);
+    free(to);
+    return system;
+}
+
+static int sync_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int system = fd < 0 || fsync(fd) ? errno : 0;
+    if (fd >= 0) close(fd);
+    return system;
+}
+
+static int remove_from(const char *folder, const char *name)
+{
+    char *path = path_in(folder, name);
+    int system = !path ? ENOMEM : unlink(path) && errno != ENOENT ? errno : 0;
+    free(path);
+    return system;
+}
+
+/* The old database goes first, with its journal, which is part of it, and the new one gets its name last: so
+ * whoever is interrupted finds the new one still waiting and does the rest. */
+int data_adopt(const char *folder, bool *out_adopted)
+{
+    *out_adopted = false;
+    char *restored = data_restored(folder), *database = data_database(folder);
+    int system = restored && database ? 0 : ENOMEM;
+    bool there = !system && access(restored, F_OK) == 0;
+    if (there) {
+        system = remove_from(folder, DATABASE_NAME "-shm");
+        if (!system && access(database, F_OK) == 0) {
+            system = remove_from(folder, BEFORE_NAME "-wal");
+            if (!system) system = move(folder, DATABASE_NAME, BEFORE_NAME);
+        }
+        if (!system) system = move(folder, DATABASE_NAME "-wal", BEFORE_NAME "-wal");
+        if (!system) system = sync_folder(folder);
+        if (!system) system = move(folder, RESTORED_NAME, DATABASE_NAME);
+        if (!system) system = sync_folder(folder);
+        *out_adopted = !system;
+    }
+    free(restored);
+    free(database);
+    return system ? complain_folder(folder, system) : OK;
+}
+
 int data_find(const char *folder, bool make)
 {
     struct stat info;
@@ -95,15 +153,21 @@ int data_find(const char *folder, bool make)
     return system ? complain_folder(folder, system) : OK;
 }
 
+static int open_lock(const char *folder, int *out_lock)
+{
+    char *path = path_in(folder, LOCK_NAME);
+    int lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    int system = !path ? ENOMEM : lock < 0 ? errno : 0;
+    free(path);
+    *out_lock = lock;
+    return system;
+}
+
 int data_open(const char *folder, int *out_lock)
 {
-    int system = make_folders(folder);
+    int lock, system = make_folders(folder);
+    if (!system) system = open_lock(folder, &lock);
     if (system) return complain_folder(folder, system);
-    char *path = path_in(folder, LOCK_NAME);
-    if (!path) return complain_folder(folder, ENOMEM);
-    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    free(path);
-    if (lock < 0) return complain_folder(folder, errno);
     int err = OK;
     if (flock(lock, LOCK_EX | LOCK_NB))
         err = errno == EWOULDBLOCK ? complain_locked(folder, lock) : complain_folder(folder, errno);
@@ -111,12 +175,27 @@ int data_open(const char *folder, int *out_lock)
     int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (!err && (ftruncate(lock, 0) || write(lock, pid, (size_t)len) != len))
         err = complain_folder(folder, errno);
+    bool adopted = false;
+    if (!err) err = data_adopt(folder, &adopted);
     if (err) {
         close(lock);
         return err;
     }
+    if (adopted) complain("The data in %s are now those that were restored.", folder);
     *out_lock = lock;
     return OK;
+}
+
+bool data_try(const char *folder, int *out_lock)
+{
+    int lock;
+    if (open_lock(folder, &lock)) return false;
+    if (flock(lock, LOCK_EX | LOCK_NB)) {
+        close(lock);
+        return false;
+    }
+    *out_lock = lock;
+    return true;
 }
 
 void data_close(int lock)
