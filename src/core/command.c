@@ -1,6 +1,7 @@
 /* command.c - what a person or a program wants: checked, and handed to the part that does it. */
 #include <string.h>
 
+#include "core/bring.h"
 #include "core/identity.h"
 #include "core/state.h"
 #include "core/transfer.h"
@@ -166,7 +167,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     uint64_t token = 0;
     int rc = ERR_INVALID;
     bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER ||
-                         c->kind == COMMAND_HISTORY;
+                         c->kind == COMMAND_HISTORY || c->kind == COMMAND_BRING;
     bool needs_device = c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER ||
                         c->kind == COMMAND_CONNECT_FAILED || c->kind == COMMAND_SIGNAL;
     node_clock(n, now);
@@ -200,6 +201,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     case COMMAND_FILE_FETCH:
     case COMMAND_FILE_PAUSE:
     case COMMAND_FILE_DROP: rc = transfer_command(n, c); break;
+    case COMMAND_BRING: rc = bring_entry(n, c, &token); break;
     default: break;
     }
     return rc < 0 ? rc : (int64_t)token;

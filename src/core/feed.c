@@ -4,6 +4,7 @@
  * have-vector, is it delivered and handed on. */
 #include <string.h>
 
+#include "core/bring.h"
 #include "core/identity.h"
 #include "core/state.h"
 
@@ -121,11 +122,11 @@ static void check_seam(struct node *n, struct author *a)
 }
 
 static struct blob *arrive(struct node *n, const struct entry *e, slice wire, const uint8_t id[ID_BYTES],
-                           const struct pipe *from, enum record_run run)
+                           const struct bearer *from, enum record_run run)
 {
     uint64_t now_ms = n->now / MILLISECONDS;
     struct arrival arrival = {.path = from->path, .arrived_ms = now_ms, .place_ms = e->time_ms, .run = run};
-    memcpy(arrival.from, from->link.device, ID_BYTES);
+    memcpy(arrival.from, from->device, ID_BYTES);
     if (e->time_ms > now_ms + AHEAD_MS) {
         arrival.place_ms = now_ms;
         PROBE(n, FROM_THE_FUTURE);
@@ -134,7 +135,7 @@ static struct blob *arrive(struct node *n, const struct entry *e, slice wire, co
     return blob_named(n->allocator, wire, id, &arrival);
 }
 
-int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from)
+int feed_take(struct node *n, uint32_t channel, slice wire, const struct bearer *from)
 {
     struct channel *c = n->channels[channel];
     struct entry e;
@@ -152,7 +153,7 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
     entry_id(n->crypto, &e, id);
     if (!entry_signed(n->crypto, &e, id)) return ERR_SIGNATURE;
     if (!fits(a, lane, &e, id)) {
-        bool himself = memcmp(from->link.device, e.author, ID_BYTES) == 0;
+        bool himself = memcmp(from->device, e.author, ID_BYTES) == 0;
         if (himself && e.seq > 1) PROBE(n, BACKWARDS);
         if (e.seq == 1 || (himself && lane == LANE_MAIN && memcmp(e.prev, a->tip_id, ID_BYTES) == 0))
             return ERR_PROTOCOL; /* not in order by itself; or the author, into his own past */
@@ -176,10 +177,16 @@ int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from
     struct blob *blob = arrive(n, &e, wire, id, from, run);
     if (!blob) return ERR_MEMORY;
     rc = feed_top(a) < e.seq ? set_account(n, c, a, account) : OK; /* the newest name */
-    if (rc == OK) rc = lane_accept(n, channel, author, lane, blob, 0, false);
+    if (rc == OK) rc = lane_accept(n, channel, author, lane, blob, from->token, false);
     if (rc == OK) check_seam(n, a);
     blob_release(n->allocator, blob);
     return rc;
+}
+
+int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from)
+{
+    const struct bearer link = {.path = from->path, .device = from->link.device};
+    return feed_take(n, channel, wire, &link);
 }
 
 int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body, uint64_t *out_token)
