@@ -125,13 +125,7 @@ void author_drop_phantom(struct node *n, struct channel *c, uint32_t author)
 {
     struct author *a = &c->authors[author];
     if (!a->used || a->tip > 0 || a->ops_head != NONE || a->want_link != NONE || author == c->self) return;
-    for (uint32_t i = 0; i < c->members_len; i++) {
-        struct pipe *p = n->pipes[c->members[i]];
-        struct share *s = p ? share_of(p, c->index) : NULL;
-        if (!s || author >= s->have_cap) continue;
-        if (s->have[author] > 0 || (s->hold && s->hold[author].high > 0)) return;
-        if (s->doubt) s->doubt[author] = 0; /* the index may become another author's */
-    }
+    if (a->claims > 0) return;
     channel_set_behind(n, c, author, false);
     map_remove(&c->by_device, a->device);
     timer_disarm(n, TIMER_AUTHOR, c->index, author);

@@ -104,12 +104,13 @@ struct feed_ref {
 struct author { /* what a stranger only names takes one of these: the order of its fields wastes no room */
     uint8_t device[ID_BYTES];
     bool used, forked;
-    bool refused;        /* his account is not a member: not asked for until that changes */
-    bool gap_due;        /* in node.gaps */
-    bool news;           /* on demand: somebody has written something new, which is wanted */
+    bool refused : 1;    /* his account is not a member: not asked for until that changes */
+    bool gap_due : 1;    /* in node.gaps */
+    bool news : 1;       /* on demand: somebody has written something new, which is wanted */
     bool moved;          /* on demand: another claim, or entry, since the question that is under way */
     uint8_t account_len; /* 0 until the JOIN is accepted */
     uint8_t want_failures;
+    uint16_t claims; /* links that claim something of him */
     uint8_t *account;
     union {
         struct edge main;

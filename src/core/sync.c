@@ -38,6 +38,20 @@ static void share_free(struct node *n, struct pipe *p, uint32_t channel)
     p->shares[channel] = NULL;
 }
 
+/* What the other side says to hold of the author. An author of whom nothing is here lives for as long as
+ * somebody claims something; with the last word of a link goes its doubt, for the index may become another
+ * author's. */
+static void note_claim(struct channel *c, struct share *s, uint32_t author, uint32_t have, struct span hold)
+{
+    struct author *a = &c->authors[author];
+    bool before = s->have[author] > 0 || (s->hold && s->hold[author].high > 0);
+    bool claims = have > 0 || hold.high > 0;
+    s->have[author] = have;
+    if (s->hold) s->hold[author] = hold;
+    a->claims = (uint16_t)(a->claims - before + claims);
+    if (!claims && a->tip == 0 && s->doubt) s->doubt[author] = 0;
+}
+
 /* --- carrying --- */
 
 static void member_remove(struct channel *c, uint32_t slot)
@@ -100,8 +114,7 @@ static void deactivate(struct node *n, struct pipe *p, uint32_t channel)
             a->want_at = n->now;
             timer_arm(n, TIMER_AUTHOR, channel, i, n->now);
         }
-        if (i < s->have_cap) s->have[i] = 0;
-        if (i < s->have_cap && s->hold) s->hold[i] = (struct span){0};
+        if (i < s->have_cap) note_claim(c, s, i, 0, (struct span){0});
         if (a->tip == 0) author_drop_phantom(n, c, i);
     }
     history_unlinked(n, p, channel);
@@ -227,7 +240,7 @@ static int on_carry(struct node *n, struct pipe *p, const struct message *m)
     return activate(n, p, channel);
 }
 
-static int share_room(struct node *n, struct share *s, uint32_t authors)
+static int share_room(struct node *n, struct channel *c, struct share *s, uint32_t authors)
 {
     uint32_t before = s->have_cap, cap = before;
     if (authors <= before) return OK;
@@ -237,6 +250,8 @@ static int share_room(struct node *n, struct share *s, uint32_t authors)
         uint32_t holds = before;
         rc = grow(n->allocator, (void **)&s->hold, &holds, cap, sizeof *s->hold);
         if (rc < 0) { /* the same: what was said of islands is forgotten */
+            for (uint32_t i = 0; i < before && i < c->authors_len; i++)
+                note_claim(c, s, i, s->have[i], (struct span){0});
             alloc_free(n->allocator, s->hold, before * sizeof *s->hold);
             s->hold = NULL;
         }
@@ -259,8 +274,7 @@ static void forget_claims(struct node *n, struct channel *c, struct share *s)
 {
     for (uint32_t i = 0; i < s->have_cap && i < c->authors_len; i++) {
         if (s->have[i] == 0 && (!s->hold || s->hold[i].high == 0)) continue;
-        s->have[i] = 0;
-        if (s->hold) s->hold[i] = (struct span){0};
+        note_claim(c, s, i, 0, (struct span){0});
         author_drop_phantom(n, c, i);
     }
     s->vector = false;
@@ -276,8 +290,7 @@ bool sync_make_room(struct node *n, struct channel *c)
         if (!a->used || a->tip > 0 || a->ops_head != NONE || a->want_link != NONE || i == c->self) continue;
         for (uint32_t k = 0; k < c->members_len; k++) {
             struct share *s = share_of(n->pipes[c->members[k]], channel);
-            if (i < s->have_cap) s->have[i] = 0;
-            if (i < s->have_cap && s->hold) s->hold[i] = (struct span){0};
+            if (i < s->have_cap) note_claim(c, s, i, 0, (struct span){0});
         }
         author_drop_phantom(n, c, i);
         PROBE(n, ROOM_MADE);
@@ -342,10 +355,10 @@ static void claimed(struct node *n, struct pipe *p, struct share *s, struct chan
 int sync_level(struct node *n, struct pipe *p, struct channel *c, uint32_t author, uint32_t seq)
 {
     struct share *s = share_of(p, c->index);
-    int rc = share_room(n, s, author + 1);
+    int rc = share_room(n, c, s, author + 1);
     if (rc < 0) return rc;
     if (seq <= s->have[author]) return OK;
-    s->have[author] = seq;
+    note_claim(c, s, author, seq, s->hold ? s->hold[author] : (struct span){0});
     claimed(n, p, s, c, author);
     return OK;
 }
@@ -367,11 +380,11 @@ static int on_have(struct node *n, struct pipe *p, struct message *m)
         uint32_t author = named_author(n, p, s, c, device);
         if (p->closing) return OK; /* one oddity too many: the share is gone */
         if (author == NONE) continue;
-        int rc = share_room(n, s, author + 1);
+        int rc = share_room(n, c, s, author + 1);
         if (rc < 0) return rc;
         bool more = seq > s->have[author];
-        s->have[author] = seq;
-        if (s->hold && seq >= s->hold[author].high) s->hold[author] = (struct span){0};
+        struct span hold = s->hold ? s->hold[author] : (struct span){0};
+        note_claim(c, s, author, seq, seq >= hold.high ? (struct span){0} : hold);
         if (more) claimed(n, p, s, c, author);
     }
     if (c->leaving) timer_arm(n, TIMER_HAVE, channel, 0, n->now); /* perhaps that was all */
@@ -398,12 +411,12 @@ static int on_hold(struct node *n, struct pipe *p, struct message *m)
         uint32_t author = named_author(n, p, s, c, device);
         if (p->closing) return OK;
         if (author == NONE) continue;
-        int rc = share_room(n, s, author + 1);
+        int rc = share_room(n, c, s, author + 1);
         if (rc < 0) return rc;
         if (!s->hold) s->hold = alloc_array(n->allocator, s->have_cap, sizeof *s->hold);
         if (!s->hold) return ERR_MEMORY;
         if (span.high <= s->have[author]) continue;
-        s->hold[author] = span;
+        note_claim(c, s, author, s->have[author], span);
         claimed(n, p, s, c, author);
     }
     if (c->leaving) timer_arm(n, TIMER_HAVE, channel, 0, n->now);
