@@ -33,6 +33,17 @@ static void ready(struct node *n, struct history *h, int result)
     if (h->open == 0) n->histories++;
 }
 
+/* It has taken too long. What is still under way is shown when it comes. */
+static void ready_late(struct node *n, struct channel *c)
+{
+    struct history *h = &c->history;
+    if (h->ended && h->open == 0) return; /* about to be told */
+    h->ended = true;
+    h->result = h->came > 0 ? OK : ERR_TIMEOUT;
+    if (h->link != NONE && h->page == 0) h->page = HISTORY_LATE;
+    n->histories++;
+}
+
 /* Asks the next member; without one the answer is there already. */
 static void command_ask(struct node *n, struct channel *c)
 {
@@ -65,6 +76,8 @@ int history_command(struct node *n, const struct command *command, uint64_t *out
     h->came = h->tries = 0;
     h->ended = false;
     h->result = ERR_TIMEOUT;
+    h->until = n->now + HISTORY_ANSWER_US;
+    timer_arm(n, TIMER_HISTORY, channel, 0, h->until);
     command_ask(n, c);
     return OK;
 }
@@ -74,7 +87,7 @@ bool history_next(struct node *n, struct action *out)
     if (n->histories == 0) return false;
     for (uint32_t i = 0; i < n->channels_len; i++) {
         struct history *h = &n->channels[i]->history;
-        if (h->token == 0 || !h->ended || h->open > 0) continue;
+        if (h->token == 0 || !h->ended || (h->open > 0 && h->until > n->now)) continue;
         out->kind = ACTION_HISTORY;
         out->channel = n->channels[i]->id;
         out->token = h->token;
@@ -230,6 +243,10 @@ void history_unlinked(struct node *n, struct pipe *p, uint32_t channel)
 void history_tick(struct node *n, uint32_t channel)
 {
     struct channel *c = n->channels[channel];
+    if (c->history.token != 0 && c->history.until <= n->now)
+        ready_late(n, c);
+    else if (c->history.token != 0)
+        timer_arm(n, TIMER_HISTORY, channel, 0, c->history.until);
     if (c->history.link == NONE) {
         if (c->on_demand) go_on(n, c);
         return;

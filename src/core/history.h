@@ -24,6 +24,7 @@ enum {
     HISTORY_SECOND = 512, /* ... and in the second one, which ends it, unless very many authors are behind: */
     HISTORY_AUTHORS = 256, /* they are not asked for one by one */
     HISTORY_TRIES_MAX = 4, /* members that are asked for one COMMAND_HISTORY */
+    HISTORY_LATE = 3,      /* page: an answer that COMMAND_HISTORY did not wait for */
 };
 
 /* What is being asked for in one channel. */
@@ -39,7 +40,8 @@ struct history {
     /* COMMAND_HISTORY: */
     uint64_t token; /* 0: none */
     uint32_t count, came, tries;
-    bool ended; /* answered; the action comes when all is stored */
+    bool ended; /* answered; the action comes when all is stored, ... */
+    usec until; /* ... but not later: a disk may hang, and a person waits */
     int result;
 };
 

@@ -270,7 +270,8 @@ enum action_kind {
                             comes before the DELIVERs that it is about; whatever is still stored of from..seq
                             does not count */
     ACTION_HISTORY = 11, /* channel, token (of the COMMAND), seq: entries that came; result: OK,
-                            ERR_NOT_FOUND (there is nothing older) or ERR_TIMEOUT (nobody answered) */
+                            ERR_NOT_FOUND (there is nothing older) or ERR_TIMEOUT (nobody answered, or what came
+                            could not be stored within 45 s) */
     ACTION_CHANNEL = 12, /* spec, channel, result. OK: somebody has brought this sealed channel of ours; it is
                             carried from now on and will be stored. ERR_DENIED: this account was removed from
                             it; it is not carried until somebody brings it again (OK) */

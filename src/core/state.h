@@ -51,6 +51,7 @@ enum {
 #define HAVE_PAUSE_US (50 * MILLISECONDS)
 #define WANT_PATIENCE_US (4 * SECONDS)
 #define WANT_PATIENCE_MAX_US (60 * SECONDS) /* while other entries keep coming over that link */
+#define HISTORY_ANSWER_US (45 * SECONDS) /* for COMMAND_HISTORY */
 #define HISTORY_REST_US (10 * SECONDS)      /* before who was silent is asked for the newest again */
 #define DOUBT_SOON_US (1 * SECONDS)
 #define DOUBT_US (30 * SECONDS)

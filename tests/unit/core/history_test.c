@@ -235,6 +235,31 @@ static void nobody_there_is_an_answer_too(void **state)
     world_free(w);
 }
 
+static void a_disk_that_hangs_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    struct world *w = with_history();
+    struct place *p = &w->places[2];
+    enter(w, 2, "binh", false, true);
+    world_link(w, 2, 0, PATH_TRACKER);
+    world_run(w, 3 * SECONDS);
+    p->hold_stores = true;
+    int64_t token = history(w, 2, 20);
+    world_run(w, 30 * SECONDS);
+    assert_true(p->history_token != token && p->held_len > 0);
+    world_run(w, 20 * SECONDS);
+    assert_true(p->history_token == token && p->history_result == ERR_TIMEOUT && p->history_came == 0);
+    p->hold_stores = false;
+    for (size_t i = 0; i < p->held_len; i++)
+        node_done(p->node, p->held[i], OK, SLICE_EMPTY, w->now);
+    world_run(w, SECONDS);
+    assert_in_range(heard(w, 2, 0, MANY), 80, 84); /* it is shown all the same */
+    token = history(w, 2, 20);
+    world_run(w, SECONDS);
+    assert_true(p->history_token == token && p->history_result == OK && p->history_came == 20);
+    world_free(w);
+}
+
 static void a_quiet_reader_is_not_announced_before_he_speaks(void **state)
 {
     (void)state;
@@ -278,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_torn_screen_is_made_whole),
         cmocka_unit_test(what_could_not_be_stored_is_among_the_newest_still),
         cmocka_unit_test(nobody_there_is_an_answer_too),
+        cmocka_unit_test(a_disk_that_hangs_keeps_nobody_waiting),
         cmocka_unit_test(a_quiet_reader_is_not_announced_before_he_speaks),
         cmocka_unit_test(history_is_checked),
     };
