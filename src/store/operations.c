@@ -5,22 +5,26 @@
 #include <string.h>
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
-    [STATEMENT_ACCOUNT_ADD] = "INSERT INTO accounts (id, name, key, secret, created_ms) VALUES ("
+    [STATEMENT_ACCOUNT_ADD] = "INSERT INTO accounts (id, name, key, secret, created_ms) SELECT"
                               " 1 + max(coalesce((SELECT max(id) FROM accounts), 0),"
-                              " coalesce((SELECT max(id) FROM removed_accounts), 0)), ?1, ?2, ?3, ?4)",
+                              " coalesce((SELECT max(id) FROM removed_accounts), 0)), ?1, ?2, ?3, ?4"
+                              " WHERE NOT EXISTS (SELECT 1 FROM retired_names WHERE key = ?2)",
     [STATEMENT_ACCOUNT_GET] = "SELECT id, name, secret FROM accounts WHERE key = ?1",
     [STATEMENT_ACCOUNT_SECRET] = "UPDATE accounts SET secret = ?2 WHERE key = ?1 RETURNING id",
     [STATEMENT_ACCOUNT_REMOVE] = "DELETE FROM accounts WHERE key = ?1 RETURNING id",
     [STATEMENT_SESSION_ADD] =
         "INSERT INTO sessions (token, account, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4)",
-    [STATEMENT_SESSION_GET] = "SELECT s.account, a.name, s.expires_ms FROM sessions s"
-                              " JOIN accounts a ON a.id = s.account WHERE s.token = ?1 AND s.expires_ms > ?2",
+    [STATEMENT_SESSION_GET] = "SELECT s.account, a.name, s.expires_ms, a.role, s.seen_ms FROM sessions s"
+                              " JOIN accounts a ON a.id = s.account WHERE s.token = ?1 AND s.expires_ms > ?2"
+                              " AND a.disabled_ms = 0",
     [STATEMENT_SESSION_EXTEND] = "UPDATE sessions SET expires_ms = max(expires_ms, ?2) WHERE token = ?1",
     [STATEMENT_SESSION_REMOVE] = "DELETE FROM sessions WHERE token = ?1",
     [STATEMENT_SESSION_END_ALL] = "DELETE FROM sessions WHERE account = ?1",
     [STATEMENT_SESSION_PURGE] = "DELETE FROM sessions WHERE expires_ms <= ?1",
     [STATEMENT_DEVICE_GET] = "SELECT account, certificate, expires_ms FROM devices WHERE device = ?1",
-    [STATEMENT_DEVICE_COUNT] = "SELECT count(*) FROM devices WHERE account = ?1",
+    [STATEMENT_DEVICE_REVOKED] = "SELECT account FROM revoked_devices WHERE device = ?1",
+    [STATEMENT_DEVICE_COUNT] = "SELECT (SELECT count(*) FROM devices WHERE account = ?1)"
+                               " + (SELECT count(*) FROM revoked_devices WHERE account = ?1)",
     [STATEMENT_DEVICE_PUT] = "INSERT INTO devices (device, account, certificate, issued_ms, expires_ms)"
                              " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (device) DO UPDATE SET"
                              " certificate = excluded.certificate, issued_ms = excluded.issued_ms,"
@@ -119,6 +123,7 @@ static int account_add(struct sqlite_engine *engine, struct store_op *op)
     bind_text(&q, op->row.secret);
     bind_number(&q, op->row.time_ms);
     int err = query_run(&q);
+    if (!err && sqlite3_changes(engine->db) == 0) err = ERR_EXISTS; /* the name is retired */
     if (!err) op->row.account = sqlite3_last_insert_rowid(engine->db);
     return err;
 }
@@ -196,6 +201,8 @@ static int session_get(struct sqlite_engine *engine, struct store_op *op)
             op->row.account = sqlite3_column_int64(q.statement, 0);
             op->row.name = slice_of(room, name.len);
             op->row.expires_ms = (uint64_t)sqlite3_column_int64(q.statement, 2);
+            op->row.role = sqlite3_column_int(q.statement, 3);
+            op->row.seen_ms = (uint64_t)sqlite3_column_int64(q.statement, 4);
         } else {
             err = ERR_MEMORY;
         }
@@ -234,6 +241,18 @@ static int session_purge(struct sqlite_engine *engine, struct store_op *op)
     return query_run(&q);
 }
 
+/* ERR_WRONG_STATE when it was revoked, ERR_DENIED when it was another account's. */
+static int device_not_revoked(struct sqlite_engine *engine, const struct store_op *op)
+{
+    struct query q = query_of(engine, STATEMENT_DEVICE_REVOKED);
+    bind_bytes(&q, op->row.device, STORE_ID_BYTES);
+    int err = OK;
+    if (query_row(&q))
+        err = sqlite3_column_int64(q.statement, 0) == op->row.account ? ERR_WRONG_STATE : ERR_DENIED;
+    int failed = query_end(&q);
+    return failed ? failed : err;
+}
+
 /* *out_kept: the device has a certificate of this account that stays in force; it is in op->row then. */
 static int device_look(struct sqlite_engine *engine, struct store_op *op, bool *out_known, bool *out_kept)
 {
@@ -269,6 +288,8 @@ static int device_claim(struct sqlite_engine *engine, struct store_op *op)
     int err = device_look(engine, op, &known, &kept);
     if (err || kept) return err;
     if (!known) {
+        err = device_not_revoked(engine, op);
+        if (err) return err;
         struct query count = query_of(engine, STATEMENT_DEVICE_COUNT);
         bind_number(&count, (uint64_t)op->row.account);
         bool full = query_row(&count) && sqlite3_column_int64(count.statement, 0) >= STORE_DEVICES_MAX;

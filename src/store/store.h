@@ -85,13 +85,15 @@ int store_each_account(struct store *store, uint64_t time_ms, store_account_visi
 
 /* Which fields of store_row go in and come out. Not named: ignored. */
 enum store_kind {
-    STORE_ACCOUNT_ADD = 1, /* name, key, secret, time_ms -> account. ERR_EXISTS: the key is taken */
+    STORE_ACCOUNT_ADD = 1, /* name, key, secret, time_ms -> account. ERR_EXISTS: the key is taken, or was
+                              somebody's who deleted the account (accounts_sql.h) */
     STORE_ACCOUNT_GET,     /* key -> account, name, secret. ERR_NOT_FOUND */
     STORE_ACCOUNT_SECRET,  /* key, secret -> account. ERR_NOT_FOUND */
     STORE_ACCOUNT_REMOVE,  /* key -> account. ERR_NOT_FOUND. Its sessions and device certificates go with it;
                               its number is never given again */
     STORE_SESSION_ADD,     /* token, account, time_ms, expires_ms */
-    STORE_SESSION_GET,     /* token, time_ms -> account, name, expires_ms. ERR_NOT_FOUND, also when expired */
+    STORE_SESSION_GET,     /* token, time_ms -> account, name, role, expires_ms, seen_ms. ERR_NOT_FOUND, also
+                              when expired, or when the account is disabled */
     STORE_SESSION_EXTEND,  /* token, expires_ms; fine when it is gone */
     STORE_SESSION_REMOVE,  /* token; fine when it is gone */
     STORE_SESSION_END_ALL, /* account -> seq: how many it had */
@@ -99,7 +101,8 @@ enum store_kind {
     STORE_DEVICE_CLAIM,  /* device, account, record (a certificate), time_ms, expires_ms, renew_ms -> record,
                             expires_ms. Binds the device to the account. A certificate that is kept already
                             and expires after renew_ms stays and comes back; else the given one is kept.
-                            ERR_DENIED: the device is another account's; ERR_FULL: STORE_DEVICES_MAX */
+                            ERR_DENIED: the device is another account's; ERR_WRONG_STATE: it was
+                            revoked; ERR_FULL: STORE_DEVICES_MAX, revoked ones included */
     STORE_CHANNEL_PUT,   /* channel, record: keeps the newest */
     STORE_ENTRY_PUT,     /* channel, author, seq, entry_kind, place_ms, record. The same record again is OK;
                             ERR_EXISTS: another one stands there */
@@ -112,7 +115,8 @@ struct store_row {
     int64_t account;
     uint64_t seq;      /* up to 2^63 - 1 */
     uint64_t place_ms; /* likewise all times */
-    uint64_t time_ms, expires_ms, renew_ms;
+    uint64_t time_ms, expires_ms, renew_ms, seen_ms;
+    int role;
     uint32_t entry_kind;
     slice name, key, secret; /* text */
     slice record;
