@@ -1,5 +1,245 @@
+/* Friends, who is blocked, and whose devices are whose. What is asked for goes to the store; when it has been
+ * done both sides are told at once. */
+#include <string.h>
+
+#include "base/hex.h"
+#include "store/people_sql.h"
 #include "tracker/call.h"
+#include "tracker/push.h"
+
+#define LINE_LETTERS_MAX 140
+#define DEVICES_AT_ONCE 50
+
+static const char *const state_names[] = {[PEOPLE_NONE] = "none",
+                                          [PEOPLE_ASKED] = "asked",
+                                          [PEOPLE_FRIEND] = "friend",
+                                          [PEOPLE_BLOCKED] = "blocked",
+                                          [PEOPLE_ASKING] = "asking"};
+
+/* How it stands between two accounts, as one of them sees the other. */
+static json_t *standing(slice name, enum people_kind kind, slice line, int64_t since_ms)
+{
+    return json_pack("{s:s%,s:s,s:s%,s:I}", "account", (const char *)name.ptr, name.len, "state",
+                     state_names[kind], "line", line.len ? (const char *)line.ptr : "", line.len, "since_ms",
+                     (json_int_t)since_ms);
+}
+
+static void tell(struct tracker *tracker, int64_t account, slice name, enum people_kind kind, slice line)
+{
+    json_t *news = standing(name, kind, line, (int64_t)tracker_now_ms(tracker));
+    if (news) json_object_set_new(news, "type", json_string("friend"));
+    push_account(tracker, account, news);
+}
+
+/* Both are told how it stands now; kind NONE + 1 row: the other one is told nothing. */
+static void tell_both(struct call *call, const struct store_rows *rows, enum people_kind mine,
+                      enum people_kind theirs, bool told, slice line)
+{
+    int64_t other = store_at(rows, 0, 0)->number;
+    tell(call->tracker, call->account, store_at(rows, 0, 1)->bytes, mine,
+         mine == PEOPLE_ASKED ? line : SLICE_EMPTY);
+    if (told) tell(call->tracker, other, slice_text(call->name), theirs, line);
+}
+
+static void answer_state(struct call *call, const struct store_rows *rows, enum people_kind kind)
+{
+    slice name = store_at(rows, 0, 1)->bytes;
+    call_answer(call, json_pack("{s:s%,s:s}", "account", (const char *)name.ptr, name.len, "state",
+                                state_names[kind]));
+}
+
+/* The operation did not come to its end: true when that was said. */
+static bool refused(struct call *call, int result, const struct store_rows *rows, const char *missing)
+{
+    if (!result && rows->count == 1) return false;
+    if (result == ERR_NOT_FOUND)
+        call_refuse(call, 404, missing);
+    else
+        call_failed(call, result ? result : ERR_NOT_FOUND);
+    return true;
+}
+
+static const char nobody[] = "There is nobody else of this name here.";
+static const char no_request[] = "There is no request of this account.";
+
+/* --- asking and answering --- */
+
+static void asked(struct call *call, int result, const struct store_rows *rows)
+{
+    if (result == ERR_EXISTS) {
+        call_refuse(call, 409, "You are friends already.");
+    } else if (result == ERR_DENIED) {
+        call_refuse(call, 409, "You have blocked this account: unblock it first.");
+    } else if (result == ERR_FULL) {
+        call_refuse(call, 409, "One of you has too many friends or open requests.");
+    } else if (!refused(call, result, rows, nobody)) {
+        slice line;
+        enum people_kind mine = (enum people_kind)store_at(rows, 0, 2)->number;
+        bool told = store_at(rows, 0, 4)->number;
+        call_text_maybe(call, "line", LINE_LETTERS_MAX, &line);
+        if (told)
+            tell_both(call, rows, mine, mine == PEOPLE_FRIEND ? PEOPLE_FRIEND : PEOPLE_ASKING, true, line);
+        answer_state(call, rows, mine);
+    }
+}
+
+static void friend_ask(struct call *call)
+{
+    uint8_t room[FOLD_KEY_BYTES_MAX];
+    slice key, line;
+    if (!call_account_key(call, "account", room, &key) ||
+        !call_text_maybe(call, "line", LINE_LETTERS_MAX, &line))
+        return;
+    const struct store_value values[] = {store_number(call->account), store_text(key), store_text(line),
+                                         store_number((int64_t)tracker_now_ms(call->tracker))};
+    call_ask(call, &PEOPLE_ASK, values, 4, asked);
+}
+
+/* (account, key, now): what the other operations take; those that need no time leave it out. */
+static void ask_about(struct call *call, const struct store_operation *operation, call_asked *done)
+{
+    uint8_t room[FOLD_KEY_BYTES_MAX];
+    slice key;
+    if (!call_account_key(call, "account", room, &key)) return;
+    const struct store_value values[] = {store_number(call->account), store_text(key),
+                                         store_number((int64_t)tracker_now_ms(call->tracker))};
+    call_ask(call, operation, values, operation->values, done);
+}
+
+static void accepted(struct call *call, int result, const struct store_rows *rows)
+{
+    if (result == ERR_FULL) {
+        call_refuse(call, 409, "One of you has too many friends.");
+    } else if (!refused(call, result, rows, no_request)) {
+        tell_both(call, rows, PEOPLE_FRIEND, PEOPLE_FRIEND, true, SLICE_EMPTY);
+        answer_state(call, rows, PEOPLE_FRIEND);
+    }
+}
+
+static void friend_accept(struct call *call)
+{
+    ask_about(call, &PEOPLE_ACCEPT, accepted);
+}
+
+static void declined(struct call *call, int result, const struct store_rows *rows)
+{
+    if (refused(call, result, rows, no_request)) return;
+    tell_both(call, rows, PEOPLE_NONE, PEOPLE_NONE, true, SLICE_EMPTY);
+    answer_state(call, rows, PEOPLE_NONE);
+}
+
+static void friend_decline(struct call *call)
+{
+    ask_about(call, &PEOPLE_DECLINE, declined);
+}
+
+static void removed(struct call *call, int result, const struct store_rows *rows)
+{
+    if (refused(call, result, rows, "You are no friends, and have not asked.")) return;
+    tell_both(call, rows, PEOPLE_NONE, PEOPLE_NONE, store_at(rows, 0, 2)->number, SLICE_EMPTY);
+    answer_state(call, rows, PEOPLE_NONE);
+}
+
+static void friend_remove(struct call *call)
+{
+    ask_about(call, &PEOPLE_REMOVE, removed);
+}
+
+/* --- blocking: the other side is told no more than that a friendship has ended --- */
+
+static void blocked(struct call *call, int result, const struct store_rows *rows)
+{
+    if (result == ERR_FULL) {
+        call_refuse(call, 409, "You have blocked too many accounts: unblock some.");
+    } else if (!refused(call, result, rows, nobody)) {
+        tell_both(call, rows, PEOPLE_BLOCKED, PEOPLE_NONE, store_at(rows, 0, 2)->number, SLICE_EMPTY);
+        answer_state(call, rows, PEOPLE_BLOCKED);
+    }
+}
+
+static void block(struct call *call)
+{
+    ask_about(call, &PEOPLE_BLOCK, blocked);
+}
+
+static void unblocked(struct call *call, int result, const struct store_rows *rows)
+{
+    if (refused(call, result, rows, "This account is not blocked.")) return;
+    tell_both(call, rows, PEOPLE_NONE, PEOPLE_NONE, false, SLICE_EMPTY);
+    answer_state(call, rows, PEOPLE_NONE);
+}
+
+static void unblock(struct call *call)
+{
+    ask_about(call, &PEOPLE_UNBLOCK, unblocked);
+}
+
+/* --- looking --- */
+
+static void listed(struct call *call, int result, const struct store_rows *rows)
+{
+    if (result) {
+        call_failed(call, result);
+        return;
+    }
+    json_t *friends = json_array();
+    for (size_t i = 0; i < rows->count; i++) {
+        json_t *row = standing(store_at(rows, i, 1)->bytes, (enum people_kind)store_at(rows, i, 2)->number,
+                               store_at(rows, i, 3)->bytes, store_at(rows, i, 4)->number);
+        json_array_append_new(friends, row);
+    }
+    call_answer(call, json_pack("{s:o}", "friends", friends));
+}
+
+static void list_friends(struct call *call)
+{
+    const struct store_value values[] = {store_number(call->account)};
+    call_ask(call, &PEOPLE_LIST, values, 1, listed);
+}
+
+static void found_devices(struct call *call, int result, const struct store_rows *rows)
+{
+    if (result) {
+        if (result == ERR_NOT_FOUND)
+            call_refuse(call, 404, "There is nobody of this name here.");
+        else
+            call_failed(call, result);
+        return;
+    }
+    json_t *devices = json_array();
+    size_t count = rows->count < DEVICES_AT_ONCE ? rows->count : DEVICES_AT_ONCE;
+    for (size_t i = 0; i < count; i++) {
+        slice device = store_at(rows, i, 0)->bytes, certificate = store_at(rows, i, 1)->bytes;
+        char id[ID_TEXT_BYTES], text[2 * NODE_CERTIFICATE_BYTES_MAX + 1];
+        if (device.len != ID_BYTES || certificate.len > NODE_CERTIFICATE_BYTES_MAX) continue;
+        hex_encode(device, id);
+        hex_encode(certificate, text);
+        json_array_append_new(devices, json_pack("{s:s,s:s,s:I}", "device", id, "certificate", text,
+                                                 "expires_ms", (json_int_t)store_at(rows, i, 2)->number));
+    }
+    call_answer(call, json_pack("{s:o,s:b}", "devices", devices, "more", rows->count > count));
+}
+
+static void devices_of(struct call *call)
+{
+    uint8_t room[FOLD_KEY_BYTES_MAX], after[ID_BYTES];
+    slice key;
+    bool from = json_object_get(call->fields, "after") != NULL;
+    if (!call_account_key(call, "account", room, &key) || (from && !call_id(call, "after", after))) return;
+    const struct store_value values[] = {
+        store_number(call->account), store_text(key), store_bytes(after, from ? ID_BYTES : 0),
+        store_number((int64_t)tracker_now_ms(call->tracker)), store_number(DEVICES_AT_ONCE + 1)};
+    call_ask(call, &PEOPLE_DEVICES, values, 5, found_devices);
+}
 
 const struct call_row people_calls[] = {
+    {"friends", list_friends, CALL_PERSON},
+    {"friend-ask", friend_ask, CALL_PERSON},
+    {"friend-accept", friend_accept, CALL_PERSON},
+    {"friend-decline", friend_decline, CALL_PERSON},
+    {"friend-remove", friend_remove, CALL_PERSON},
+    {"block", block, CALL_PERSON},
+    {"unblock", unblock, CALL_PERSON},
+    {"devices-of", devices_of, CALL_PERSON},
     {0},
 };
