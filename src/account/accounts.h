@@ -41,6 +41,10 @@ struct accounts_config {
     void (*page)(void *context, struct wr_request *request, int status, const char *message);
     /* A session has ended; at home. May be NULL. */
     void (*logged_out)(void *context, const uint8_t session[SESSION_HASH_BYTES]);
+    /* At home, after a login: calls land(argument, location) once, now or later, with where it leads (copied;
+     * NULL: after_login). May be NULL. */
+    void (*landing)(void *context, int64_t account, const uint8_t session[SESSION_HASH_BYTES],
+                    void (*land)(void *argument, const char *location), void *argument);
     /* The store could not do something; on any of the threads. */
     void (*trouble)(void *context, int err);
     void *context;

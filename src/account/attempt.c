@@ -9,6 +9,8 @@
 
 #include "account/state.h"
 
+enum { LOCATION_BYTES = 256 };
+
 static const char wrong[] = "The name or the password is wrong.";
 
 struct attempt {
@@ -28,6 +30,8 @@ struct attempt {
     char words[160]; /* a message that is made for it */
     uint64_t retry_after_s;
     char token[SESSION_TOKEN_TEXT];
+    uint8_t session[SESSION_HASH_BYTES];
+    char location[LOCATION_BYTES]; /* where it leads; empty: after_login */
 };
 
 static slice attempt_key(const struct attempt *attempt)
@@ -49,13 +53,15 @@ static void refuse(struct accounts *accounts, struct wr_request *request, int st
 static void answer_in(const struct attempt *attempt)
 {
     struct wr_request *request = attempt->request;
+    const char *location = attempt->location[0] ? attempt->location : attempt->accounts->config.after_login;
     session_cookies(request, attempt->token);
     if (wr_request_wants_json(request))
         wr_respond_json(request, 200,
-                        json_pack("{s:s,s:s,s:s%}", "status", "success", "message", "Logged in.", "username",
-                                  attempt->real_name, attempt->real_name_len));
+                        json_pack("{s:s,s:s,s:s%,s:s}", "status", "success", "message", "Logged in.",
+                                  "username", attempt->real_name, attempt->real_name_len, "redirect",
+                                  location));
     else
-        wr_respond_redirect(request, 302, attempt->accounts->config.after_login);
+        wr_respond_redirect(request, 302, location);
 }
 
 static void attempt_answer(struct wr_worker *worker, void *argument)
@@ -120,6 +126,14 @@ static void attempt_password_broke(struct attempt *attempt, int err)
                    "Too many people are logging in at this moment: try again in a few seconds.");
 }
 
+static void landed(void *argument, const char *location)
+{
+    struct attempt *attempt = argument;
+    if (location && strlen(location) < sizeof attempt->location)
+        memcpy(attempt->location, location, strlen(location) + 1);
+    attempt_end(attempt);
+}
+
 static void session_added(void *context, int result, const struct store_row *row)
 {
     (void)row;
@@ -128,16 +142,19 @@ static void session_added(void *context, int result, const struct store_row *row
         attempt_refuse(attempt, 401, wrong);
         return;
     }
+    const struct accounts_config *config = &attempt->accounts->config;
     attempt->err = result;
-    attempt_end(attempt);
+    if (!result && config->landing)
+        config->landing(config->context, attempt->account, attempt->session, landed, attempt);
+    else
+        attempt_end(attempt);
 }
 
 static void attempt_in(struct attempt *attempt)
 {
-    uint8_t hash[SESSION_HASH_BYTES];
     uint64_t now_ms = accounts_now_ms(attempt->accounts);
-    session_new(attempt->token, hash);
-    struct store_row row = {.token = hash,
+    session_new(attempt->token, attempt->session);
+    struct store_row row = {.token = attempt->session,
                             .account = attempt->account,
                             .time_ms = now_ms,
                             .expires_ms = now_ms + SESSION_LIFE_MS};
