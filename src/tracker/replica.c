@@ -1,16 +1,11 @@
-/* The replica: one node of the core, with relay number 0 of every socket as a link to it. */
-#include "tracker/socket.h"
+#include "tracker/replica.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
 #include "crypto/native.h"
-
-#define TRANSMIT_ROOM (32 * 1024)
-
-_Static_assert(TRANSMIT_ROOM >= NODE_TRANSMIT_ROOM, "room for node_transmit");
+#include "tracker/socket.h"
 
 /* --- what the node asks of the store --- */
 
@@ -68,53 +63,6 @@ static void ask_store(struct tracker *tracker, const struct action *action)
     }
 }
 
-/* --- links --- */
-
-static void list_writable(struct client *client)
-{
-    client->writable = true;
-    if (client->listed || client_is_full(client)) return;
-    client->listed = true;
-    client->next_writable = client->tracker->writable;
-    client->tracker->writable = client;
-}
-
-static void unlist(struct client *client)
-{
-    if (!client->listed) return;
-    struct client **link = &client->tracker->writable;
-    while (*link != client)
-        link = &(*link)->next_writable;
-    *link = client->next_writable;
-    client->listed = false;
-}
-
-/* The shell's side of the link is forgotten; what came and was not taken is dropped. */
-static void unlink_client(struct client *client)
-{
-    client->linked = false;
-    client->writable = false;
-    unlist(client);
-    buffer_reset(&client->held);
-    if (client->pauses & PAUSE_REPLICA) {
-        client->tracker->held_count--;
-        client_resume(client, PAUSE_REPLICA);
-    }
-}
-
-static void link_closed(struct tracker *tracker, const struct action *action)
-{
-    struct client *client = handles_get(&tracker->clients, action->link);
-    if (!client || !client->linked) return;
-    json_t *notice = json_pack("{s:s,s:i,s:s%}", "type", "relay-close", "relay", 0, "message",
-                               action->text.len ? (const char *)action->text.ptr : "", action->text.len);
-    unlink_client(client);
-    if (client->phase == CLIENT_ONLINE)
-        client_send(client, notice);
-    else
-        json_decref(notice);
-}
-
 static void warn(struct tracker *tracker, const struct action *action)
 {
     char device[ID_TEXT_BYTES] = "";
@@ -124,7 +72,7 @@ static void warn(struct tracker *tracker, const struct action *action)
 }
 
 /* A replica shows nothing to anybody, so it has no use for DELIVER, DELIVERED and PEER. */
-static bool run_actions(struct tracker *tracker)
+bool replica_run_actions(struct tracker *tracker)
 {
     struct action action;
     bool any = false;
@@ -133,13 +81,9 @@ static bool run_actions(struct tracker *tracker)
         switch (action.kind) {
         case ACTION_STORE:
         case ACTION_READ: ask_store(tracker, &action); break;
-        case ACTION_CLOSE: link_closed(tracker, &action); break;
+        case ACTION_CLOSE: port_closed_by_node(tracker, action.link, action.text); break;
         case ACTION_WARNING: warn(tracker, &action); break;
-        case ACTION_WRITABLE: {
-            struct client *client = handles_get(&tracker->clients, action.link);
-            if (client && client->linked) list_writable(client);
-            break;
-        }
+        case ACTION_WRITABLE: port_is_writable(tracker, action.link); break;
         case ACTION_CONNECT: {
             /* Nobody can be dialled from here: devices come to the tracker. */
             uint8_t device[ID_BYTES];
@@ -153,71 +97,6 @@ static bool run_actions(struct tracker *tracker)
         }
     }
     return any;
-}
-
-static void transmit(struct client *client)
-{
-    struct tracker *tracker = client->tracker;
-    uint8_t frame[4 + TRANSMIT_ROOM] = {0}; /* relay number 0 */
-    while (client->linked && !client_is_full(client)) {
-        size_t len =
-            node_transmit(tracker->node, client->number, frame + 4, TRANSMIT_ROOM, tracker_now_us(tracker));
-        if (!len) {
-            client->writable = false;
-            return;
-        }
-        if (wr_socket_send(client->socket, WR_BINARY, frame, 4 + len) < 0) {
-            /* Bytes of a link may not be lost: end it, the device will start another one. */
-            node_link_down(tracker->node, client->number, tracker_now_us(tracker));
-            unlink_client(client);
-            wr_socket_close(client->socket, WR_CLOSE_POLICY, "too slow: what was sent to you was not taken");
-        }
-    }
-}
-
-static bool transmit_all(struct tracker *tracker)
-{
-    bool any = tracker->writable != NULL;
-    while (tracker->writable) {
-        struct client *client = tracker->writable;
-        unlist(client);
-        transmit(client);
-    }
-    return any;
-}
-
-/* Gives the bytes to the node; returns how many it took (all of them when it closed the link). */
-static size_t feed(struct client *client, slice bytes)
-{
-    struct tracker *tracker = client->tracker;
-    size_t total = 0;
-    bool stuck = false;
-    while (client->linked && total < bytes.len) {
-        size_t used = 0;
-        int err = node_receive(tracker->node, client->number, slice_sub(bytes, total, bytes.len),
-                               tracker_now_us(tracker), &used);
-        total += used;
-        if (err && err != ERR_BUSY) return bytes.len;
-        if (err == ERR_BUSY) run_actions(tracker);
-        if (used == 0 && stuck) break;
-        stuck = used == 0;
-    }
-    return client->linked ? total : bytes.len;
-}
-
-static void feed_held(struct tracker *tracker)
-{
-    struct client *client;
-    for (size_t at = 0; tracker->held_count && (client = handles_next(&tracker->clients, &at));) {
-        if (!(client->pauses & PAUSE_REPLICA)) continue;
-        size_t used = feed(client, buffer_slice(&client->held));
-        if (!client->linked) continue; /* unlink_client has cleaned up */
-        buffer_consume(&client->held, used);
-        if (client->held.len) continue;
-        buffer_reset(&client->held);
-        tracker->held_count--;
-        client_resume(client, PAUSE_REPLICA);
-    }
 }
 
 static void tick(uv_timer_t *timer)
@@ -238,86 +117,52 @@ static void schedule(struct tracker *tracker)
 
 void replica_pump(struct tracker *tracker)
 {
-    if (tracker->pumping || tracker->stopping) return;
+    if (!tracker->node || tracker->pumping || tracker->stopping) return;
     tracker->pumping = true;
     bool more;
     do {
-        feed_held(tracker);
-        more = run_actions(tracker);
-        more = transmit_all(tracker) || more;
+        port_feed_held(tracker);
+        more = replica_run_actions(tracker);
+        more = port_transmit_all(tracker) || more;
     } while (more);
     schedule(tracker);
     tracker->pumping = false;
 }
 
-static bool link_up(struct client *client)
-{
-    struct tracker *tracker = client->tracker;
-    struct node_link info = {
-        .path = PATH_TRACKER, .initiator = false, .expected = client->device, .binding = SLICE("tracker")};
-    int err = node_link_up(tracker->node, client->number, &info, tracker_now_us(tracker));
-    client->linked = !err;
-    if (err)
-        client_send(client, json_pack("{s:s,s:i,s:s}", "type", "relay-close", "relay", 0, "message",
-                                      "The server's replica has no room for another link."));
-    return client->linked;
-}
-
-void replica_bytes(struct client *client, slice bytes)
-{
-    struct tracker *tracker = client->tracker;
-    /* A link begins with these four letters. Anything else is left over from one that was closed on this side
-     * while it was on its way. */
-    if (!client->linked && (!slice_starts(bytes, SLICE("wprs")) || !link_up(client))) return;
-    size_t used = client->held.len ? 0 : feed(client, bytes);
-    if (client->linked && used < bytes.len) {
-        buffer_put(&client->held, slice_sub(bytes, used, bytes.len));
-        if (client->held.failed) {
-            client_fail(client, "too many bytes for a replica that is busy");
-        } else if (!(client->pauses & PAUSE_REPLICA)) {
-            tracker->held_count++;
-            client_pause(client, PAUSE_REPLICA);
-        }
-    }
-    replica_pump(tracker);
-}
-
-void replica_closed_by_client(struct client *client)
-{
-    if (!client->linked) return;
-    node_link_down(client->tracker->node, client->number, tracker_now_us(client->tracker));
-    unlink_client(client);
-    replica_pump(client->tracker);
-}
-
-void replica_forget(struct client *client)
-{
-    replica_closed_by_client(client);
-}
-
-void replica_drained(struct client *client)
-{
-    if (!client->linked || !client->writable) return;
-    list_writable(client);
-    replica_pump(client->tracker);
-}
-
 /* --- start and end --- */
 
 struct restoring {
-    struct tracker *tracker;
-    size_t kept, damaged;
+    const struct replica_source *source;
+    struct replica_found *found;
 };
 
 static int restore(void *context, slice record)
 {
     struct restoring *restoring = context;
-    int err = node_restore(restoring->tracker->node, record, tracker_now_us(restoring->tracker));
+    int err = node_restore(restoring->found->node, record, restoring->source->now_us);
     if (err == ERR_CORRUPT) {
-        restoring->damaged++;
+        restoring->found->damaged++;
         return OK;
     }
-    restoring->kept += !err;
+    restoring->found->kept += !err;
+    return err;
+}
+
+int replica_restore(const struct replica_source *source, struct replica_found *out)
+{
+    struct node_config config = {
+        .role = ROLE_REPLICA, .trace = source->config->trace, .trace_context = source->config->trace_context};
+    memcpy(config.identity_seed, source->seed, sizeof config.identity_seed);
+    crypto_native_random(config.random_seed, sizeof config.random_seed);
+    *out = (struct replica_found){0};
+    int err = node_create(&config, &allocator_libc, crypto_native(), source->now_us, &out->node);
+    crypto_native_random(&config, sizeof config); /* wipes the seeds */
+    struct restoring restoring = {source, out};
+    if (!err) err = store_each_record(source->store, restore, &restoring);
+    if (err) {
+        node_destroy(out->node);
+        out->node = NULL;
+    }
     return err;
 }
 
@@ -334,27 +179,18 @@ static int join(struct tracker *tracker)
     return OK;
 }
 
-int replica_open(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
+int replica_start(struct tracker *tracker, const struct replica_found *found)
 {
-    struct node_config config = {
-        .role = ROLE_REPLICA, .trace = tracker->config.trace, .trace_context = tracker->config.trace_context};
-    memcpy(config.identity_seed, tracker->seed, sizeof config.identity_seed);
-    crypto_native_random(config.random_seed, sizeof config.random_seed);
-    int err = node_create(&config, &allocator_libc, crypto_native(), tracker_now_us(tracker), &tracker->node);
-    crypto_native_random(&config, sizeof config); /* wipes the seeds */
-    struct restoring restoring = {.tracker = tracker};
-    if (!err) err = store_each_record(tracker->store, restore, &restoring);
-    if (!err) err = store_start(tracker->store);
-    if (!err) err = join(tracker);
+    tracker->node = found->node;
+    int err = join(tracker);
     if (err) {
-        snprintf(why, TRACKER_WHY_BYTES, "The messages in %s cannot be brought back: %s.",
-                 tracker->config.database, err_text(err));
+        replica_close(tracker);
         return err;
     }
-    if (restoring.damaged)
+    if (found->damaged)
         tracker_log(tracker, WR_LOG_WARNING,
-                    "%zu of %zu messages in the database did not fit and were left out", restoring.damaged,
-                    restoring.damaged + restoring.kept);
+                    "%zu of %zu messages in the database did not fit and were left out", found->damaged,
+                    found->damaged + found->kept);
     replica_pump(tracker);
     return OK;
 }

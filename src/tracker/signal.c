@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "tracker/remote.h"
 
 #define ATTEMPT_LETTERS_MAX 32
 #define ATTEMPTS_MAX 512            /* of one sender; the oldest is forgotten */
@@ -71,11 +72,35 @@ static struct signal_attempt *attempt_of(struct client *client, const uint8_t to
     return attempt;
 }
 
-static bool forward(struct client *client, struct client *receiver, const char *attempt, const char *what,
-                    json_t *value)
+static bool send_there(struct tracker *tracker, const struct remote *remote, json_t *signal)
 {
-    return client_send(receiver, json_pack("{s:s,s:s,s:s,s:O}", "type", "signal", "from", client->device_text,
-                                           "attempt", attempt, what, value));
+    char *text = signal ? json_dumps(signal, JSON_COMPACT) : NULL;
+    int err = text ? peers_send(tracker, remote->peer, PEERS_SIGNAL, slice_of(remote->device, ID_BYTES),
+                                slice_text(text))
+                   : ERR_MEMORY;
+    free(text);
+    json_decref(signal);
+    return !err;
+}
+
+static bool forward(struct client *client, const struct receiver *receiver, const char *attempt,
+                    const char *what, json_t *value)
+{
+    json_t *signal = json_pack("{s:s,s:s,s:s,s:O}", "type", "signal", "from", client->device_text, "attempt",
+                               attempt, what, value);
+    return receiver->here ? client_send(receiver->here, signal)
+                          : send_there(client->tracker, receiver->there, signal);
+}
+
+/* From the process where the sender is. Whoever takes nothing at this moment does not get it: the attempt
+ * comes to nothing then, and a relay is tried. */
+void signal_from_peer(struct tracker *tracker, uint32_t peer, slice message)
+{
+    (void)peer;
+    if (message.len < ID_BYTES) return;
+    struct client *receiver = sockets_online(tracker, message.ptr);
+    if (!receiver || client_is_full(receiver)) return;
+    wr_socket_send(receiver->socket, WR_TEXT, message.ptr + ID_BYTES, message.len - ID_BYTES);
 }
 
 static const char *hold(struct client *client, struct signal_attempt *attempt, json_t *candidate)
@@ -91,7 +116,7 @@ static const char *hold(struct client *client, struct signal_attempt *attempt, j
     return NULL;
 }
 
-static void release(struct client *client, struct client *receiver, struct signal_attempt *attempt)
+static void release(struct client *client, const struct receiver *receiver, struct signal_attempt *attempt)
 {
     size_t i;
     json_t *candidate;
@@ -106,11 +131,12 @@ static void release(struct client *client, struct client *receiver, struct signa
 }
 
 /* NULL when the signal was sent or is held; else why not. */
-static const char *signal_pass(struct client *client, struct client *receiver, struct signal_attempt *attempt,
-                               json_t *description, json_t *candidate)
+static const char *signal_pass(struct client *client, const struct receiver *receiver,
+                               struct signal_attempt *attempt, json_t *description, json_t *candidate)
 {
     if (!description && !attempt->described) return hold(client, attempt, candidate);
-    if (client_is_full(receiver)) return "That device takes no more at this moment: try again later.";
+    if (receiver->here && client_is_full(receiver->here))
+        return "That device takes no more at this moment: try again later.";
     if (!description)
         return forward(client, receiver, attempt->name, "candidate", candidate) ? NULL
                                                                                 : "That device has gone.";
@@ -135,10 +161,11 @@ void signal_message(struct client *client, const json_t *message, json_int_t id)
         client_refuse(client, "signal", id, "Send either a \"description\" or a \"candidate\".");
         return;
     }
-    struct client *receiver = client_receiver(client, message, "signal", id);
-    if (!receiver) return;
-    struct signal_attempt *attempt = attempt_of(client, receiver->device, json_string_value(name));
-    const char *problem = attempt ? signal_pass(client, receiver, attempt, description, candidate)
+    struct receiver receiver;
+    if (!client_receiver(client, message, "signal", id, &receiver)) return;
+    const uint8_t *to = receiver.here ? receiver.here->device : receiver.there->device;
+    struct signal_attempt *attempt = attempt_of(client, to, json_string_value(name));
+    const char *problem = attempt ? signal_pass(client, &receiver, attempt, description, candidate)
                                   : "The server is out of memory.";
     if (problem)
         client_refuse(client, "signal", id, problem);

@@ -91,21 +91,27 @@ void client_resume(struct client *client, enum client_pause why)
     if (!client->pauses) wr_socket_resume(client->socket);
 }
 
-struct client *client_receiver(struct client *client, const json_t *message, const char *type, json_int_t id)
+bool client_receiver(struct client *client, const json_t *message, const char *type, json_int_t id,
+                     struct receiver *out)
 {
     const json_t *to = json_object_get(message, "to");
     uint8_t device[ID_BYTES];
     if (!json_is_string(to) ||
         hex_decode(slice_of(json_string_value(to), json_string_length(to)), device, sizeof device)) {
         client_refuse(client, type, id, "\"to\" must be the id of a device: 64 hexadecimal digits.");
-        return NULL;
+        return false;
     }
-    struct client *receiver = sockets_online(client->tracker, device);
-    if (!receiver || receiver == client) {
-        client_refuse(client, type, id, receiver ? "This is your own device." : "That device is not online.");
-        return NULL;
+    struct client *here = sockets_online(client->tracker, device);
+    *out = (struct receiver){.here = here, .there = here ? NULL : remote_find(client->tracker, device)};
+    if (here == client) {
+        client_refuse(client, type, id, "This is your own device.");
+        return false;
     }
-    return receiver;
+    if (!here && !out->there) {
+        client_refuse(client, type, id, "That device is not online.");
+        return false;
+    }
+    return true;
 }
 
 /* --- coming and going --- */
@@ -125,14 +131,18 @@ static void leave(struct client *client)
     }
 }
 
+void socket_replaced(struct client *client)
+{
+    map_remove(&client->tracker->online,
+               client->device); /* so that nobody is told that the device went away */
+    client_goodbye(client, "replaced", "This device has connected again.", WR_CLOSE_NORMAL);
+}
+
 static void go_online(struct client *client, slice certificate, uint64_t expires_ms)
 {
     struct tracker *tracker = client->tracker;
     struct client *older = sockets_online(tracker, client->device);
-    if (older) {
-        map_remove(&tracker->online, older->device); /* so that nobody is told that the device went away */
-        client_goodbye(older, "replaced", "This device has connected again.", WR_CLOSE_NORMAL);
-    }
+    if (older) socket_replaced(older);
     if (map_set(&tracker->online, client->device, client->number)) {
         client_fail(client, "the server has no room for more devices");
         return;
@@ -469,13 +479,25 @@ int sockets_open(struct tracker *tracker)
     return wr_websocket(tracker->app, "/ws", &handlers, tracker) ? ERR_MEMORY : OK;
 }
 
-void sockets_log_out(struct tracker *tracker, const uint8_t session[HASH_BYTES])
+static void log_out_here(struct tracker *tracker, const uint8_t session[HASH_BYTES])
 {
     struct client *client;
     for (size_t at = 0; (client = handles_next(&tracker->clients, &at));) {
         if (client->phase != CLIENT_LEAVING && memcmp(client->session, session, HASH_BYTES) == 0)
             client_goodbye(client, "logged-out", "You have logged out.", WR_CLOSE_NORMAL);
     }
+}
+
+void sockets_log_out(struct tracker *tracker, const uint8_t session[HASH_BYTES])
+{
+    log_out_here(tracker, session);
+    peers_publish(tracker, PEERS_LOGGED_OUT, slice_of(session, HASH_BYTES));
+}
+
+void sockets_logged_out_elsewhere(struct tracker *tracker, uint32_t peer, slice session)
+{
+    (void)peer;
+    if (session.len == HASH_BYTES) log_out_here(tracker, session.ptr);
 }
 
 void sockets_goodbye(struct tracker *tracker)

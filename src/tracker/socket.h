@@ -7,6 +7,9 @@
 #define TRACKER_SOCKET_H
 
 #include "base/buffer.h"
+#include "tracker/peers.h"
+#include "tracker/presence.h"
+#include "tracker/replica.h"
 #include "tracker/state.h"
 
 enum client_phase {
@@ -19,8 +22,8 @@ enum client_phase {
 /* Why a client is not being read from at this moment. */
 enum client_pause {
     PAUSE_QUOTA = 1,   /* its account has used up the relay's quota */
-    PAUSE_SLOW = 2,    /* whom it sends to takes no more: slow_peer */
-    PAUSE_REPLICA = 4, /* the node is busy; `held` waits for it */
+    PAUSE_SLOW = 2,    /* whom it sends to takes no more: slow_relay */
+    PAUSE_REPLICA = 4, /* the node is busy, or nobody has it; `held` waits for it */
     PAUSE_ANSWERS = 8, /* it does not take the answers it has asked for */
 };
 
@@ -42,9 +45,10 @@ struct client {
     char label[256];
     json_int_t hello_id;
     uint64_t since_ms;
+    uint64_t turn; /* remote.h */
 
     unsigned pauses; /* of enum client_pause */
-    uint32_t slow_peer;
+    uint32_t slow_relay;
     bool presence_stale; /* it was too slow for changes: gets the whole list when it has drained */
 
     uint32_t *relays; /* numbers */
@@ -53,22 +57,26 @@ struct client {
     struct signal_attempt *attempts; /* newest first */
     size_t attempt_count, held_bytes;
 
-    bool linked;        /* the node has a link with this client's number */
-    bool writable;      /* the node has something for it */
-    bool listed;        /* in tracker->writable */
-    struct buffer held; /* link bytes that the node has not taken yet; then PAUSE_REPLICA */
-    struct client *next_writable;
+    /* The link to the replica, replica_link.c: at most one of these three. */
+    struct port *port;
+    struct bridge *bridge;
+    bool link_waits;
+    struct buffer held; /* its first bytes, until it leads somewhere; then PAUSE_REPLICA */
+    size_t untaken;     /* came over the bridge, and is still in the queue of the socket */
 };
 
 int sockets_open(struct tracker *tracker) BASE_CHECKED;
-/* Ends the sockets of this session. */
+/* Ends the sockets of this session, at all processes. */
 void sockets_log_out(struct tracker *tracker, const uint8_t session[HASH_BYTES]);
 /* Says goodbye to all. */
 void sockets_goodbye(struct tracker *tracker);
 /* Looks at the sessions of some more sockets and ends those whose session is over, or was ended by a program
  * beside this one (`weaprous user`). */
 void sockets_check_sessions(struct tracker *tracker);
-/* Who is online under this device; NULL when nobody is. */
+/* Its device has connected again, elsewhere. */
+void socket_replaced(struct client *client);
+peers_handler sockets_logged_out_elsewhere;
+/* Who is online here under this device; NULL when nobody is. */
 struct client *sockets_online(struct tracker *tracker, const uint8_t device[ID_BYTES]);
 
 /* Takes the reference to json. False when the client has gone or was ended for being too slow. */
@@ -87,20 +95,20 @@ bool client_is_full(const struct client *client);
 void client_pause(struct client *client, enum client_pause why);
 void client_resume(struct client *client, enum client_pause why);
 
-/* Reads "to" of a message: the client of that device, online and not the sender. Else it refuses the request
- * and gives NULL. */
-struct client *client_receiver(struct client *client, const json_t *message, const char *type, json_int_t id);
-
-/* --- presence.c --- */
-
-void presence_send_all(struct client *client);
-/* Tells everybody else. */
-void presence_changed(struct client *client, bool online);
+/* Where a device is online: one of the two. */
+struct receiver {
+    struct client *here;
+    const struct remote *there; /* at another process */
+};
+/* Reads "to" of a message: that device, online and not the sender. Else it refuses the request. */
+bool client_receiver(struct client *client, const json_t *message, const char *type, json_int_t id,
+                     struct receiver *out);
 
 /* --- signal.c --- */
 
 void signal_message(struct client *client, const json_t *message, json_int_t id);
 void signal_forget(struct client *client);
+peers_handler signal_from_peer;
 
 /* --- relay.c --- */
 
@@ -115,16 +123,5 @@ void relay_drained(struct client *client);
 /* Takes the bytes from the account's quota; when that is used up, the client is paused. */
 void relay_charge(struct client *client, size_t bytes);
 void relay_quota_due(uv_timer_t *timer);
-
-/* --- replica.c --- */
-
-int replica_open(struct tracker *tracker, char why[TRACKER_WHY_BYTES]) BASE_CHECKED;
-void replica_close(struct tracker *tracker);
-void replica_bytes(struct client *client, slice bytes);
-void replica_closed_by_client(struct client *client);
-void replica_forget(struct client *client);
-void replica_drained(struct client *client);
-/* Carries out what the node wants, and asks it when it wants to be called next. */
-void replica_pump(struct tracker *tracker);
 
 #endif

@@ -33,7 +33,11 @@ enum {
 #define CERTIFICATE_LIFE_MS ((uint64_t)180 * 86400 * 1000)
 #define CHANNEL_NAME "general"
 
+struct bus;
 struct client;
+struct holder;
+struct port;
+struct remotes;
 
 struct hosted {
     slice name;
@@ -43,7 +47,7 @@ struct hosted {
 };
 
 /* What is logged at most once a minute. */
-enum log_kind { LOG_STORE, LOG_REPLICA, LOG_HELLO };
+enum log_kind { LOG_STORE, LOG_REPLICA, LOG_HELLO, LOG_PEERS };
 
 struct tracker {
     struct tracker_config config;
@@ -71,10 +75,19 @@ struct tracker {
     unsigned houses;   /* how often house was kept */
     struct map online; /* device -> client number */
 
-    struct node *node;
-    struct client *writable; /* the node has something for them, and they have room */
-    unsigned held_count;     /* clients with bytes that the node could not take yet */
+    struct node *node;     /* NULL: another process has the replica, or nobody */
+    struct handles ports;  /* the node's links, by number */
+    struct port *writable; /* the node has something for them, and they have room */
+    unsigned held_count;   /* ports with bytes that the node could not take yet */
     bool pumping;
+
+    /* The other processes: peers.h. bus is NULL when it is alone. */
+    struct bus *bus;
+    char *bus_folder;
+    struct handles bridges;
+    struct remotes *remotes;
+    struct holder *holder;
+    uint64_t turn;
 
     uint64_t logged_ms[LOG_KINDS];
     unsigned not_logged[LOG_KINDS];

@@ -9,6 +9,7 @@
 #include "base/hex.h"
 #include "crypto/native.h"
 #include "tracker/call.h"
+#include "tracker/holder.h"
 #include "tracker/socket.h"
 #include "tracker/state.h"
 
@@ -128,8 +129,13 @@ static int open_tables(struct tracker *tracker)
     struct rate quota = {rate, rate * QUOTA_BURST_S};
     handles_init(&tracker->clients, &allocator_libc);
     handles_init(&tracker->relays, &allocator_libc);
+    handles_init(&tracker->ports, &allocator_libc);
+    handles_init(&tracker->bridges, &allocator_libc);
     map_init(&tracker->online, &allocator_libc, HANDLES_MAX, secret);
-    return rates_init(&tracker->relay_quota, &allocator_libc, QUOTA_ACCOUNTS, quota, secret);
+    int err = rates_init(&tracker->relay_quota, &allocator_libc, QUOTA_ACCOUNTS, quota, secret);
+    if (!err) err = remotes_init(tracker, secret);
+    if (!err) err = holder_prepare(tracker);
+    return err;
 }
 
 static int host(void *context, slice name)
@@ -253,6 +259,7 @@ int tracker_open(const struct tracker_config *config, struct tracker **out_track
 
     int err = open_loop(tracker);
     if (!err) err = open_tables(tracker);
+    if (!err) err = peers_open(tracker, why);
     if (!err) {
         char store_why[STORE_WHY_BYTES] = "";
         struct store_options options = {.path = config->database,
@@ -263,7 +270,7 @@ int tracker_open(const struct tracker_config *config, struct tracker **out_track
         if (err) snprintf(why, TRACKER_WHY_BYTES, "%s", store_why);
     }
     if (!err) err = open_identity(tracker, why);
-    if (!err) err = replica_open(tracker, why);
+    if (!err) err = holder_open(tracker, why);
     if (!err) err = open_routes(tracker);
     if (!err) err = open_listeners(tracker, why);
     if (err) {
@@ -310,8 +317,11 @@ void tracker_close(struct tracker *tracker)
         while (accounts_running(tracker->accounts))
             uv_run(tracker->loop, UV_RUN_ONCE);
     }
+    while (holder_is_busy(tracker))
+        uv_run(tracker->loop, UV_RUN_ONCE);
     store_close(tracker->store);
-    replica_close(tracker);
+    holder_close(tracker);
+    peers_close(tracker);
     if (tracker->handles_open) {
         uv_close((uv_handle_t *)&tracker->store_wake, NULL);
         uv_close((uv_handle_t *)&tracker->node_timer, NULL);
@@ -324,6 +334,10 @@ void tracker_close(struct tracker *tracker)
     if (tracker->online.allocator) map_deinit(&tracker->online);
     if (tracker->clients.allocator) handles_deinit(&tracker->clients);
     if (tracker->relays.allocator) handles_deinit(&tracker->relays);
+    if (tracker->ports.allocator) handles_deinit(&tracker->ports);
+    if (tracker->bridges.allocator) handles_deinit(&tracker->bridges);
+    remotes_deinit(tracker);
+    free(tracker->bus_folder);
     volatile uint8_t *seed = tracker->seed;
     for (size_t i = 0; i < sizeof tracker->seed; i++)
         seed[i] = 0;
