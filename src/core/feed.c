@@ -274,9 +274,11 @@ int feed_restore(struct node *n, slice wire, const struct arrival *arrival)
     if (lane == LANES) PROBE(n, RESTORE_REFUSED);
     if (lane == LANES) return ERR_CORRUPT;
     bool seam = begins ? e.time_ms <= a->tip_ms : !fits(a, lane, &e, id);
-    /* A closed gap whose sides are not of one chain is a fork that was marked and shown. */
+    /* A gap whose sides are not of one chain is a fork that was shown: closed, and marked; or open still,
+     * when what came below it later is later than what is above it. */
     if (seam) PROBE(n, RESTORE_SEAM);
-    if (seam && (lane != LANE_MAIN || arrival->run == RUN_UP || e.seq == 1)) return ERR_CORRUPT;
+    bool shown = begins || (lane == LANE_MAIN && arrival->run != RUN_UP && e.seq > 1);
+    if (seam && !shown) return ERR_CORRUPT;
     if (!a) {
         int rc = author_add(n, c, e.author, &author);
         if (rc < 0) return rc;

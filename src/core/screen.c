@@ -76,10 +76,11 @@ void screen_settle(struct channel *c, const struct share *s, uint64_t oldest_ms,
         if (!a->used || a->moved) continue;
         struct span hold = s->hold ? s->hold[k] : (struct span){0};
         uint32_t top = hold.high > s->have[k] ? hold.high : s->have[k];
-        if (top > a->settled) a->settled = top;
-        if (!a->island) continue;
-        uint32_t below = a->island->down.tip - 1;
-        a->island->settled |= s->have[k] >= below || (hold.low <= below && below <= hold.high);
+        uint32_t below = a->island ? a->island->down.tip - 1 : 0;
+        bool holds_below = s->have[k] >= below || (hold.low <= below && below <= hold.high);
+        /* Without more to give it has given all that fits; what is not here could not be read, or stored. */
+        if (top > a->settled && (more || top <= feed_top(a))) a->settled = top;
+        if (a->island && more && holds_below) a->island->settled = true;
     }
 }
 

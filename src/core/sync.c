@@ -496,7 +496,10 @@ static int on_entry(struct node *n, struct pipe *p, const struct message *m)
         c->authors[author].via_serial = p->serial;
     }
     if (fits) gossip_entry(n, p, c, author, (uint32_t)e.seq, known);
-    if (c->on_demand && !history_takes(n, c, p->link.device)) on_pushed(n, channel, author, apart);
+    if (c->on_demand && !history_takes(n, c, p->link.device))
+        on_pushed(n, channel, author, apart);
+    else if (!fits)
+        c->authors[author].moved = true; /* the answer has a hole */
     want_got(n, p, channel, author);
     return OK;
 }

@@ -342,6 +342,30 @@ static void two_chains_that_meet_in_a_gap_are_a_fork(void **state)
     attacker_free(a);
 }
 
+/* A second branch below the island, which is later than it: it is shown, and there again after a restart. */
+static void what_is_below_a_gap_may_be_later(void **state)
+{
+    (void)state;
+    static struct chain c;
+    uint8_t other[600];
+    struct attacker *a = attack(victim(), true);
+    struct place *p = &a->w->places[1];
+    write_chain(a, &c);
+    send(a, &c, 1);
+    send(a, &c, 5);
+    a->step_ms = 60000;
+    size_t len = attacker_entry(a, ENTRY_TEXT, 2, c.id[1], SLICE("\x81\x45other"), other, NULL);
+    attacker_send_entry(a, slice_of(other, len));
+    world_settle(a->w);
+    assert_int_equal(world_heard(a->w, 1, "other"), 1);
+    world_restart(a->w, 1);
+    world_settle(a->w);
+    assert_int_equal(p->corrupt, 0);
+    assert_int_equal(world_shows(a->w, 1, "other"), 1);
+    assert_int_equal(world_shows(a->w, 1, "text05"), 1);
+    attacker_free(a);
+}
+
 static void claims_of_islands_that_cannot_be(void **state)
 {
     (void)state;
@@ -427,6 +451,7 @@ int main(void)
         cmocka_unit_test(a_hundred_authors_are_compared_by_digest),
         cmocka_unit_test(islands_grow_at_their_ends_only),
         cmocka_unit_test(two_chains_that_meet_in_a_gap_are_a_fork),
+        cmocka_unit_test(what_is_below_a_gap_may_be_later),
         cmocka_unit_test(claims_of_islands_that_cannot_be),
         cmocka_unit_test(false_receipts_are_not_believed),
     };
