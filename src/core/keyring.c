@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/identity.h"
+#include "core/recheck.h"
 #include "core/state.h"
 
 /* --- tables --- */
@@ -28,7 +29,6 @@ static void epoch_free(struct node *n, struct epoch *e)
 static void handing_free(struct node *n, struct handing *h)
 {
     alloc_free(n->allocator, h->holders, h->holders_cap * sizeof *h->holders);
-    alloc_free(n->allocator, h->body, h->body_len);
 }
 
 void keyring_free(struct node *n, struct keyring *ring)
@@ -408,45 +408,20 @@ static int note_given(struct node *n, struct channel *c, const struct key_entry 
     return rc;
 }
 
-static void forget_body(struct node *n, struct keyring *ring, struct handing *h)
-{
-    ring->bodies -= h->body_len;
-    alloc_free(n->allocator, h->body, h->body_len);
-    h->body = NULL;
-    h->body_len = 0;
-}
-
-/* The key of the epoch has come: the boxes that were believed until now are looked at. */
-static int look_again(struct node *n, struct channel *c, const struct epoch *e)
-{
-    struct keyring *ring = c->keys;
-    struct key_entry k;
-    int rc = OK;
-    for (uint32_t i = 0; i < ring->handings_len && rc == OK; i++) {
-        struct handing *h = &ring->handings[i];
-        if (h->epoch != e->index || !h->body) continue;
-        h->holders_len = 0;
-        if (parse(slice_of(h->body, h->body_len), &k)) rc = note_given(n, c, &k, true, h);
-        forget_body(n, ring, h);
-    }
-    return rc == OK ? keyring_recount(n, c) : rc;
-}
-
 /* author and seq of a KEY entry; the ids of devices are keys, of which 28 bytes tell them apart. */
-static void entry_key(const struct entry *entry, uint8_t out[MAP_KEY_BYTES])
+static void entry_key(const uint8_t *author, uint32_t seq, uint8_t out[MAP_KEY_BYTES])
 {
-    memcpy(out, entry->author, ID_BYTES);
+    memcpy(out, author, ID_BYTES);
     for (int i = 0; i < 4; i++)
-        out[ID_BYTES - 4 + i] = (uint8_t)(entry->seq >> 8 * i);
+        out[ID_BYTES - 4 + i] = (uint8_t)(seq >> 8 * i);
 }
 
-/* Entries come twice: when they are written here and when they are stored. */
-static bool is_known(const struct keyring *ring, const struct entry *entry)
+struct handing *keyring_handing(const struct keyring *ring, const uint8_t *author, uint32_t seq)
 {
     uint8_t key[MAP_KEY_BYTES];
-    uint32_t unused;
-    entry_key(entry, key);
-    return map_get(&ring->by_entry, key, &unused);
+    uint32_t index;
+    entry_key(author, seq, key);
+    return map_get(&ring->by_entry, key, &index) ? &ring->handings[index] : NULL;
 }
 
 static int handing_add(struct node *n, struct keyring *ring, const struct entry *entry,
@@ -455,29 +430,24 @@ static int handing_add(struct node *n, struct keyring *ring, const struct entry 
     uint8_t key[MAP_KEY_BYTES];
     int rc = grow(n->allocator, (void **)&ring->handings, &ring->handings_cap, ring->handings_len + 1,
                   sizeof *ring->handings);
-    entry_key(entry, key);
+    entry_key(entry->author, entry->seq, key);
     if (rc == OK) rc = map_set(&ring->by_entry, key, ring->handings_len);
     if (rc == OK) ring->handings[ring->handings_len++] = *h;
     return rc;
 }
 
 static int hand(struct node *n, struct channel *c, const struct entry *entry, const struct key_entry *k,
-                const struct epoch *e, bool trusted)
+                const struct epoch *e)
 {
     struct keyring *ring = c->keys;
-    struct handing h = {.seq = entry->seq, .epoch = e->index};
+    bool own = memcmp(entry->author, n->device, ID_BYTES) == 0, now = e->open && n->started;
+    struct handing h = {.seq = entry->seq, .epoch = e->index, .believed = !own && !now};
     memcpy(h.author, entry->author, ID_BYTES);
-    if (!trusted && !e->open && ring->bodies + entry->body.len <= BODIES_MAX) {
-        h.body = alloc_new(n->allocator, entry->body.len);
-        if (!h.body) return ERR_MEMORY;
-        memcpy(h.body, entry->body.ptr, entry->body.len);
-        h.body_len = (uint32_t)entry->body.len;
-    }
-    int rc = note_given(n, c, k, !trusted && e->open, &h);
+    int rc = note_given(n, c, k, !own && now, &h);
     if (rc == OK) rc = count(n, c, &h);
     if (rc == OK) rc = handing_add(n, ring, entry, &h);
     if (rc == OK)
-        ring->bodies += h.body_len;
+        ring->believed += h.believed;
     else
         handing_free(n, &h);
     return rc == ERR_FULL ? OK : rc;
@@ -487,7 +457,8 @@ int keyring_learn(struct node *n, struct channel *c, const struct entry *entry, 
 {
     struct key_entry k;
     struct epoch *e;
-    if (!parse(entry->body, &k) || is_known(c->keys, entry))
+    /* Entries come twice: when they are written here and when they are stored. */
+    if (!parse(entry->body, &k) || keyring_handing(c->keys, entry->author, entry->seq))
         return OK; /* or it means nothing, to everybody */
     for (uint64_t i = 0; i < k.certificates_len; i++) {
         int rc = keyring_certified(n, c, cbor_bytes(&k.certificates, NODE_CERTIFICATE_BYTES_MAX));
@@ -500,8 +471,28 @@ int keyring_learn(struct node *n, struct channel *c, const struct entry *entry, 
     if (opened) PROBE(n, KEYS_CAME);
     if (opened && !own) *out_opened = true;
     c->keys->review = true;
-    rc = hand(n, c, entry, &k, e, own);
-    return rc == OK && opened ? look_again(n, c, e) : rc;
+    rc = hand(n, c, entry, &k, e);
+    if (e->open) recheck_soon(n, c);
+    return rc;
+}
+
+int keyring_check(struct node *n, struct channel *c, struct handing *h, slice body, uint64_t *out_boxes)
+{
+    struct keyring *ring = c->keys;
+    struct key_entry k;
+    uint32_t before = h->holders_len;
+    int rc = OK;
+    *out_boxes = 0;
+    if (parse(body, &k)) {
+        h->holders_len = 0;
+        *out_boxes = k.boxes_len;
+        rc = note_given(n, c, &k, true, h);
+    }
+    if (rc < 0) return rc;
+    h->believed = false;
+    ring->believed--;
+    ring->recount = ring->recount || h->holders_len < before;
+    return OK;
 }
 
 void keyring_write(struct node *n, const struct channel *c, const struct epoch *e, const uint32_t *holders,

@@ -4,8 +4,8 @@
  * An epoch is a random key. Its id follows from the key and from what is said about it, so one id means one
  * thing to everybody who has the key. KEY entries give it to devices, each in a box that only this device can
  * open. Boxes follow from the key and a salt in the entry: whoever has the key sees whether a box is good,
- * and a device that was given a bad one counts as not given. So a member cannot keep a key from another by
- * pretending to hand it on.
+ * and a device that was given a bad one counts as not given (recheck.h). So a member cannot keep a key from
+ * another by pretending to hand it on.
  *
  * Memory: keys stand in blocks of their own that never move, and are wiped before they are freed. */
 #ifndef CORE_KEYRING_H
@@ -27,8 +27,6 @@ enum {
     HANDINGS_MAX = 1024 * 1024, /* KEY entries that are remembered */
     HOLDERS_MAX = 2 * NODE_AUTHORS_MAX,
     HOLDERS_UNKNOWN_MAX = 4096, /* of them: named in KEY entries, and not known as anybody's */
-    BODIES_MAX =
-        256 * 1024, /* bytes of KEY entries that are kept to be looked at; above: they are believed */
 };
 
 /* Number and roster are the larger the newer; both only grow along what a device has seen. */
@@ -52,8 +50,7 @@ struct handing {
     uint32_t seq, epoch;
     uint32_t *holders; /* a list, for it must not take more room than the entry does */
     uint32_t holders_len, holders_cap;
-    uint8_t *body; /* as long as its boxes could not be looked at, because the key is not here */
-    uint32_t body_len;
+    bool believed; /* its boxes were not looked at: the key is not here, or it has come back from the disk */
 };
 
 /* A device that may be given keys, or was. */
@@ -75,7 +72,11 @@ struct keyring {
     struct handing *handings;
     uint32_t handings_len, handings_cap;
     struct map by_entry; /* handings by author and seq */
-    size_t bodies;       /* bytes of them that are kept */
+    uint32_t believed;   /* of them; recheck.c looks at them */
+    uint32_t recheck_next;
+    usec recheck_at;
+    bool rechecking; /* one is being read */
+    bool recount;    /* false boxes were found */
     struct holder *holders;
     uint32_t holders_len, holders_cap, unknown;
     struct map by_device;
@@ -104,9 +105,17 @@ bool epoch_given(const struct epoch *e, uint32_t holder);
 /* Members came or went: which handings count is looked at anew. ERR_MEMORY: too little counts as given. */
 int keyring_recount(struct node *n, struct channel *c) BASE_CHECKED;
 
-/* A KEY entry is part of its feed, by being new or coming back from the disk; what it says of others is
- * looked at as soon as its key is here. *out_opened: a key came that was not here. ERR_MEMORY. */
+/* A KEY entry is part of its feed, by being new or coming back from the disk. What it says of others is
+ * looked at when it is new and its key is here; else it is believed for now. *out_opened: a key came that was
+ * not here. ERR_MEMORY. */
 int keyring_learn(struct node *n, struct channel *c, const struct entry *e, bool *out_opened) BASE_CHECKED;
+
+/* The handing of this KEY entry, or NULL. */
+struct handing *keyring_handing(const struct keyring *ring, const uint8_t *author, uint32_t seq);
+/* Looks at the boxes of an entry that was believed; body: of the entry. *out_boxes: how many there were.
+ * ERR_MEMORY: it is still believed. */
+int keyring_check(struct node *n, struct channel *c, struct handing *h, slice body,
+                  uint64_t *out_boxes) BASE_CHECKED;
 
 /* The body of a KEY entry that gives the epoch to as many of the holders as find room, from *at on. */
 void keyring_write(struct node *n, const struct channel *c, const struct epoch *e, const uint32_t *holders,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/identity.h"
+#include "core/recheck.h"
 #include "core/state.h"
 
 #define EPOCH_AGE_US ((usec)7 * 86400 * SECONDS)
@@ -296,6 +297,7 @@ void seal_tick(struct node *n, uint32_t channel)
         c->join_due = joins = false;
     if (joins && !c->excluded) timer_arm(n, TIMER_SEAL, channel, 0, n->now + SECONDS);
     if (!may_write(n, c)) return;
+    recheck_tick(n, c);
     if (c->keys->review) look_around(n, c);
     hand_due(n, c);
     for (uint32_t i = 0; i < c->keys->holders_len; i++) {

@@ -3,6 +3,7 @@
  * room. */
 #include <string.h>
 
+#include "core/recheck.h"
 #include "core/state.h"
 #include "core/transfer.h"
 
@@ -155,6 +156,8 @@ static slice next_have(struct node *n, struct pipe *p, struct channel *c, struct
 
 void serve_read_done(struct node *n, struct op *op, int result, slice record)
 {
+    if (result != OK) PROBE(n, READ_FAILED);
+    if (op->pipe == NONE) recheck_read(n, op, result, record);
     struct pipe *p = op->pipe < n->pipes_cap ? n->pipes[op->pipe] : NULL;
     if (p && p->serial == op->pipe_serial) {
         for (uint32_t i = 0; i < p->window_len; i++) {
@@ -165,7 +168,6 @@ void serve_read_done(struct node *n, struct op *op, int result, slice record)
             struct channel_record unused;
             slice wire;
             slot->token = 0;
-            if (result != OK) PROBE(n, READ_FAILED);
             if (result == OK && record_parse(record, &kind, &wire, &arrival, &unused) == OK &&
                 kind == RECORD_ENTRY) {
                 slot->blob = blob_new(n->allocator, n->crypto, wire, &arrival);

@@ -582,6 +582,92 @@ static void a_bad_box_is_made_good_by_others(void **state)
     world_free(w);
 }
 
+struct counting {
+    struct crypto table;
+    uint32_t boxes;
+};
+
+static bool count_box(void *context, uint8_t box_key[KEY_BYTES], const uint8_t public_key[KEY_BYTES])
+{
+    struct counting *counting = context;
+    counting->boxes++;
+    return crypto_native()->box_public(NULL, box_key, public_key);
+}
+
+static uint32_t believed_at(const struct world *w, int place)
+{
+    return channel_at(w, place)->keys->believed;
+}
+
+/* A start looks at no box, however many there are; they are looked at little by little, also where reading
+ * fails for a while. */
+static void boxes_are_looked_at_after_the_start(void **state)
+{
+    (void)state;
+    struct world *w = people(0x3e);
+    found(w);
+    for (int i = 0; i < 4; i++) {
+        assert_true(world_say(w, 1, "text") > 0);
+        world_run(w, SECONDS);
+        assert_true(world_member(w, 1, "dung", i % 2 == 0) > 0);
+        world_run(w, SECONDS);
+    }
+    struct place *chi = &w->places[5];
+    uint32_t entries = entries_of_kind(w, 5, ENTRY_KEY);
+    struct counting counting = {.table = *crypto_native()};
+    counting.table.context = &counting;
+    counting.table.box_public = count_box;
+    chi->crypto = &counting.table;
+    chi->read_result = ERR_IO;
+    assert_true(entries > 1);
+    world_restart(w, 5);
+    assert_int_equal(counting.boxes, 0);
+    assert_int_equal(believed_at(w, 5), entries);
+    world_run(w, 30 * SECONDS);
+    assert_int_equal(believed_at(w, 5), entries);
+    chi->read_result = OK;
+    world_run(w, (10 + entries) * SECONDS);
+    assert_int_equal(believed_at(w, 5), 0);
+    assert_int_equal(counting.boxes, 5 * entries);
+    world_end(w, 5);
+    world_free(w);
+}
+
+/* What was found false before a restart is so again after it. */
+static void a_bad_box_is_bad_after_a_restart(void **state)
+{
+    (void)state;
+    uint8_t body[NODE_BODY_BYTES_MAX];
+    struct world *w = people(0x3e);
+    found(w);
+    struct channel *c = channel_at(w, 3);
+    uint32_t holders[8], len = 0, at = 0, chi;
+    struct epoch *e;
+    struct writer b = writer_of(body, sizeof body);
+    assert_int_equal(keyring_make(w->places[3].node, c, &e), OK);
+    while (len < c->keys->holders_len)
+        holders[len] = len, len++;
+    keyring_write(w->places[3].node, c, e, holders, len, &at, &b);
+    uint8_t *box = body;
+    while (memcmp(box, world_device(w, 5), 32) != 0)
+        box++;
+    box[32 + 2 + 7] ^= 1;
+    forge(w, 3, ENTRY_KEY, writer_slice(&b));
+    world_settle(w);
+    for (int i = 0; i < w->links_len; i++)
+        world_cut(w, i);
+    end_untraced(w, 3);
+    world_restart(w, 1);
+    assert_int_equal(believed_at(w, 1), 1);
+    world_run(w, SECONDS);
+    const struct keyring *ring = channel_at(w, 1)->keys;
+    assert_int_equal(ring->believed, 0);
+    assert_int_equal(keyring_holder(w->places[1].node, channel_at(w, 1)->keys, world_device(w, 5), &chi), OK);
+    assert_true(ring->epochs[0]->open);
+    assert_false(epoch_given(ring->epochs[0], chi));
+    world_free(w);
+}
+
 /* Chi makes an epoch, as if it knew of more removals than there were, and gives it to all but himself. */
 static void plant(struct world *w, uint32_t roster, usec ahead, uint8_t out_id[EPOCH_ID_BYTES])
 {
@@ -893,6 +979,8 @@ int main(void)
         cmocka_unit_test(the_tracker_sees_no_text_and_no_key),
         cmocka_unit_test(keys_are_wiped),
         cmocka_unit_test(a_bad_box_is_made_good_by_others),
+        cmocka_unit_test(boxes_are_looked_at_after_the_start),
+        cmocka_unit_test(a_bad_box_is_bad_after_a_restart),
         cmocka_unit_test(nobody_leaves_a_key_of_his_behind),
         cmocka_unit_test(no_key_is_for_ever),
         cmocka_unit_test(nobody_fills_the_table_of_epochs),
