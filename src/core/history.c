@@ -142,7 +142,9 @@ static uint32_t next_due(struct node *n, struct channel *c)
             if (s->due_at < at) at = s->due_at;
             continue;
         }
-        s->due_at = n->now + HISTORY_REST_US;
+        s->due_pause = s->due_pause == 0 ? HISTORY_REST_US : s->due_pause * 2;
+        if (s->due_pause > DOUBT_MAX_US) s->due_pause = DOUBT_MAX_US;
+        s->due_at = n->now + s->due_pause;
         return slot;
     }
     if (at != NEVER) timer_arm(n, TIMER_HISTORY, c->index, 0, at);
@@ -191,6 +193,7 @@ void history_consider(struct node *n, struct pipe *p, uint32_t channel)
         screen_measure(c);
         s->due = true; /* if it is ahead then */
         s->due_at = n->now;
+        s->due_pause = 0;
     }
     if (far && (h->link == NONE || h->page == 0) && h->next == NONE) {
         h->screens = 0;

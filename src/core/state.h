@@ -205,7 +205,8 @@ struct share {
     bool overflow;     /* it named more authors than could be noted */
     uint64_t missing;  /* entries that it claimed in that and that are not here */
     bool due;          /* on demand: it is to be asked for the newest ... */
-    usec due_at;       /* ... not before */
+    usec due_at;       /* ... not before; who is silent: with growing pauses */
+    usec due_pause;
     uint32_t *doubt;   /* by author index: a claim that is set aside; NULL until one was not made good */
     bool introduce;    /* an INTRODUCE is due */
     usec doubt_until, doubt_pause; /* when some of them are tried again; 0: there is none */
