@@ -19,6 +19,7 @@ extern const struct subcommand subcommands[];
 extern const int subcommand_count;
 
 int up_main(const struct subcommand *self, int argc, char **argv);
+int tracker_main(const struct subcommand *self, int argc, char **argv);
 int backend_main(const struct subcommand *self, int argc, char **argv);
 int proxy_main(const struct subcommand *self, int argc, char **argv);
 int user_main(const struct subcommand *self, int argc, char **argv);

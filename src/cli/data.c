@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/slice.h"
@@ -14,6 +15,8 @@
 
 #define LOCK_NAME "lock"
 #define DATABASE_NAME "weaprous.db"
+#define SHARE_ATTEMPTS 50
+#define SHARE_PAUSE_NS 10000000
 #define RESTORED_NAME "restored.db"
 #define BEFORE_NAME "before-restore.db"
 
@@ -163,25 +166,38 @@ static int open_lock(const char *folder, int *out_lock)
     return system;
 }
 
-int data_open(const char *folder, int *out_lock)
+/* Whoever is alone at this moment takes what was restored; who then shares the folder lets others in. Giving
+ * one lock for the other is not one step, so two who start together may be in each other's way for a moment.
+ */
+static int take_lock(const char *folder, int lock, enum data_use use)
+{
+    bool alone = !flock(lock, LOCK_EX | LOCK_NB), adopted = false;
+    if (!alone && errno != EWOULDBLOCK) return complain_folder(folder, errno);
+    if (!alone && use == DATA_ALONE) return complain_locked(folder, lock);
+    int err = alone ? data_adopt(folder, &adopted) : OK;
+    if (adopted) complain("The data in %s are now those that were restored.", folder);
+    for (int i = 0; !err && use == DATA_SHARED && flock(lock, LOCK_SH | LOCK_NB); i++) {
+        if (errno != EWOULDBLOCK) return complain_folder(folder, errno);
+        if (i == SHARE_ATTEMPTS) return complain_locked(folder, lock);
+        nanosleep(&(struct timespec){.tv_nsec = SHARE_PAUSE_NS}, NULL);
+    }
+    return err;
+}
+
+int data_open(const char *folder, enum data_use use, int *out_lock)
 {
     int lock, system = make_folders(folder);
     if (!system) system = open_lock(folder, &lock);
     if (system) return complain_folder(folder, system);
-    int err = OK;
-    if (flock(lock, LOCK_EX | LOCK_NB))
-        err = errno == EWOULDBLOCK ? complain_locked(folder, lock) : complain_folder(folder, errno);
+    int err = take_lock(folder, lock, use);
     char pid[24];
     int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (!err && (ftruncate(lock, 0) || write(lock, pid, (size_t)len) != len))
         err = complain_folder(folder, errno);
-    bool adopted = false;
-    if (!err) err = data_adopt(folder, &adopted);
     if (err) {
         close(lock);
         return err;
     }
-    if (adopted) complain("The data in %s are now those that were restored.", folder);
     *out_lock = lock;
     return OK;
 }

@@ -8,9 +8,14 @@
 
 #define DATA_DEFAULT "./data"
 
+enum data_use {
+    DATA_ALONE,
+    DATA_SHARED, /* with other processes that share it */
+};
+
 /* Makes the folder (mode 0700, parents too) when it is missing and locks it for this process; the lock ends
  * with the process. Any error has been complained about. *out_lock: a descriptor for data_close. */
-int data_open(const char *folder, int *out_lock) BASE_CHECKED;
+int data_open(const char *folder, enum data_use use, int *out_lock) BASE_CHECKED;
 /* The same without making the folder and without a word: false when a server uses it. */
 bool data_try(const char *folder, int *out_lock) BASE_CHECKED;
 void data_close(int lock);

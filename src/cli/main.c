@@ -7,6 +7,7 @@
 
 const struct subcommand subcommands[] = {
     {"up", "start the server: tracker and page on one port", up_main},
+    {"tracker", "start one of several tracker processes that share their data", tracker_main},
     {"backend", "serve folders of files behind a login", backend_main},
     {"proxy", "pass requests on to servers and balance the load", proxy_main},
     {"user", "add, change, list, remove or import accounts", user_main},

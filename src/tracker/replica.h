@@ -65,6 +65,8 @@ void port_feed_held(struct tracker *tracker);
 
 /* --- replica_link.c: relay number 0 of a socket --- */
 
+/* Whether it has a link, or waits for one. */
+bool replica_is_linked(const struct client *client);
 void replica_bytes(struct client *client, slice bytes);
 void replica_closed_by_client(struct client *client);
 void replica_forget(struct client *client);

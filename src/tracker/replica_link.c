@@ -4,7 +4,7 @@
 #include "tracker/replica.h"
 #include "tracker/socket.h"
 
-static bool is_linked(const struct client *client)
+bool replica_is_linked(const struct client *client)
 {
     return client->port || client->bridge || client->link_waits;
 }
@@ -167,7 +167,7 @@ void replica_bytes(struct client *client, slice bytes)
         port_bytes(client->port, bytes);
     } else if (client->bridge && client->bridge->there) {
         send_bytes(client, bytes);
-    } else if (is_linked(client)) {
+    } else if (replica_is_linked(client)) {
         /* A frame that the library had read before the pause. */
         buffer_put(&client->held, bytes);
         if (client->held.failed) client_fail(client, "too many bytes for a replica that is busy");
@@ -181,7 +181,7 @@ void replica_bytes(struct client *client, slice bytes)
 
 void replica_closed_by_client(struct client *client)
 {
-    if (!is_linked(client)) return;
+    if (!replica_is_linked(client)) return;
     if (client->port) port_close(client->port);
     if (client->bridge) bridge_close(client->bridge, "");
     forget(client);

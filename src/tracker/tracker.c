@@ -260,6 +260,10 @@ int tracker_open(const struct tracker_config *config, struct tracker **out_track
     int err = open_loop(tracker);
     if (!err) err = open_tables(tracker);
     if (!err) err = peers_open(tracker, why);
+    if (!err && config->prepare) {
+        err = config->prepare(config->prepare_context);
+        if (err) why[0] = '\0';
+    }
     if (!err) {
         char store_why[STORE_WHY_BYTES] = "";
         struct store_options options = {.path = config->database,

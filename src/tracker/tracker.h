@@ -18,9 +18,13 @@
 enum { TRACKER_WHY_BYTES = 768 };
 
 struct tracker_config {
-    const char *database;   /* path of the SQLite file */
+    const char *database; /* path of the SQLite file */
     /* The folder that it shares with other processes of the same database (peers.h); NULL: it is alone. */
     const char *shared_folder;
+    /* Called once the processes that share the database have agreed, before it is opened; or NULL. With an
+     * error the start ends, without words: they have been said. */
+    int (*prepare)(void *context);
+    void *prepare_context;
     const char *const *ips; /* where to listen, at least one */
     size_t ip_count;
     uint16_t port;               /* 0: the system chooses */

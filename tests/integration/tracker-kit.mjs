@@ -40,10 +40,10 @@ export function run(args, options = {}) {
   return within(ended, `weaprous ${args.join(" ")} to end`).finally(() => child.kill("SIGKILL"));
 }
 
-/** `weaprous up` on a free port; `t.after` ends it and removes the folder. */
-export async function startTracker(t, { args = [], folder, command, argsBefore = [] } = {}) {
+/** `weaprous up` (or `tracker`) on a free port; `t.after` ends it and removes the folder. */
+export async function startTracker(t, { args = [], folder, command, argsBefore = [], subcommand = "up" } = {}) {
   const own = folder ?? newFolder();
-  const words = [...argsBefore, "up", "--server-port", "0", "--data", join(own, "data"), ...args];
+  const words = [...argsBefore, subcommand, "--server-port", "0", "--data", join(own, "data"), ...args];
   const child = spawn(command ?? program, words, { stdio: ["ignore", "pipe", "pipe"] });
   const tracker = { child, folder: own, out: "", err: "" };
   const ended = new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })));
@@ -60,7 +60,7 @@ export async function startTracker(t, { args = [], folder, command, argsBefore =
         if (tracker.out.includes("Ctrl-C stops")) resolve();
       });
       child.on("error", reject);
-      ended.then(() => reject(new Error(`weaprous up ended: ${tracker.err}`)));
+      ended.then(() => reject(new Error(`weaprous ${subcommand} ended: ${tracker.err}`)));
     }),
     "the start",
   );

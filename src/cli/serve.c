@@ -1,0 +1,125 @@
+#include "cli/serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/data.h"
+#include "cli/server.h"
+#include "cli/trace_file.h"
+#include "crypto/native.h"
+#include "tracker/tracker.h"
+#ifdef WEAPROUS_PAGE
+#include "page/page.h"
+#endif
+
+struct serving {
+    const struct serve_options *options;
+    const char *database;
+    struct tracker *tracker;
+    struct wr_tls *tls;
+    bool known;
+};
+
+static void end(void *context)
+{
+    struct serving *serving = context;
+    tracker_stop(serving->tracker);
+}
+
+static void reload(void *context)
+{
+    struct serving *serving = context;
+    server_tls_reload(serving->tls);
+}
+
+static size_t listen_addresses(const struct serve_options *options, const char *out_ips[3])
+{
+    size_t count = 0;
+    if (options->lan || server_is_any(options->server_ip)) {
+        out_ips[count++] = strcmp(options->server_ip, "::") == 0 ? "::" : "0.0.0.0";
+        return count;
+    }
+    out_ips[count++] = options->server_ip;
+    if (options->host && strcmp(options->host, options->server_ip) != 0) {
+        if (server_is_any(options->host)) count = 0; /* all addresses include the other one */
+        out_ips[count++] = options->host;
+    }
+    return count;
+}
+
+static int prepare(void *context)
+{
+    struct serving *serving = context;
+    return server_classroom(serving->database, serving->options->classroom, &serving->known);
+}
+
+static int open_tracker(struct serving *serving, struct trace_file *trace)
+{
+    const struct serve_options *options = serving->options;
+    const char *ips[3];
+    char why[TRACKER_WHY_BYTES];
+    struct tracker_config config = {.database = serving->database,
+                                    .prepare = prepare,
+                                    .prepare_context = serving,
+                                    .shared_folder = options->shared ? options->data : NULL,
+                                    .ips = ips,
+                                    .ip_count = listen_addresses(options, ips),
+                                    .port = (uint16_t)options->port,
+                                    .tls = serving->tls,
+                                    .trusted_proxies = options->trusted_proxies,
+                                    .relay_bytes_per_second = (double)options->relay_rate,
+                                    .trace = trace ? trace_file_write : NULL,
+                                    .trace_context = trace,
+                                    .log = server_log,
+                                    .log_context = (void *)(uintptr_t)&options->verbose};
+#ifdef WEAPROUS_PAGE
+    config.page = page_assets;
+    config.page_count = page_assets_count;
+    config.page_policy = page_content_security_policy;
+#endif
+    int err = tracker_open(&config, &serving->tracker, why);
+    if (err == ERR_EXISTS)
+        complain("%s; choose another with --server-port or --server-ip.", why);
+    else if (err && why[0])
+        complain("%s", why);
+    return err;
+}
+
+static int run(const struct serve_options *options, const char *database,
+               void (*started)(const struct serve_options *options, uint16_t port, bool known))
+{
+    struct serving serving = {.options = options, .database = database};
+    struct trace_file *trace = NULL;
+    int err = options->trace ? trace_file_open(options->trace, &trace) : OK;
+    if (!err) err = server_tls(options->tls_cert, options->tls_key, &serving.tls);
+    if (!err) err = open_tracker(&serving, trace);
+    if (!err) {
+        struct server_signals signals = {.end = end, .reload = reload, .context = &serving};
+        server_signals_start(&signals, tracker_loop(serving.tracker));
+        started(options, tracker_port(serving.tracker), serving.known);
+        tracker_run(serving.tracker);
+        server_signals_stop(&signals);
+        tracker_close(serving.tracker);
+    }
+    wr_tls_free(serving.tls);
+    trace_file_close(trace);
+    return err;
+}
+
+int serve(const struct serve_options *options,
+          void (*started)(const struct serve_options *options, uint16_t port, bool known))
+{
+    int lock;
+    server_raise_descriptors();
+    if (data_open(options->data, options->shared ? DATA_SHARED : DATA_ALONE, &lock)) return EXIT_STOPPED;
+    char *database = data_database(options->data);
+    int err = database && !crypto_native_start() ? OK : ERR_MEMORY;
+    if (err)
+        complain("weaprous cannot start: no memory, or no randomness from the system.");
+    else
+        err = run(options, database, started);
+    free(database);
+    data_close(lock);
+    return err ? EXIT_STOPPED : EXIT_OK;
+}

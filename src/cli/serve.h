@@ -1,0 +1,67 @@
+/* serve.h - what `weaprous up` and `weaprous tracker` have in common: a tracker, from its options to its end.
+ */
+#ifndef CLI_SERVE_H
+#define CLI_SERVE_H
+
+#include "cli/args.h"
+#include "tracker/tracker.h"
+
+struct serve_options {
+    const char *server_ip, *host, *data, *trace;
+    const char *tls_cert, *tls_key, *trusted_proxies;
+    uint64_t port, relay_rate;
+    bool lan; /* listen on all addresses */
+    bool classroom, verbose;
+    bool shared; /* with other processes of the same data folder; else alone */
+};
+
+#define SERVE_RELAY_RATE ((uint64_t)TRACKER_RELAY_BYTES_PER_SECOND)
+/* Rows of the table of arguments that both have. */
+#define SERVE_ARGS(options)                                                                                   \
+    {                                                                                                         \
+        "data", ARG_TEXT, &(options)->data, "DIR", "folder for everything that is kept (default ./data)",     \
+        0,      0},                                                                                           \
+        {"tls-cert", ARG_TEXT, &(options)->tls_cert, "FILE", "certificate and its chain (PEM): serves HTTPS", \
+         0,          0},                                                                                      \
+        {"tls-key", ARG_TEXT, &(options)->tls_key, "FILE", "its key (PEM)", 0, 0},                            \
+        {"trusted-proxies",                                                                                   \
+         ARG_TEXT,                                                                                            \
+         &(options)->trusted_proxies,                                                                         \
+         "LIST",                                                                                              \
+         "reverse proxies whose X-Forwarded-For and -Proto are believed:\n"                                   \
+         "addresses and networks (127.0.0.1,10.0.0.0/8)",                                                     \
+         0,                                                                                                   \
+         0},                                                                                                  \
+        {"relay-rate",                                                                                        \
+         ARG_NUMBER,                                                                                          \
+         &(options)->relay_rate,                                                                              \
+         "BYTES",                                                                                             \
+         "bytes per second that one account may send through the relay, when\n"                               \
+         "browsers cannot reach each other directly (default 4194304)",                                       \
+         1,                                                                                                   \
+         (uint64_t)1 << 40},                                                                                  \
+        {"classroom",                                                                                         \
+         ARG_FLAG,                                                                                            \
+         &(options)->classroom,                                                                               \
+         NULL,                                                                                                \
+         "for courses only: adds the account admin with the password\n"                                       \
+         "\"password\", and the five channels",                                                               \
+         0,                                                                                                   \
+         0},                                                                                                  \
+        {"trace",                                                                                             \
+         ARG_TEXT,                                                                                            \
+         &(options)->trace,                                                                                   \
+         "FILE",                                                                                              \
+         "record everything that goes into the replica in a new file, for\n\"weaprous trace\"; it then "      \
+         "holds "                                                                                             \
+         "the secret key of the server",                                                                      \
+         0,                                                                                                   \
+         0},                                                                                                  \
+        {"verbose", ARG_FLAG, &(options)->verbose, NULL, "log what goes well too", 0, 0}
+
+/* Opens the data folder and a tracker, calls started(options, port, known) when it listens, and serves until
+ * a signal ends it. known: the account with the known password is there. Returns the exit status. */
+int serve(const struct serve_options *options,
+          void (*started)(const struct serve_options *options, uint16_t port, bool known));
+
+#endif
