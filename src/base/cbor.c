@@ -5,11 +5,14 @@ enum { MAJOR_UINT = 0, MAJOR_BYTES = 2, MAJOR_ARRAY = 4 };
 static void put_head(struct writer *w, uint8_t major, uint64_t value)
 {
     uint8_t head[9];
-    int bytes = value < 24 ? 0 : value <= 0xFF ? 1 : value <= 0xFFFF ? 2 : value <= 0xFFFFFFFF ? 4 : 8;
-    uint8_t info = bytes == 0 ? (uint8_t)value : bytes == 1 ? 24 : bytes == 2 ? 25 : bytes == 4 ? 26 : 27;
-    head[0] = (uint8_t)(major << 5 | info);
-    for (int i = 0; i < bytes; i++)
-        head[1 + i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
+    if (value < 24) { /* most of them */
+        writer_byte(w, (uint8_t)(major << 5 | (uint8_t)value));
+        return;
+    }
+    int power = value <= 0xFF ? 0 : value <= 0xFFFF ? 1 : value <= 0xFFFFFFFF ? 2 : 3, bytes = 1 << power;
+    head[0] = (uint8_t)(major << 5 | (24 + power));
+    for (int i = bytes; i > 0; i--, value >>= 8)
+        head[i] = (uint8_t)value;
     writer_put(w, slice_of(head, (size_t)bytes + 1));
 }
 
@@ -37,19 +40,19 @@ void cbor_put_array(struct writer *w, uint64_t count)
 /* Any head in shortest form; the major type is checked by the caller. */
 static uint64_t head(struct cbor_reader *r, uint8_t *out_major)
 {
-    if (r->failed || r->rest.len == 0) goto fail;
-    uint8_t first = r->rest.ptr[0], info = first & 31;
-    *out_major = first >> 5;
-    if (info > 27) goto fail;
-    size_t bytes = info < 24 ? 0 : (size_t)1 << (info - 24);
-    if (r->rest.len < 1 + bytes) goto fail;
-    uint64_t value = bytes == 0 ? info : 0;
-    for (size_t i = 0; i < bytes; i++)
-        value = value << 8 | r->rest.ptr[1 + i];
     static const uint64_t least[] = {24, 0x100, 0x10000, 0x100000000};
-    if (info >= 24 && value < least[info - 24]) goto fail;
-    r->rest = slice_sub(r->rest, 1 + bytes, r->rest.len);
-    return value;
+    if (r->failed || r->rest.len == 0) goto fail;
+    const uint8_t *at = r->rest.ptr;
+    uint8_t info = *at & 31;
+    size_t bytes = info < 24 ? 0 : (size_t)1 << (info & 3);
+    *out_major = *at >> 5;
+    if (info > 27 || r->rest.len < 1 + bytes) goto fail;
+    r->rest = slice_of(at + 1 + bytes, r->rest.len - 1 - bytes);
+    if (bytes == 0) return info;
+    uint64_t value = 0;
+    for (size_t i = 1; i <= bytes; i++)
+        value = value << 8 | at[i];
+    if (value >= least[info - 24]) return value;
 fail:
     r->failed = true;
     *out_major = 0xFF;
