@@ -212,13 +212,19 @@ static bool next_pipe(struct node *n, struct action *out)
     return false;
 }
 
+/* The action is put together in the node, where it is blank as long as there is none: most calls find
+ * nothing, and an action is large. */
 bool output_next(struct node *n, struct action *out)
 {
+    struct action *a = &n->shown;
     node_clock(n, n->now);
-    *out = (struct action){.kind = ACTION_WARNING};
-    return next_channel(n, out) || gap_next(n, out) || next_op(n, out) || history_next(n, out) ||
-           next_delivered(n, out) || ledger_next(n, out) || next_peer(n, out) || signal_next(n, out) ||
-           talk_next(n, out) || next_warning(n, out) || next_pipe(n, out) || transfer_next(n, out);
+    bool any = next_channel(n, a) || gap_next(n, a) || next_op(n, a) || history_next(n, a) ||
+               next_delivered(n, a) || ledger_next(n, a) || next_peer(n, a) || signal_next(n, a) ||
+               talk_next(n, a) || next_warning(n, a) || next_pipe(n, a) || transfer_next(n, a);
+    if (!any) return false;
+    *out = *a;
+    *a = (struct action){0};
+    return true;
 }
 
 int node_view(struct node *n, slice record, struct entry_view *out)

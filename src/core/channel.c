@@ -20,8 +20,14 @@ int grow(const struct allocator *a, void **array, uint32_t *cap, uint32_t want, 
 
 struct channel *channel_find(const struct node *n, const uint8_t *id, uint32_t *out_index)
 {
-    if (!map_get(&n->channel_by_id, id, out_index)) return NULL;
-    return n->channels[*out_index];
+    if (n->channels_len > CHANNELS_FEW)
+        return map_get(&n->channel_by_id, id, out_index) ? n->channels[*out_index] : NULL;
+    for (uint32_t i = 0; i < n->channels_len; i++) {
+        if (memcmp(n->channels[i]->id, id, ID_BYTES) != 0) continue;
+        *out_index = i;
+        return n->channels[i];
+    }
+    return NULL;
 }
 
 int channel_add(struct node *n, const uint8_t *id, const uint8_t *authority, slice name, uint32_t *out_index)

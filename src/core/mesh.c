@@ -25,12 +25,12 @@ enum { FEW = 4 };
 struct pipe *pipe_find(struct node *n, uint32_t number)
 {
     uint8_t key[MAP_KEY_BYTES] = {0};
-    struct pipe *last = n->pipe_found < n->pipes_cap ? n->pipes[n->pipe_found] : NULL;
-    uint32_t slot;
+    uint32_t slot, *found = &n->pipe_found[number % PIPES_FOUND];
+    struct pipe *last = *found < n->pipes_cap ? n->pipes[*found] : NULL;
     if (last && last->number == number) return last; /* a link's calls come in runs */
     memcpy(key, &number, sizeof number);
     if (!map_get(&n->pipe_by_number, key, &slot)) return NULL;
-    n->pipe_found = slot;
+    *found = slot;
     return n->pipes[slot];
 }
 

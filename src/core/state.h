@@ -44,6 +44,8 @@ enum {
     DIGEST_AUTHORS = 64,       /* with more of them a digest goes before the vector */
     DOUBT_PROBES = 8,          /* claims that were set aside and are tried again at one time */
     GLITCHES_MAX = 100,
+    PIPES_FOUND = 64,    /* links that are found without a hash */
+    CHANNELS_FEW = 4,    /* up to so many are looked through one after the other */
     PHANTOMS_MAX = 4096, /* authors that one link claims and of whom nothing is held */
     WARNINGS_MAX = 16,
 };
@@ -379,7 +381,8 @@ struct node {
     uint32_t pipes_cap, pipes_used, pipes_low, serial; /* low: no free slot below */
     uint64_t opened;                                   /* links that were ever open */
     struct map pipe_by_number;
-    uint32_t pipe_found; /* slot that was last asked for by number */
+    uint32_t pipe_found[PIPES_FOUND]; /* slots of the links that were asked for last, by the end of their
+                                         numbers */
     struct peer **peers;
     uint32_t peers_cap, peers_used, peers_low;
     uint32_t *online; /* slots of the peers that the tracker says are there */
@@ -415,6 +418,7 @@ struct node {
     /* What the last action shows; good until the next call. */
     struct blob *shown_blob;
     uint8_t shown_record[1024], shown_device[ID_BYTES], shown_account[NODE_NAME_BYTES_MAX];
+    struct action shown; /* what node_next puts together; blank between its calls */
     char shown_text[MESSAGE_TEXT_BYTES_MAX + 1];
     struct channel_spec shown_spec;
     struct arrival shown_arrival;

@@ -611,7 +611,7 @@ bool talk_next(struct node *n, struct action *out)
         n->talks.head = c->talk->next;
         if (n->talks.head == NONE) n->talks.tail = NONE;
         c->talk->queued = false;
-        *out = (struct action){.kind = ACTION_WARNING};
+        *out = (struct action){0};
     }
     return false;
 }
