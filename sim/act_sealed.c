@@ -507,23 +507,38 @@ static bool shows(struct sim *sim, struct device *d, const struct room *room, ui
     return !view.withdrawn;
 }
 
-static bool device_agrees(struct sim *sim, struct device *d, const struct room *room, char *why,
-                          size_t room_len)
+/* By chronicle and number: what the founder shows of the channel. To be freed. */
+static bool *founder_shows(struct sim *sim, const struct room *room)
 {
     const struct sim_channel *c = &sim->channels[room->channel];
     struct device *founder = &sim->devices[room->opener];
+    size_t len = 0, at = 0;
+    for (size_t i = 0; i < c->chronicles_len; i++)
+        len += sim->chronicles[c->chronicles[i]].len;
+    bool *shown = must_alloc(len + 1), unused;
+    for (size_t i = 0; i < c->chronicles_len; i++) {
+        const struct chronicle *chronicle = &sim->chronicles[c->chronicles[i]];
+        for (uint64_t seq = 1; seq <= chronicle->len; seq++)
+            shown[at++] = shows(sim, founder, room, chronicle->author, seq, &unused);
+    }
+    return shown;
+}
+
+static bool device_agrees(struct sim *sim, struct device *d, const struct room *room, const bool *shown,
+                          char *why, size_t room_len)
+{
+    const struct sim_channel *c = &sim->channels[room->channel];
     if (members_at(sim, d, room) != room->final) {
         if (why)
             snprintf(why, room_len, "device %u takes %x for members of channel %u, not %x", d->index,
                      members_at(sim, d, room), room->channel, room->final);
         return false;
     }
-    for (size_t i = 0; i < c->chronicles_len; i++) {
+    for (size_t i = 0; i < c->chronicles_len && d->index != room->opener; i++) {
         const struct chronicle *chronicle = &sim->chronicles[c->chronicles[i]];
         for (uint64_t seq = 1; seq <= chronicle->len; seq++) {
-            bool unused;
-            bool ours = shows(sim, d, room, chronicle->author, seq, &unused);
-            if (ours == shows(sim, founder, room, chronicle->author, seq, &unused)) continue;
+            bool unused, ours = shows(sim, d, room, chronicle->author, seq, &unused);
+            if (ours == *shown++) continue;
             if (why)
                 snprintf(why, room_len,
                          "device %u %s entry %llu of author %u in channel %u, device %u does not agree",
@@ -564,13 +579,14 @@ static bool room_converged(struct sim *sim, struct sealed *s, struct room *room,
         return false;
     }
     if (c->chronicles_len == 0) return true; /* nobody ever came */
-    for (size_t i = 0; i < c->members_len; i++) {
+    bool *shown = founder_shows(sim, room), same = true;
+    for (size_t i = 0; i < c->members_len && same; i++) {
         struct device *d = &sim->devices[c->members[i]];
         if (d->kind != DEVICE_PERSON || !is_member(d, room->channel)) continue;
-        if (!device_agrees(sim, d, room, why, room_len) || !opens(sim, s, d, room, why, room_len))
-            return false;
+        same = device_agrees(sim, d, room, shown, why, room_len) && opens(sim, s, d, room, why, room_len);
     }
-    return true;
+    free(shown);
+    return same;
 }
 
 static bool sealed_converged(struct sim *sim, char *why, size_t room)

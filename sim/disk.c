@@ -89,11 +89,15 @@ void held_hide(struct shelf *shelf, uint64_t seq)
 static void squeeze(const struct truth *truth, slice record, struct held *held)
 {
     size_t most = truth->record_len < record.len ? truth->record_len : record.len;
+    const uint8_t *theirs = truth->record + truth->record_len, *ours = record.ptr + record.len;
     size_t prefix = 0, suffix = 0;
+    while (prefix + 8 <= most && word_of(truth->record + prefix) == word_of(record.ptr + prefix))
+        prefix += 8;
     while (prefix < most && truth->record[prefix] == record.ptr[prefix])
         prefix++;
-    while (suffix < most - prefix &&
-           truth->record[truth->record_len - 1 - suffix] == record.ptr[record.len - 1 - suffix])
+    while (suffix + 8 <= most - prefix && word_of(theirs - suffix - 8) == word_of(ours - suffix - 8))
+        suffix += 8;
+    while (suffix < most - prefix && theirs[-1 - (ptrdiff_t)suffix] == ours[-1 - (ptrdiff_t)suffix])
         suffix++;
     held->prefix = (uint16_t)prefix;
     held->suffix = (uint16_t)suffix;
