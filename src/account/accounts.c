@@ -9,12 +9,17 @@
 
 static void post_register(struct wr_request *request, void *context)
 {
-    attempt_make(context, request, true);
+    attempt_make(context, request, ATTEMPT_REGISTER);
 }
 
 static void post_login(struct wr_request *request, void *context)
 {
-    attempt_make(context, request, false);
+    attempt_make(context, request, ATTEMPT_LOGIN);
+}
+
+static void post_reset(struct wr_request *request, void *context)
+{
+    attempt_make(context, request, ATTEMPT_RESET);
 }
 
 /* --- log out, who am I --- */
@@ -28,7 +33,7 @@ struct leaving {
 
 static void answer_out(struct accounts *accounts, struct wr_request *request)
 {
-    session_cookies(request, NULL);
+    session_cookies(accounts, request, NULL);
     if (wr_request_wants_json(request))
         wr_respond_json(request, 200, json_pack("{s:s,s:s}", "status", "success", "message", "Logged out."));
     else
@@ -71,7 +76,7 @@ static void post_logout(struct wr_request *request, void *context)
     struct accounts *accounts = context;
     uint8_t hash[SESSION_HASH_BYTES];
     wr_response_header(request, "Cache-Control", "no-store");
-    if (!wr_request_same_origin(request)) {
+    if (!accounts_origin_good(accounts, request)) {
         wr_respond_error(request, 403, "This form was sent by another site.");
         return;
     }
@@ -92,6 +97,12 @@ static void post_logout(struct wr_request *request, void *context)
     }
 }
 
+static const char *registration_name(const struct accounts *accounts)
+{
+    static const char *const names[] = {"open", "invite", "closed"};
+    return names[accounts_registration(accounts)];
+}
+
 static void session_answer(void *context, struct wr_request *request, int result,
                            const struct session *session)
 {
@@ -100,11 +111,15 @@ static void session_answer(void *context, struct wr_request *request, int result
     if (!result) {
         session_renew(accounts, request, session);
         wr_respond_json(request, 200,
-                        json_pack("{s:s,s:s%,s:I}", "status", "success", "username",
-                                  (const char *)session->name.ptr, session->name.len, "expires_s",
+                        json_pack("{s:s,s:s%,s:s,s:I}", "status", "success", "username",
+                                  (const char *)session->name.ptr, session->name.len, "role",
+                                  session->role == ROLE_ADMIN ? "admin" : "person", "expires_s",
                                   (json_int_t)((session->expires_ms - session->now_ms) / 1000)));
     } else if (result == ERR_NOT_FOUND) {
-        wr_respond_error(request, 401, "You are not logged in.");
+        /* How one gets an account here, for the page that now shows its forms. */
+        wr_respond_json(request, 401,
+                        json_pack("{s:s,s:s,s:s}", "status", "error", "message", "You are not logged in.",
+                                  "registration", registration_name(accounts)));
     } else {
         accounts_failed(accounts, request, result);
     }
@@ -141,6 +156,29 @@ void accounts_failed(struct accounts *accounts, struct wr_request *request, int 
     wr_respond_error(request, status, message);
 }
 
+enum registration accounts_registration(const struct accounts *accounts)
+{
+    return accounts->config.registers ? accounts->config.registration : REGISTRATION_CLOSED;
+}
+
+bool accounts_origin_good(const struct accounts *accounts, struct wr_request *request)
+{
+    return origins_good(&accounts->origins, request);
+}
+
+int accounts_hash(struct accounts *accounts, slice password, passwords_done *done, void *context)
+{
+    return passwords_hash(&accounts->passwords, password, done, context);
+}
+
+void accounts_event(struct accounts *accounts, const char *what, int64_t account, slice name,
+                    const char *detail, slice address)
+{
+    const struct account_event event = {
+        .what = what, .account = account, .name = name, .detail = detail, .address = address};
+    if (accounts->config.event) accounts->config.event(accounts->config.context, &event);
+}
+
 uint64_t accounts_now_ms(struct accounts *accounts)
 {
     return accounts->config.now_ms(accounts->config.home);
@@ -175,11 +213,15 @@ int accounts_open(const struct accounts_config *config, struct accounts **out_ac
     passwords_init(&accounts->passwords, config->loop);
     randombytes_buf(secret, sizeof secret);
     int err = throttle_init(&accounts->throttle, &allocator_libc, secret);
+    if (!err && origins_read(&accounts->origins, config->page_origins)) err = ERR_INVALID;
+    if (!err) err = origins_open(&accounts->origins, config->app);
     if (!err && (wr_route(config->app, "POST", "/login", post_login, accounts) ||
                  wr_route(config->app, "POST", "/logout", post_logout, accounts) ||
                  wr_route(config->app, "GET", "/session", get_session, accounts)))
         err = ERR_MEMORY;
-    if (!err && config->registers && wr_route(config->app, "POST", "/register", post_register, accounts))
+    if (!err && config->registers &&
+        (wr_route(config->app, "POST", "/register", post_register, accounts) ||
+         wr_route(config->app, "POST", "/reset", post_reset, accounts)))
         err = ERR_MEMORY;
     if (!err) err = health_open(accounts);
     if (err)

@@ -1,67 +1,55 @@
-/* Logging in and registering.
- *
- * A request becomes an `attempt`: checked on its own thread, carried home, where it goes from step to step
- * (throttle, database, passwords, database), and carried back with what became of it. */
+/* Logging in, registering, a new password: from the request to the first step, and from the last one to the
+ * answer. */
+#include "account/attempt.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "account/state.h"
-
-enum { LOCATION_BYTES = 256 };
-
-static const char wrong[] = "The name or the password is wrong.";
-
-struct attempt {
-    struct accounts *accounts;
-    struct wr_request *request;
-    slice address, name, password; /* borrow the request, which waits */
-    uint8_t key[FOLD_KEY_BYTES_MAX];
-    size_t key_len;
-    bool registering;
-    int64_t account;
-    char real_name[ACCOUNT_NAME_BYTES_MAX]; /* as registered */
-    size_t real_name_len;
-    /* what became of it */
-    int err;    /* of the store; else ... */
-    int status; /* ... it was refused; else 0, and there is a session */
-    const char *message;
-    char words[160]; /* a message that is made for it */
-    uint64_t retry_after_s;
-    char token[SESSION_TOKEN_TEXT];
-    uint8_t session[SESSION_HASH_BYTES];
-    char location[LOCATION_BYTES]; /* where it leads; empty: after_login */
-};
-
-static slice attempt_key(const struct attempt *attempt)
-{
-    return slice_of(attempt->key, attempt->key_len);
-}
+const char attempt_wrong[] = "The name or the password is wrong.";
 
 /* --- the answer, on the request's thread --- */
 
-static void refuse(struct accounts *accounts, struct wr_request *request, int status, const char *message)
+static void refuse(struct accounts *accounts, struct wr_request *request, int status, const char *message,
+                   const char *needs, const char *ticket)
 {
     const char *accept = wr_request_header(request, "Accept");
-    if (accept && strstr(accept, "text/html"))
+    if (accept && strstr(accept, "text/html")) {
         accounts->config.page(accounts->config.context, request, status, message);
-    else
-        wr_respond_error(request, status, message);
+        return;
+    }
+    json_t *answer = json_pack("{s:s,s:s}", "status", "error", "message", message);
+    if (answer && needs) json_object_set_new(answer, "needs", json_string(needs));
+    if (answer && ticket[0]) json_object_set_new(answer, "ticket", json_string(ticket));
+    wr_respond_json(request, status, answer);
 }
 
-static void answer_in(const struct attempt *attempt)
+static void answer_good(struct attempt *attempt)
 {
     struct wr_request *request = attempt->request;
-    const char *location = attempt->location[0] ? attempt->location : attempt->accounts->config.after_login;
-    session_cookies(request, attempt->token);
-    if (wr_request_wants_json(request))
-        wr_respond_json(request, 200,
-                        json_pack("{s:s,s:s,s:s%,s:s}", "status", "success", "message", "Logged in.",
-                                  "username", attempt->real_name, attempt->real_name_len, "redirect",
-                                  location));
-    else
+    const struct accounts_config *config = &attempt->accounts->config;
+    bool reset = attempt->kind == ATTEMPT_RESET;
+    if (!reset) session_cookies(attempt->accounts, request, attempt->token);
+    const char *location = attempt->location[0] ? attempt->location
+                           : reset              ? config->after_logout
+                                                : config->after_login;
+    if (!wr_request_wants_json(request)) {
         wr_respond_redirect(request, 302, location);
+        return;
+    }
+    json_t *answer = json_pack("{s:s,s:s,s:s,s:s}", "status", "success", "message",
+                               reset ? "Your password was changed: log in with it." : "Logged in.",
+                               "username", attempt->info.name, "redirect", location);
+    if (answer && attempt->more) json_object_update(answer, attempt->more);
+    wr_respond_json(request, 200, answer);
+}
+
+static void attempt_free(struct attempt *attempt)
+{
+    json_decref(attempt->more);
+    sodium_memzero(attempt, sizeof *attempt);
+    free(attempt);
 }
 
 static void attempt_answer(struct wr_worker *worker, void *argument)
@@ -76,21 +64,21 @@ static void attempt_answer(struct wr_worker *worker, void *argument)
     if (attempt->err)
         accounts_failed(attempt->accounts, attempt->request, attempt->err);
     else if (attempt->status)
-        refuse(attempt->accounts, attempt->request, attempt->status, attempt->message);
+        refuse(attempt->accounts, attempt->request, attempt->status, attempt->message, attempt->needs,
+               attempt->login_ticket);
     else
-        answer_in(attempt);
-    sodium_memzero(attempt->token, sizeof attempt->token);
-    free(attempt);
+        answer_good(attempt);
+    attempt_free(attempt);
 }
 
 /* --- the steps, at home --- */
 
-static void attempt_end(struct attempt *attempt)
+void attempt_end(struct attempt *attempt)
 {
     accounts_back(attempt->accounts, attempt->request, attempt_answer, attempt);
 }
 
-static void attempt_refuse(struct attempt *attempt, int status, const char *message)
+void attempt_refuse(struct attempt *attempt, int status, const char *message)
 {
     attempt->status = status;
     attempt->message = message;
@@ -101,20 +89,20 @@ static void attempt_refuse(struct attempt *attempt, int status, const char *mess
 static void attempt_void(struct attempt *attempt)
 {
     struct accounts *accounts = attempt->accounts;
-    if (!attempt->registering)
+    if (attempt->counted)
         throttle_login_void(&accounts->throttle, attempt->address, attempt_key(attempt),
                             accounts_now_ms(accounts));
+    attempt->counted = false;
 }
 
-static void attempt_broke(struct attempt *attempt, int err)
+void attempt_broke(struct attempt *attempt, int err)
 {
     attempt_void(attempt);
     attempt->err = err;
     attempt_end(attempt);
 }
 
-/* For errors of passwords_hash and passwords_verify. */
-static void attempt_password_broke(struct attempt *attempt, int err)
+void attempt_password_broke(struct attempt *attempt, int err)
 {
     if (err == ERR_TOO_LARGE) { /* looked at before, so it is the hash */
         attempt_broke(attempt, ERR_CORRUPT);
@@ -126,6 +114,30 @@ static void attempt_password_broke(struct attempt *attempt, int err)
                    "Too many people are logging in at this moment: try again in a few seconds.");
 }
 
+void attempt_too_fast(struct attempt *attempt, uint64_t wait_ms, const char *what)
+{
+    attempt->retry_after_s = (wait_ms + 999) / 1000;
+    snprintf(attempt->words, sizeof attempt->words, "Too many %s: try again in %llu s.", what,
+             (unsigned long long)attempt->retry_after_s);
+    attempt_refuse(attempt, 429, attempt->words);
+}
+
+void attempt_event(const struct attempt *attempt, const char *what, const char *detail)
+{
+    const struct account_info *info = &attempt->info;
+    accounts_event(attempt->accounts, what, info->account,
+                   info->account ? slice_text(info->name) : attempt->name, detail, attempt->address);
+}
+
+void attempt_ask(struct attempt *attempt, const struct store_operation *operation,
+                 const struct store_value *values, size_t count, store_asked *done)
+{
+    int err = store_ask(attempt->accounts->config.store, operation, values, count, done, attempt);
+    if (err) attempt_broke(attempt, err);
+}
+
+/* --- the session --- */
+
 static void landed(void *argument, const char *location)
 {
     struct attempt *attempt = argument;
@@ -134,168 +146,63 @@ static void landed(void *argument, const char *location)
     attempt_end(attempt);
 }
 
-static void session_added(void *context, int result, const struct store_row *row)
+static void greeted(void *token, json_t *more)
 {
-    (void)row;
-    struct attempt *attempt = context;
-    if (result == ERR_EXISTS) { /* the account that it refers to was removed in this moment */
-        attempt_refuse(attempt, 401, wrong);
-        return;
-    }
+    struct attempt *attempt = token;
     const struct accounts_config *config = &attempt->accounts->config;
-    attempt->err = result;
-    if (!result && config->landing)
-        config->landing(config->context, attempt->account, attempt->session, landed, attempt);
+    attempt->more = more;
+    if (config->landing)
+        config->landing(config->context, attempt->info.account, attempt->session, landed, attempt);
     else
         attempt_end(attempt);
 }
 
-static void attempt_in(struct attempt *attempt)
+static void session_begun(void *context, int result, const struct store_rows *rows)
+{
+    (void)rows;
+    struct attempt *attempt = context;
+    const struct accounts_config *config = &attempt->accounts->config;
+    if (result == ERR_DENIED) { /* removed or disabled in this moment */
+        attempt_refuse(attempt, 401, attempt_wrong);
+        return;
+    }
+    if (result) {
+        attempt_broke(attempt, result);
+        return;
+    }
+    attempt_event(attempt, attempt->kind == ATTEMPT_REGISTER ? "register" : "login", "");
+    if (attempt->has_old && config->logged_out) config->logged_out(config->context, attempt->old);
+    if (config->greet)
+        config->greet(config->context, attempt->info.account, greeted, attempt);
+    else
+        greeted(attempt, NULL);
+}
+
+void attempt_in(struct attempt *attempt)
 {
     uint64_t now_ms = accounts_now_ms(attempt->accounts);
     session_new(attempt->token, attempt->session);
-    struct store_row row = {.token = attempt->session,
-                            .account = attempt->account,
-                            .time_ms = now_ms,
-                            .expires_ms = now_ms + SESSION_LIFE_MS};
-    attempt->err =
-        store_submit(attempt->accounts->config.store, STORE_SESSION_ADD, &row, session_added, attempt);
-    if (attempt->err) attempt_end(attempt);
-}
-
-static void keep_name(struct attempt *attempt, slice name)
-{
-    attempt->real_name_len = name.len <= sizeof attempt->real_name ? name.len : 0;
-    if (attempt->real_name_len) memcpy(attempt->real_name, name.ptr, attempt->real_name_len);
-}
-
-static void too_fast(struct attempt *attempt, uint64_t wait_ms, const char *what)
-{
-    attempt->retry_after_s = (wait_ms + 999) / 1000;
-    snprintf(attempt->words, sizeof attempt->words, "Too many %s: try again in %llu s.", what,
-             (unsigned long long)attempt->retry_after_s);
-    attempt_refuse(attempt, 429, attempt->words);
-}
-
-static void get_account(struct attempt *attempt, store_done *done)
-{
-    struct store_row row = {.key = attempt_key(attempt)};
-    int err = store_submit(attempt->accounts->config.store, STORE_ACCOUNT_GET, &row, done, attempt);
-    if (err) attempt_broke(attempt, err);
-}
-
-/* --- register --- */
-
-static void registered(void *context, int result, const struct store_row *row)
-{
-    struct attempt *attempt = context;
-    if (result == ERR_EXISTS) {
-        attempt_refuse(attempt, 409, "This name is taken.");
-    } else if (result) {
-        attempt_broke(attempt, result);
-    } else {
-        attempt->account = row->account;
-        keep_name(attempt, attempt->name);
-        attempt_in(attempt);
-    }
-}
-
-static void hashed(void *context, int result, slice hash)
-{
-    struct attempt *attempt = context;
-    if (result) {
-        attempt_password_broke(attempt, result);
-        return;
-    }
-    struct store_row row = {.name = attempt->name,
-                            .key = attempt_key(attempt),
-                            .secret = hash,
-                            .time_ms = accounts_now_ms(attempt->accounts)};
-    int err = store_submit(attempt->accounts->config.store, STORE_ACCOUNT_ADD, &row, registered, attempt);
-    if (err) attempt_broke(attempt, err);
-}
-
-/* Looking first saves hashing a password for a name that is taken. */
-static void name_looked_up(void *context, int result, const struct store_row *row)
-{
-    (void)row;
-    struct attempt *attempt = context;
-    if (!result) {
-        attempt_refuse(attempt, 409, "This name is taken.");
-    } else if (result != ERR_NOT_FOUND) {
-        attempt_broke(attempt, result);
-    } else {
-        int err = passwords_hash(&attempt->accounts->passwords, attempt->password, hashed, attempt);
-        if (err) attempt_password_broke(attempt, err);
-    }
-}
-
-static void begin_register(struct attempt *attempt)
-{
-    struct accounts *accounts = attempt->accounts;
-    uint64_t wait_ms = throttle_register(&accounts->throttle, attempt->address, accounts_now_ms(accounts));
-    if (wait_ms)
-        too_fast(attempt, wait_ms, "new accounts from this address");
-    else
-        get_account(attempt, name_looked_up);
-}
-
-/* --- log in --- */
-
-static void verified(void *context, int result, slice hash)
-{
-    (void)hash;
-    struct attempt *attempt = context;
-    struct accounts *accounts = attempt->accounts;
-    if (result == ERR_AUTH) {
-        attempt_refuse(attempt, 401, wrong);
-    } else if (result) {
-        attempt_password_broke(attempt, result);
-    } else {
-        throttle_login_good(&accounts->throttle, attempt->address, attempt_key(attempt),
-                            accounts_now_ms(accounts));
-        attempt_in(attempt);
-    }
-}
-
-static void account_found(void *context, int result, const struct store_row *row)
-{
-    struct attempt *attempt = context;
-    if (result && result != ERR_NOT_FOUND) {
-        attempt_broke(attempt, result);
-        return;
-    }
-    if (!result) {
-        attempt->account = row->account;
-        keep_name(attempt, row->name);
-    }
-    slice hash = result ? SLICE_EMPTY : row->secret;
-    int err = passwords_verify(&attempt->accounts->passwords, attempt->password, hash, verified, attempt);
-    if (err) attempt_password_broke(attempt, err);
-}
-
-static void begin_login(struct attempt *attempt)
-{
-    struct accounts *accounts = attempt->accounts;
-    uint64_t wait_ms = throttle_login(&accounts->throttle, attempt->address, attempt_key(attempt),
-                                      accounts_now_ms(accounts));
-    if (wait_ms)
-        too_fast(attempt, wait_ms, "failed attempts to log in");
-    else
-        get_account(attempt, account_found);
+    const struct store_value values[] = {store_id(attempt->session),
+                                         store_number(attempt->info.account),
+                                         store_number((int64_t)now_ms),
+                                         store_number((int64_t)(now_ms + SESSION_LIFE_MS)),
+                                         store_text(attempt->address),
+                                         store_text(slice_text(attempt->agent)),
+                                         store_id(attempt->has_old ? attempt->old : NULL)};
+    attempt_ask(attempt, &STORE_SESSION_BEGIN, values, 7, session_begun);
 }
 
 static void attempt_begin(void *argument)
 {
     struct attempt *attempt = argument;
-    if (attempt->accounts->stopped) {
-        attempt->err = ERR_CLOSED;
-        attempt_end(attempt);
-    } else if (attempt->registering) {
-        begin_register(attempt);
-    } else {
-        begin_login(attempt);
-    }
+    if (attempt->accounts->stopped)
+        attempt_broke(attempt, ERR_CLOSED);
+    else if (attempt->kind == ATTEMPT_REGISTER)
+        register_begin(attempt);
+    else if (attempt->kind == ATTEMPT_RESET)
+        reset_begin(attempt);
+    else
+        login_begin(attempt);
 }
 
 /* --- the request --- */
@@ -311,27 +218,65 @@ static bool text_field(struct wr_request *request, const char *name, slice *out)
     return true;
 }
 
+/* The fields that take the place of others, or go with them. */
+static const char *read_extras(struct attempt *attempt)
+{
+    slice ticket = SLICE_EMPTY, invite = SLICE_EMPTY;
+    struct wr_request *request = attempt->request;
+    text_field(request, "code", &attempt->code);
+    if (text_field(request, "ticket", &ticket) && ticket.len) {
+        attempt->has_ticket = ticket_hash(ticket, attempt->ticket);
+        if (!attempt->has_ticket) return "This link is not complete: copy all of it.";
+    }
+    if (text_field(request, "invite", &invite) && invite.len) {
+        attempt->has_invite = code_hash(invite, attempt->invite);
+        if (!attempt->has_invite && attempt->kind == ATTEMPT_REGISTER)
+            return "This is not an invite: it has 16 letters and digits.";
+    }
+    return NULL;
+}
+
+static const char *read_name(struct attempt *attempt)
+{
+    const char *problem = name_problem(attempt->name);
+    if (problem) return problem;
+    int len = fold_name(attempt->name, attempt->key);
+    attempt->key_len = len < 0 ? 0 : (size_t)len;
+    return len < 0 ? "This name cannot be used." : NULL;
+}
+
 /* The checks that cost nothing: a sentence about what is wrong, or NULL. */
 static const char *attempt_problem(struct attempt *attempt, int *out_status)
 {
     *out_status = 400;
-    if (!wr_request_same_origin(attempt->request)) {
+    struct wr_request *request = attempt->request;
+    if (!accounts_origin_good(attempt->accounts, request)) {
         *out_status = 403;
         return "This form was sent by another site.";
     }
-    if (!text_field(attempt->request, "username", &attempt->name) ||
-        !text_field(attempt->request, "password", &attempt->password))
-        return "Send a username and a password, as JSON or as a form.";
-    const char *problem = name_problem(attempt->name);
-    if (!problem && attempt->registering) problem = new_password_problem(attempt->password);
-    if (!problem && attempt->password.len > PASSWORD_BYTES_MAX) problem = password_problem(attempt->password);
+    const char *problem = read_extras(attempt);
     if (problem) return problem;
-    int key_len = fold_name(attempt->name, attempt->key);
-    attempt->key_len = key_len < 0 ? 0 : (size_t)key_len;
-    return key_len < 0 ? "This name cannot be used." : NULL;
+    bool login = attempt->kind == ATTEMPT_LOGIN, reset = attempt->kind == ATTEMPT_RESET;
+    if (login && attempt->has_ticket) return attempt->code.len ? NULL : "Send the code, too.";
+    if (reset && !attempt->has_ticket) return "Send the ticket of the link, too.";
+    if ((!reset && !text_field(request, "username", &attempt->name)) ||
+        !text_field(request, "password", &attempt->password))
+        return "Send a username and a password, as JSON or as a form.";
+    if (!reset) problem = read_name(attempt);
+    if (!problem && !login) problem = new_password_problem(attempt->password);
+    if (!problem && attempt->password.len > PASSWORD_BYTES_MAX) problem = password_problem(attempt->password);
+    return problem;
 }
 
-void attempt_make(struct accounts *accounts, struct wr_request *request, bool registering)
+static void keep_agent(struct attempt *attempt)
+{
+    const char *agent = wr_request_header(attempt->request, "User-Agent");
+    size_t len = 0;
+    for (; agent && agent[len] && len < AGENT_BYTES_MAX; len++)
+        attempt->agent[len] = agent[len] >= ' ' && agent[len] < 0x7f ? agent[len] : '?';
+}
+
+void attempt_make(struct accounts *accounts, struct wr_request *request, enum attempt_kind kind)
 {
     int status;
     wr_response_header(request, "Cache-Control", "no-store");
@@ -340,16 +285,18 @@ void attempt_make(struct accounts *accounts, struct wr_request *request, bool re
         accounts_failed(accounts, request, ERR_MEMORY);
         return;
     }
-    *attempt = (struct attempt){.accounts = accounts,
-                                .request = request,
-                                .registering = registering,
-                                .address = slice_text(wr_request_address(request))};
+    attempt->accounts = accounts;
+    attempt->request = request;
+    attempt->kind = kind;
+    attempt->address = slice_text(wr_request_address(request));
+    attempt->has_old = session_hash(request, attempt->old);
+    keep_agent(attempt);
     const char *problem = attempt_problem(attempt, &status);
     int err = problem ? OK : accounts_home(accounts, attempt_begin, attempt);
     if (!problem && !err) return;
-    free(attempt);
+    attempt_free(attempt);
     if (problem)
-        refuse(accounts, request, status, problem);
+        refuse(accounts, request, status, problem, NULL, "");
     else
         accounts_failed(accounts, request, err);
 }

@@ -1,10 +1,13 @@
 /* Sessions: a random token in a cookie, its hash in the store. */
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "account/state.h"
 #include "base/hex.h"
+
+#define SEEN_EVERY_MS ((uint64_t)10 * 60 * 1000)
 
 static void token_hash(const uint8_t token[SESSION_TOKEN_BYTES], uint8_t out_hash[SESSION_HASH_BYTES])
 {
@@ -28,14 +31,19 @@ bool session_hash(struct wr_request *request, uint8_t out_hash[SESSION_HASH_BYTE
     return true;
 }
 
-void session_cookies(struct wr_request *request, const char *token)
+/* Lax: other sites' forms come without it. A page that the server was told of sits on another site and would
+ * get none at all; it gets one that is sent from everywhere, and the check of Origin stands alone then.
+ * Browsers take such a cookie over https only. */
+void session_cookies(const struct accounts *accounts, struct wr_request *request, const char *token)
 {
+    bool secure = strcmp(wr_request_scheme(request), "https") == 0;
+    bool foreign = secure && origins_foreign(&accounts->origins, request);
     struct wr_cookie session = {.name = "session",
                                 .value = token ? token : "",
                                 .max_age_s = token ? (int64_t)(SESSION_LIFE_MS / 1000) : 0,
                                 .http_only = true,
-                                .secure = strcmp(wr_request_scheme(request), "https") == 0,
-                                .same_site = WR_SAME_SITE_LAX};
+                                .secure = secure,
+                                .same_site = foreign ? WR_SAME_SITE_NONE : WR_SAME_SITE_LAX};
     struct wr_cookie hint = session;
     hint.name = "auth";
     hint.value = token ? "true" : "";
@@ -53,8 +61,18 @@ struct lookup {
     void *context;
     int result;
     struct session session;
-    char name[ACCOUNT_NAME_BYTES_MAX];
+    char name[ACCOUNT_NAME_BYTES_MAX], address[64];
 };
+
+/* That it is in use, once in a while; nobody waits for it. */
+static void note_seen(const struct lookup *lookup, uint64_t seen_ms)
+{
+    if (lookup->session.now_ms < seen_ms + SEEN_EVERY_MS) return;
+    const struct store_value values[] = {store_id(lookup->session.hash),
+                                         store_number((int64_t)lookup->session.now_ms),
+                                         store_text(slice_text(lookup->address))};
+    (void)!store_ask(lookup->accounts->config.store, &STORE_SESSION_SEEN, values, 3, NULL, NULL);
+}
 
 static void lookup_tell(struct wr_worker *worker, void *argument)
 {
@@ -78,7 +96,9 @@ static void looked_up(void *context, int result, const struct store_row *row)
         memcpy(lookup->name, row->name.ptr, row->name.len);
         lookup->session.name = slice_of(lookup->name, row->name.len);
         lookup->session.account = row->account;
+        lookup->session.role = row->role;
         lookup->session.expires_ms = row->expires_ms;
+        if (!lookup->accounts->stopped) note_seen(lookup, row->seen_ms);
     }
     lookup_end(lookup, result);
 }
@@ -103,6 +123,7 @@ void session_look_up(struct accounts *accounts, struct wr_request *request,
         *lookup =
             (struct lookup){.accounts = accounts, .request = request, .found = found, .context = context};
         memcpy(lookup->session.hash, hash, sizeof lookup->session.hash);
+        snprintf(lookup->address, sizeof lookup->address, "%s", wr_request_address(request));
         err = accounts_home(accounts, look_up, lookup);
     }
     if (err) {
@@ -151,5 +172,5 @@ void session_renew(struct accounts *accounts, struct wr_request *request, const 
         free(renewal);
         return;
     }
-    session_cookies(request, wr_request_cookie(request, "session"));
+    session_cookies(accounts, request, wr_request_cookie(request, "session"));
 }

@@ -11,6 +11,7 @@ struct accounts {
     struct accounts_config config;
     struct passwords passwords; /* home's, as all below */
     struct throttle throttle;
+    struct origins origins; /* any thread's */
     bool stopped;
 };
 
@@ -23,8 +24,13 @@ int accounts_home(struct accounts *accounts, void (*function)(void *argument), v
 void accounts_back(struct accounts *accounts, struct wr_request *request, wr_worker_function function,
                    void *argument);
 
-/* Answers POST /login or /register, now or later. */
-void attempt_make(struct accounts *accounts, struct wr_request *request, bool registering);
+/* Answers POST /login, /register or /reset, now or later. */
+enum attempt_kind { ATTEMPT_LOGIN, ATTEMPT_REGISTER, ATTEMPT_RESET };
+void attempt_make(struct accounts *accounts, struct wr_request *request, enum attempt_kind kind);
+
+/* Tells accounts_config.event; at home. */
+void accounts_event(struct accounts *accounts, const char *what, int64_t account, slice name,
+                    const char *detail, slice address);
 
 /* Makes a token, and the row that keeps it. */
 void session_new(char out_token[SESSION_TOKEN_TEXT], uint8_t out_hash[SESSION_HASH_BYTES]);
@@ -34,7 +40,7 @@ bool session_hash(struct wr_request *request, uint8_t out_hash[SESSION_HASH_BYTE
 void session_look_up(struct accounts *accounts, struct wr_request *request,
                      const uint8_t hash[SESSION_HASH_BYTES], session_found *found, void *context);
 /* Adds the cookies of a session to the answer; token NULL: those that remove it. */
-void session_cookies(struct wr_request *request, const char *token);
+void session_cookies(const struct accounts *accounts, struct wr_request *request, const char *token);
 
 /* The routes that tell how the server is. ERR_MEMORY. */
 int health_open(struct accounts *accounts) BASE_CHECKED;

@@ -12,6 +12,7 @@ static const struct rate name_rate = {1.0 / 5, 50};
 /* Marks that fade: a pair is known for as long as its bucket is not full again, 30 days. */
 static const struct rate known_rate = {1.0 / (30.0 * 86400), 1};
 static const struct rate registration_rate = {1, 300};
+static const struct rate code_rate = {1.0 / 120, 8};
 
 int throttle_init(struct throttle *t, const struct allocator *allocator, const uint8_t secret[16])
 {
@@ -20,13 +21,14 @@ int throttle_init(struct throttle *t, const struct allocator *allocator, const u
     if (!err) err = rates_init(&t->names, allocator, SLOTS, name_rate, secret);
     if (!err) err = rates_init(&t->known, allocator, SLOTS, known_rate, secret);
     if (!err) err = rates_init(&t->registrations, allocator, SLOTS, registration_rate, secret);
+    if (!err) err = rates_init(&t->codes, allocator, SLOTS, code_rate, secret);
     if (err) throttle_deinit(t);
     return err;
 }
 
 void throttle_deinit(struct throttle *t)
 {
-    struct rates *all[] = {&t->addresses, &t->names, &t->known, &t->registrations};
+    struct rates *all[] = {&t->addresses, &t->names, &t->known, &t->registrations, &t->codes};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (all[i]->slots) rates_deinit(all[i]);
     }
@@ -83,6 +85,19 @@ void throttle_login_good(struct throttle *t, slice address, slice key, uint64_t 
     throttle_login_void(t, address, key, now_ms);
     uint64_t pair = pair_key(&t->known, address, key);
     if (!rates_wait_ms(&t->known, pair, now_ms)) rates_take(&t->known, pair, 1, now_ms);
+}
+
+uint64_t throttle_code(struct throttle *t, int64_t account, uint64_t now_ms)
+{
+    uint64_t key = rates_key(&t->codes, slice_of(&account, sizeof account));
+    uint64_t wait = rates_wait_ms(&t->codes, key, now_ms);
+    if (!wait) rates_take(&t->codes, key, 1, now_ms);
+    return wait;
+}
+
+void throttle_code_void(struct throttle *t, int64_t account, uint64_t now_ms)
+{
+    rates_take(&t->codes, rates_key(&t->codes, slice_of(&account, sizeof account)), -1, now_ms);
 }
 
 uint64_t throttle_register(struct throttle *t, slice address, uint64_t now_ms)

@@ -8,6 +8,8 @@
  *               home, and anybody else for seconds.
  * A refused attempt takes nothing: 10,000 of them cost 10,000 look-ups, and no password is checked.
  * Registration has a bucket by address: 300 at once, then one a second.
+ * Codes of the second step have one by account: 8 wrong ones at once, then one in 2 minutes, which is 720
+ * guesses a day at three codes in a million; only who knows the password gets there.
  *
  * Rules: as rates.h. */
 #ifndef ACCOUNT_THROTTLE_H
@@ -16,7 +18,7 @@
 #include "base/rates.h"
 
 struct throttle {
-    struct rates addresses, names, known, registrations;
+    struct rates addresses, names, known, registrations, codes;
 };
 
 int throttle_init(struct throttle *throttle, const struct allocator *allocator,
@@ -30,6 +32,10 @@ uint64_t throttle_login(struct throttle *throttle, slice address, slice key, uin
 void throttle_login_good(struct throttle *throttle, slice address, slice key, uint64_t now_ms);
 /* The attempt ended without a verdict (the server was busy): it does not count. */
 void throttle_login_void(struct throttle *throttle, slice address, slice key, uint64_t now_ms);
+/* As throttle_login, for a code of the second step. */
+uint64_t throttle_code(struct throttle *throttle, int64_t account, uint64_t now_ms);
+/* It was right, or got no verdict: it does not count. */
+void throttle_code_void(struct throttle *throttle, int64_t account, uint64_t now_ms);
 uint64_t throttle_register(struct throttle *throttle, slice address, uint64_t now_ms);
 
 #endif
