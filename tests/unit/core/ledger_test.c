@@ -1,5 +1,5 @@
 /* The delivery ledger: who holds how much of what one has written, linked or not. */
-#include "world.h"
+#include "people.h"
 
 static bool row_of(struct world *w, int place, const uint8_t *device, struct ledger_row *out,
                    uint64_t *out_own)
@@ -22,11 +22,8 @@ static int rows(struct world *w, int place)
 /* 1 - 2 - 3 - 0, each linked to the next one only. */
 static struct world *chain(void)
 {
-    struct world *w = world_new();
-    world_add(w, 0, ROLE_REPLICA, NULL);
-    world_add(w, 1, ROLE_PERSON, "an");
-    world_add(w, 2, ROLE_PERSON, "binh");
-    world_add(w, 3, ROLE_PERSON, "chi");
+    static const char *const accounts[] = {"an", "binh", "chi", NULL};
+    struct world *w = people_new(accounts);
     world_link(w, 1, 2, PATH_LAN);
     world_link(w, 2, 3, PATH_DIRECT);
     world_link(w, 3, 0, PATH_TRACKER);
@@ -109,12 +106,10 @@ static void who_was_linked_is_remembered(void **state)
 static void the_tracker_keeps_receipts_for_who_is_away(void **state)
 {
     (void)state;
-    struct world *w = world_new();
+    static const char *const accounts[] = {"an", "binh", NULL};
+    struct world *w = people_new(accounts);
     struct ledger_row row;
     uint64_t own;
-    world_add(w, 0, ROLE_REPLICA, NULL);
-    world_add(w, 1, ROLE_PERSON, "an");
-    world_add(w, 2, ROLE_PERSON, "binh");
     int first = world_link(w, 1, 0, PATH_TRACKER);
     world_run(w, SECONDS);
     assert_true(world_say(w, 1, "read it when you are there") > 0);

@@ -1,38 +1,18 @@
 /* Sealed channels: who hears of them, who may take part, and what counts when somebody is removed. */
-#include "world.h"
-
-static uint8_t nonce[NODE_NONCE_BYTES] = {7};
-
-static struct channel_spec private_of(struct world *w, int founder)
-{
-    struct channel_spec spec = {.type = CHANNEL_PRIVATE,
-                                .authority = w->authority,
-                                .founder = world_device(w, founder),
-                                .nonce = nonce};
-    world_use(w, &spec);
-    return spec;
-}
-
-static struct channel_spec direct_of(struct world *w, const char *a, const char *b)
-{
-    struct channel_spec spec = {
-        .type = CHANNEL_DIRECT, .authority = w->authority, .account = slice_text(a), .other = slice_text(b)};
-    world_use(w, &spec);
-    return spec;
-}
+#include "people.h"
 
 /* The tracker (0), An with two devices (1, 2), Binh (3), Chi (4); all linked to the tracker. */
 static struct world *people(void)
 {
-    struct world *w = world_new();
-    world_add(w, 0, ROLE_REPLICA, NULL);
-    const char *accounts[] = {NULL, "an", "an", "binh", "chi"};
-    for (int i = 1; i < 5; i++) {
-        world_add(w, i, ROLE_PERSON, accounts[i]);
-        world_link(w, i, 0, PATH_TRACKER);
-    }
-    world_run(w, SECONDS);
-    return w;
+    static const char *const accounts[] = {"an", "an", "binh", "chi", NULL};
+    return people_online(accounts);
+}
+
+/* An's private channel with Binh and Chi in it. */
+static struct channel_spec found(struct world *w)
+{
+    static const char *const members[] = {"binh", "chi", NULL};
+    return people_found(w, 1, members);
 }
 
 static void ids_follow_from_specs(void **state)
@@ -66,7 +46,7 @@ static void a_private_channel_reaches_its_members_only(void **state)
 {
     (void)state;
     struct world *w = people();
-    struct channel_spec spec = private_of(w, 1);
+    struct channel_spec spec = people_private(w, 1);
     assert_true(world_open(w, 1, &spec) > 0);
     world_run(w, SECONDS);
     assert_int_equal(w->places[0].introduced, 1);
@@ -98,11 +78,7 @@ static void removal_ends_it_the_same_for_all(void **state)
 {
     (void)state;
     struct world *w = people();
-    struct channel_spec spec = private_of(w, 1);
-    assert_true(world_open(w, 1, &spec) > 0);
-    assert_true(world_member(w, 1, "binh", true) > 0);
-    assert_true(world_member(w, 1, "chi", true) > 0);
-    world_run(w, 2 * SECONDS);
+    (void)found(w);
     assert_true(world_say(w, 3, "early") > 0);
     world_run(w, 2 * SECONDS);
     world_cut(w, 0); /* An's first device goes away from the tracker */
@@ -137,11 +113,7 @@ static void what_does_not_count_is_not_missing(void **state)
     (void)state;
     struct world *w = people();
     struct place *chi = &w->places[4];
-    struct channel_spec spec = private_of(w, 1);
-    assert_true(world_open(w, 1, &spec) > 0);
-    assert_true(world_member(w, 1, "binh", true) > 0);
-    assert_true(world_member(w, 1, "chi", true) > 0);
-    world_run(w, 2 * SECONDS);
+    (void)found(w);
     assert_true(world_say(w, 3, "early") > 0);
     world_run(w, 2 * SECONDS);
     world_cut(w, 0); /* An and Chi are away */
@@ -186,7 +158,7 @@ static void a_direct_conversation_waits_at_the_replica(void **state)
     world_add(w, 0, ROLE_REPLICA, NULL);
     world_add(w, 1, ROLE_PERSON, "an");
     int link = world_link(w, 1, 0, PATH_TRACKER);
-    struct channel_spec spec = direct_of(w, "binh", "an");
+    struct channel_spec spec = people_direct(w, "binh", "an");
     assert_true(world_open(w, 1, &spec) > 0);
     world_relate(w, 1, "binh", RELATION_FRIEND);
     assert_true(world_say(w, 1, "are you there?") > 0);
@@ -210,11 +182,7 @@ static void all_of_it_is_there_after_a_restart(void **state)
 {
     (void)state;
     struct world *w = people();
-    struct channel_spec spec = private_of(w, 1);
-    assert_true(world_open(w, 1, &spec) > 0);
-    assert_true(world_member(w, 1, "binh", true) > 0);
-    assert_true(world_member(w, 1, "chi", true) > 0);
-    world_run(w, 2 * SECONDS);
+    (void)found(w);
     assert_true(world_member(w, 1, "chi", false) > 0);
     world_run(w, 2 * SECONDS);
     for (int i = 0; i < 5; i++)

@@ -1,29 +1,9 @@
 /* What is said in sealed channels is for all devices of all members, and for nobody else. With the real
  * cryptography; looks into nodes (core/state.h) for their keys. */
-#include "world.h"
+#include "people.h"
 
 #include "core/identity.h"
 #include "core/state.h"
-
-static uint8_t nonce[NODE_NONCE_BYTES] = {9};
-
-static struct channel_spec private_of(struct world *w, int founder)
-{
-    struct channel_spec spec = {.type = CHANNEL_PRIVATE,
-                                .authority = w->authority,
-                                .founder = world_device(w, founder),
-                                .nonce = nonce};
-    world_use(w, &spec);
-    return spec;
-}
-
-static struct channel_spec direct_of(struct world *w, const char *a, const char *b)
-{
-    struct channel_spec spec = {
-        .type = CHANNEL_DIRECT, .authority = w->authority, .account = slice_text(a), .other = slice_text(b)};
-    world_use(w, &spec);
-    return spec;
-}
 
 static const char *const accounts[] = {"", "an", "an", "binh", "binh", "chi"};
 
@@ -47,12 +27,8 @@ static struct world *people(unsigned come)
 /* An's private channel with Binh and Chi in it. */
 static struct channel_spec found(struct world *w)
 {
-    struct channel_spec spec = private_of(w, 1);
-    assert_true(world_open(w, 1, &spec) > 0);
-    assert_true(world_member(w, 1, "binh", true) > 0);
-    assert_true(world_member(w, 1, "chi", true) > 0);
-    world_run(w, 2 * SECONDS);
-    return spec;
+    static const char *const members[] = {"binh", "chi", NULL};
+    return people_found(w, 1, members);
 }
 
 static struct channel *channel_at(const struct world *w, int place)
@@ -222,7 +198,7 @@ static void a_new_account_reads_from_then_on(void **state)
 {
     (void)state;
     struct world *w = people(0x1e);
-    struct channel_spec spec = private_of(w, 1);
+    struct channel_spec spec = people_private(w, 1);
     assert_true(world_open(w, 1, &spec) > 0);
     assert_true(world_say(w, 1, "between us") > 0);
     world_run(w, SECONDS);
@@ -251,7 +227,7 @@ static void a_direct_conversation_waits_for_who_is_away(void **state)
 {
     (void)state;
     struct world *w = people(0x02);
-    struct channel_spec spec = direct_of(w, "binh", "an");
+    struct channel_spec spec = people_direct(w, "binh", "an");
     assert_true(world_open(w, 1, &spec) > 0);
     relate_all(w, 1);
     assert_true(world_say(w, 1, "are you there?") > 0);
@@ -280,7 +256,7 @@ static void a_named_device_needs_nobody(void **state)
 {
     (void)state;
     struct world *w = people(0x02);
-    struct channel_spec spec = direct_of(w, "binh", "an");
+    struct channel_spec spec = people_direct(w, "binh", "an");
     uint8_t certificate[512], other[512], seed[32], device[32];
     memset(seed, 4, 32); /* of place 3 */
     crypto_native()->sign_public(NULL, device, seed);
@@ -472,7 +448,7 @@ static void the_tracker_sees_no_text_and_no_key(void **state)
     assert_true(world_member(w, 1, "chi", false) > 0);
     assert_true(world_say(w, 3, texts[1]) > 0);
     world_run(w, SECONDS);
-    struct channel_spec both = direct_of(w, "an", "binh");
+    struct channel_spec both = people_direct(w, "an", "binh");
     assert_true(world_open(w, 1, &both) > 0);
     relate_all(w, 1);
     assert_true(world_say(w, 1, texts[2]) > 0);
@@ -888,7 +864,7 @@ static void many_devices_need_several_entries(void **state)
 {
     (void)state;
     struct world *w = people(0x0a);
-    struct channel_spec spec = private_of(w, 1);
+    struct channel_spec spec = people_private(w, 1);
     enum { MANY = 300 };
     assert_true(world_open(w, 1, &spec) > 0);
     assert_true(world_member(w, 1, "binh", true) > 0);
@@ -919,7 +895,7 @@ static void four_hundred_accounts_are_members(void **state)
 {
     (void)state;
     struct world *w = people(0x0a);
-    struct channel_spec spec = private_of(w, 1);
+    struct channel_spec spec = people_private(w, 1);
     assert_true(world_open(w, 1, &spec) > 0);
     char account[32];
     for (int i = 0; i < 400; i++) {
