@@ -5,6 +5,7 @@
 
 #include "bus/bus.h"
 #include "tracker/holder.h"
+#include "tracker/job.h"
 #include "tracker/push.h"
 #include "tracker/remote.h"
 #include "tracker/socket.h"
@@ -16,6 +17,8 @@ static peers_handler *const handlers[PEERS_KIND_COUNT] = {
     [PEERS_LOGGED_OUT] = sockets_logged_out_elsewhere,
     [PEERS_PUSH] = push_from_peer,
     [PEERS_SIGNAL] = signal_from_peer,
+    [PEERS_ASK] = job_asked,
+    [PEERS_ANSWER] = job_answered,
     [PEERS_HOLDER] = holder_named,
     [PEERS_BRIDGE_OPEN] = bridge_asked,
     [PEERS_BRIDGE_OPENED] = bridge_was_opened,
@@ -51,6 +54,7 @@ static void on_left(void *context, uint32_t peer, const char *why)
     bridge_peer_left(tracker, peer);
     remote_peer_left(tracker, peer);
     holder_left(tracker, peer);
+    job_peer_left(tracker, peer);
     replica_pump(tracker);
 }
 

@@ -19,6 +19,8 @@ enum peers_kind {
     PEERS_LOGGED_OUT,  /* socket.c: a session has ended: its hash */
     PEERS_PUSH,        /* push.c */
     PEERS_SIGNAL,      /* signal.c: the device, then the JSON for it */
+    PEERS_ASK, /* job.c: both */
+    PEERS_ANSWER,
     PEERS_HOLDER,      /* holder.c: the sender has the replica, and it is ready */
     PEERS_BRIDGE_OPEN, /* bridge.c: these five */
     PEERS_BRIDGE_OPENED,

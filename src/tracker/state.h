@@ -84,7 +84,7 @@ struct tracker {
     /* The other processes: peers.h. bus is NULL when it is alone. */
     struct bus *bus;
     char *bus_folder;
-    struct handles bridges;
+    struct handles bridges, jobs;
     struct remotes *remotes;
     struct holder *holder;
     uint64_t turn;

@@ -10,6 +10,7 @@
 #include "crypto/native.h"
 #include "tracker/call.h"
 #include "tracker/holder.h"
+#include "tracker/job.h"
 #include "tracker/socket.h"
 #include "tracker/state.h"
 
@@ -131,6 +132,7 @@ static int open_tables(struct tracker *tracker)
     handles_init(&tracker->relays, &allocator_libc);
     handles_init(&tracker->ports, &allocator_libc);
     handles_init(&tracker->bridges, &allocator_libc);
+    handles_init(&tracker->jobs, &allocator_libc);
     map_init(&tracker->online, &allocator_libc, HANDLES_MAX, secret);
     int err = rates_init(&tracker->relay_quota, &allocator_libc, QUOTA_ACCOUNTS, quota, secret);
     if (!err) err = remotes_init(tracker, secret);
@@ -324,6 +326,7 @@ void tracker_close(struct tracker *tracker)
     while (holder_is_busy(tracker))
         uv_run(tracker->loop, UV_RUN_ONCE);
     store_close(tracker->store);
+    jobs_close(tracker);
     holder_close(tracker);
     peers_close(tracker);
     if (tracker->handles_open) {
@@ -340,6 +343,7 @@ void tracker_close(struct tracker *tracker)
     if (tracker->relays.allocator) handles_deinit(&tracker->relays);
     if (tracker->ports.allocator) handles_deinit(&tracker->ports);
     if (tracker->bridges.allocator) handles_deinit(&tracker->bridges);
+    if (tracker->jobs.allocator) handles_deinit(&tracker->jobs);
     remotes_deinit(tracker);
     free(tracker->bus_folder);
     volatile uint8_t *seed = tracker->seed;
