@@ -153,6 +153,11 @@ export interface Commands {
   logout(): Promise<void>;
 }
 
+export interface News {
+  type: string;
+  [field: string]: unknown;
+}
+
 export interface Events {
   message: Message;
   /** Own messages from..seq of the channel are now at least this far. */
@@ -163,6 +168,8 @@ export interface Events {
   connection: Connection;
   channel: Channel;
   recording: { on: boolean };
+  /** What the tracker tells of itself: a friend, a channel ...; "again": it was away, so ask anew. */
+  news: News;
   warning: { code: string; text: string; device?: Id };
 }
 

@@ -39,9 +39,17 @@ export function setLanguage(next: Language): void {
   writeSetting("language", next);
 }
 
+/** Words of a part of the page that is fetched when it is opened; its keys begin with the name of the part. */
+export function wordsOf<K extends string>(more: Record<Language, Record<K, Text>>): (key: K, values?: Values) => string {
+  return (key, values = {}) => filled(more[language.value][key], values);
+}
+
 /** The text of a key in the language in use, with {names} filled in. */
 export function t(key: Key, values: Values = {}): string {
-  const text = texts[language.value][key];
+  return filled(texts[language.value][key], values);
+}
+
+function filled(text: Text, values: Values): string {
   const form =
     typeof text === "string"
       ? text

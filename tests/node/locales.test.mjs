@@ -6,10 +6,11 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const ui = fileURLToPath(new URL("../../client/ui/", import.meta.url));
+// The words that everybody needs at once, and those of the pages that are fetched when they are opened.
 const languages = Object.fromEntries(
   readdirSync(`${ui}locales`).map((file) => [
     file.replace(".json", ""),
-    JSON.parse(readFileSync(`${ui}locales/${file}`, "utf8")),
+    Object.assign({}, ...["", "desk/"].map((part) => JSON.parse(readFileSync(`${ui}${part}locales/${file}`, "utf8")))),
   ]),
 );
 

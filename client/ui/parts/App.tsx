@@ -9,6 +9,7 @@ import { channelHash, landIn, route } from "../state/route";
 import { askSession, session } from "../state/session";
 import { closeSide, isNarrow, openChannel, shortcutsOpen, sidePanel, toggleMembers } from "../state/view";
 import { Conversation } from "./Conversation";
+import { Desk } from "./Desk";
 import { Logo } from "./icons";
 import { Shortcuts } from "./Shortcuts";
 import { Side } from "./Side";
@@ -112,7 +113,8 @@ function Chat(): JSX.Element {
 function Columns(): JSX.Element {
   const channel = openChannel.value;
   const one = isNarrow.value;
-  if (one && route.value.channel === null) {
+  const { desk } = route.value;
+  if (one && route.value.channel === null && !desk) {
     return (
       <main class="column">
         <h1 class="sr-only">weaprous</h1>
@@ -124,8 +126,14 @@ function Columns(): JSX.Element {
     <>
       {!one && <Sidebar />}
       <div class="stage">
-        {channel ? <Conversation channel={channel} /> : <main class="faint pad">{t("sidebar.none")}</main>}
-        <Side />
+        {desk ? (
+          <Desk page={desk} />
+        ) : (
+          <>
+            {channel ? <Conversation channel={channel} /> : <main class="faint pad">{t("sidebar.none")}</main>}
+            <Side />
+          </>
+        )}
       </div>
     </>
   );

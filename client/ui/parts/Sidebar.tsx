@@ -2,13 +2,18 @@
 import type { JSX } from "preact";
 import type { Channel } from "../../node/api";
 import { shortTime } from "../format";
-import { t } from "../i18n";
+import { type Key, t } from "../i18n";
 import { account, channels, draftVersion, readDraft, timelineOf } from "../state/chat";
-import { channelHash } from "../state/route";
+import { channelHash, deskHash, type DeskPage, route } from "../state/route";
 import { isNarrow, openChannel } from "../state/view";
 import { AccountButton } from "./AccountMenu";
-import { Icon, Logo } from "./icons";
+import { Icon, type IconName, Logo } from "./icons";
 import { Pill } from "./Pill";
+
+const ways: { page: DeskPage; icon: IconName; key: Key }[] = [
+  { page: "friends", icon: "people", key: "way.friends" },
+  { page: "channels", icon: "hash", key: "way.channels" },
+];
 
 export function Sidebar(): JSX.Element {
   return (
@@ -20,10 +25,18 @@ export function Sidebar(): JSX.Element {
         </span>
         <Pill />
       </header>
+      <div class="sidebar-ways">
+        {ways.map(({ page, icon, key }) => (
+          <a key={page} class="way" href={deskHash(page)} aria-current={route.value.desk === page ? "page" : undefined} data-testid={`way-${page}`}>
+            <Icon name={icon} />
+            {t(key)}
+          </a>
+        ))}
+      </div>
       <h2 class="section-title">{t("sidebar.channels")}</h2>
       <ul class="plain-list channels">
         {channels.value.map((channel) => (
-          <ChannelRow key={channel.id} channel={channel} current={!isNarrow.value && channel.id === openChannel.value?.id} />
+          <ChannelRow key={channel.id} channel={channel} current={!isNarrow.value && !route.value.desk && channel.id === openChannel.value?.id} />
         ))}
       </ul>
       <AccountButton />

@@ -1,7 +1,7 @@
 // What the node says, as signals that the page draws. Everything that happens in a chat passes here: opening
 // the node, its events, sending, reading. Nothing here knows how it looks.
 import { batch, computed, signal } from "@preact/signals";
-import type { Channel, Commands, Connection, Gap, Holder, Id, Message, Node, Peer } from "../../node/api";
+import type { Channel, Commands, Connection, Gap, Holder, Id, Message, News, Node, Peer } from "../../node/api";
 import { announce, notify } from "./attention";
 import { logEvent } from "./log";
 import { readSetting, writeSetting } from "./settings";
@@ -23,6 +23,8 @@ export const connection = signal<Connection>({ state: "connecting", reason: "sta
 /** The node could not be opened at all. */
 export const failure = signal<string | null>(null);
 export const ready = signal(false);
+/** The last news of the tracker: a friend, a channel ... */
+export const news = signal<News | null>(null);
 /** Messages that came late and stand above what was read already, oldest first. */
 export const lateArrivals = signal<Message[]>([]);
 
@@ -101,6 +103,7 @@ function listen(opened: Node): void {
   opened.on("connection", takeConnection);
   opened.on("channel", takeChannel);
   opened.on("recording", ({ on }) => (recording.value = on));
+  opened.on("news", (item) => (news.value = item));
   opened.on("warning", (warning) => logEvent({ kind: "warning", text: warning.text }));
 }
 

@@ -1,17 +1,23 @@
-// The address names what is shown: "#/" the list of conversations, "#/c/<name>" one of them. Narrow screens
-// show one of the two, so that Back leads from a conversation to the list.
+// The address names what is shown: "#/" the list of conversations, "#/c/<name>" one of them, "#/desk/<page>" a page of
+// its own (friends, channels, the account ...). Narrow screens show one of the columns, so that Back leads to the list.
 import { signal } from "@preact/signals";
+
+export const deskPages = ["friends", "channels"] as const;
+export type DeskPage = (typeof deskPages)[number];
 
 export interface Route {
   channel: string | null;
+  desk: DeskPage | null;
 }
 
 function parse(hash: string): Route {
-  const match = /^#\/c\/(.+)$/.exec(hash);
+  const match = /^#\/(c|desk)\/(.+)$/.exec(hash);
   try {
-    return { channel: match?.[1] ? decodeURIComponent(match[1]) : null };
+    const rest = decodeURIComponent(match?.[2] ?? "");
+    const desk = match?.[1] === "desk" ? deskPages.find((page) => page === rest) : undefined;
+    return { channel: match?.[1] === "c" ? rest : null, desk: desk ?? null };
   } catch {
-    return { channel: null };
+    return { channel: null, desk: null };
   }
 }
 
@@ -19,10 +25,12 @@ export const route = signal<Route>(parse(location.hash));
 addEventListener("hashchange", () => (route.value = parse(location.hash)));
 
 export const channelHash = (name: string): string => `#/c/${encodeURIComponent(name)}`;
+export const deskHash = (page: DeskPage): string => `#/desk/${page}`;
 
 /** First visit: the list goes under the conversation in the history, so Back finds it; and the address of the
  *  login form is the chat's from now on. */
 export function landIn(name: string): void {
-  history.replaceState(null, "", `/${location.search}${route.value.channel === null ? "#/" : location.hash}`);
-  if (route.value.channel === null) location.hash = channelHash(name);
+  const named = route.value.channel !== null || route.value.desk !== null;
+  history.replaceState(null, "", `/${location.search}${named ? location.hash : "#/"}`);
+  if (!named) location.hash = channelHash(name);
 }
