@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "bus/bus.h"
+#include "tracker/channels.h"
 #include "tracker/holder.h"
 #include "tracker/job.h"
 #include "tracker/push.h"
@@ -25,6 +26,7 @@ static peers_handler *const handlers[PEERS_KIND_COUNT] = {
     [PEERS_BRIDGE_BYTES] = bridge_bytes,
     [PEERS_BRIDGE_CREDIT] = bridge_credit,
     [PEERS_BRIDGE_CLOSED] = bridge_was_closed,
+    [PEERS_ORDERS] = channels_due_elsewhere,
 };
 
 static void on_message(void *context, uint32_t peer, slice message)

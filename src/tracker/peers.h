@@ -27,6 +27,7 @@ enum peers_kind {
     PEERS_BRIDGE_BYTES,
     PEERS_BRIDGE_CREDIT,
     PEERS_BRIDGE_CLOSED,
+    PEERS_ORDERS, /* channel_orders.c: the list has grown */
     PEERS_KIND_COUNT,
 };
 

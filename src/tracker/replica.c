@@ -5,6 +5,7 @@
 
 #include "base/hex.h"
 #include "crypto/native.h"
+#include "tracker/channels.h"
 #include "tracker/socket.h"
 
 /* --- what the node asks of the store --- */
@@ -71,7 +72,7 @@ static void warn(struct tracker *tracker, const struct action *action)
                      action->text.len ? (const char *)action->text.ptr : "", device);
 }
 
-/* A replica shows nothing to anybody, so it has no use for DELIVER, DELIVERED and PEER. */
+/* A replica shows nothing to anybody, so it has no use for DELIVERED and PEER. */
 bool replica_run_actions(struct tracker *tracker)
 {
     struct action action;
@@ -81,6 +82,7 @@ bool replica_run_actions(struct tracker *tracker)
         switch (action.kind) {
         case ACTION_STORE:
         case ACTION_READ: ask_store(tracker, &action); break;
+        case ACTION_DELIVER: channels_delivered(tracker, action.token); break;
         case ACTION_CLOSE: port_closed_by_node(tracker, action.link, action.text); break;
         case ACTION_WARNING: warn(tracker, &action); break;
         case ACTION_WRITABLE: port_is_writable(tracker, action.link); break;
@@ -192,6 +194,7 @@ int replica_start(struct tracker *tracker, const struct replica_found *found)
                     "%zu of %zu messages in the database did not fit and were left out", found->damaged,
                     found->damaged + found->kept);
     replica_pump(tracker);
+    channels_start(tracker);
     return OK;
 }
 

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "crypto/native.h"
 #include "tracker/call.h"
+#include "tracker/channels.h"
 
 #define PING_INTERVAL_MS 30000
 #define SILENCE_MS 60000
@@ -410,16 +411,10 @@ static void on_open(struct wr_socket *socket, void *context)
     client->socket = socket;
     char nonce[2 * KEY_BYTES + 1];
     hex_encode(slice_of(client->nonce, sizeof client->nonce), nonce);
-    json_t *channels = json_array();
-    for (size_t i = 0; i < tracker->channel_count; i++) {
-        const struct hosted *hosted = &tracker->channels[i];
-        json_array_append_new(channels, json_pack("{s:s%,s:s}", "name", (const char *)hosted->name.ptr,
-                                                  hosted->name.len, "id", hosted->id_text));
-    }
-    client_send(client, json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:o}", "type", "welcome", "tracker",
-                                  tracker->device_text, "account", client->name, "nonce", nonce, "time_ms",
-                                  (json_int_t)tracker_now_ms(tracker), "version", wr_version(), "channels",
-                                  channels));
+    channels_welcome(client, json_pack("{s:s,s:s,s:s,s:s,s:I,s:s}", "type", "welcome", "tracker",
+                                       tracker->device_text, "account", client->name, "nonce", nonce,
+                                       "time_ms", (json_int_t)tracker_now_ms(tracker), "version",
+                                       wr_version()));
 }
 
 static void upgrade_found(void *context, struct wr_request *request, int result,

@@ -69,6 +69,7 @@ struct tracker {
     bool stopping;
 
     struct accounts *accounts;
+    struct channels *rooms; /* channels.h */
     struct rates relay_quota; /* by account, in bytes */
     struct handles clients, relays;
     size_t check_at;   /* whose session is looked at next */

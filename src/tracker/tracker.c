@@ -9,6 +9,7 @@
 #include "base/hex.h"
 #include "crypto/native.h"
 #include "tracker/call.h"
+#include "tracker/channels.h"
 #include "tracker/holder.h"
 #include "tracker/job.h"
 #include "tracker/socket.h"
@@ -276,6 +277,7 @@ int tracker_open(const struct tracker_config *config, struct tracker **out_track
         if (err) snprintf(why, TRACKER_WHY_BYTES, "%s", store_why);
     }
     if (!err) err = open_identity(tracker, why);
+    if (!err) err = channels_open(tracker);
     if (!err) err = holder_open(tracker, why);
     if (!err) err = open_routes(tracker);
     if (!err) err = open_listeners(tracker, why);
@@ -323,10 +325,12 @@ void tracker_close(struct tracker *tracker)
         while (accounts_running(tracker->accounts))
             uv_run(tracker->loop, UV_RUN_ONCE);
     }
+    channels_stop(tracker);
     while (holder_is_busy(tracker))
         uv_run(tracker->loop, UV_RUN_ONCE);
     store_close(tracker->store);
     jobs_close(tracker);
+    channels_close(tracker);
     holder_close(tracker);
     peers_close(tracker);
     if (tracker->handles_open) {

@@ -1,0 +1,128 @@
+/* What was decided about a room is written into its channel: by the process that has the node, in the order
+ * in which it was decided. An order is taken off the list when its entry is durable, so one that a crash
+ * interrupts is carried out again; what they say is the same twice. */
+#include <string.h>
+
+#include "crypto/native.h"
+#include "tracker/channels.h"
+#include "tracker/replica.h"
+
+struct order {
+    int64_t id, kind, from_ms, until_ms, number, policy;
+    const uint8_t *channel, *author;
+    slice by, account, text, name;
+    const uint8_t *nonce; /* NULL: an open room */
+};
+
+static bool read_order(const struct store_rows *rows, size_t row, struct order *out)
+{
+    const struct store_value *v = store_at(rows, row, 0);
+    *out = (struct order){.id = v[0].number,
+                          .channel = v[1].bytes.ptr,
+                          .kind = v[2].number,
+                          .by = v[3].bytes,
+                          .account = v[4].bytes,
+                          .from_ms = v[5].number,
+                          .until_ms = v[6].number,
+                          .number = v[7].number,
+                          .text = v[8].bytes,
+                          .author = v[9].type == STORE_NULL ? NULL : v[9].bytes.ptr,
+                          .policy = v[10].number,
+                          .name = v[11].bytes,
+                          .nonce = v[12].type == STORE_NULL ? NULL : v[12].bytes.ptr};
+    return v[1].bytes.len == ID_BYTES && (!out->author || v[9].bytes.len == ID_BYTES) &&
+           (!out->nonce || v[12].bytes.len == NODE_NONCE_BYTES);
+}
+
+static void order_done(struct tracker *tracker, int64_t id)
+{
+    const struct store_value values[] = {store_number(id)};
+    /* When that fails it is carried out again at the next start. */
+    if (store_ask(tracker->store, &STORE_ROOM_ORDER_DONE, values, 1, NULL, NULL))
+        tracker_log_some(tracker, LOG_STORE, "an order was not taken off the list: the store is busy");
+}
+
+static int64_t carry(struct tracker *tracker, const struct order *o)
+{
+    struct channel_spec spec = {.type = o->nonce ? CHANNEL_PRIVATE : CHANNEL_PUBLIC,
+                                .authority = tracker->device,
+                                .name = o->name,
+                                .founder = tracker->device,
+                                .nonce = o->nonce};
+    struct command command = {.kind = COMMAND_OPEN, .spec = &spec};
+    return node_command(tracker->node, &command, tracker_now_us(tracker));
+}
+
+/* A token to wait for, 0: done, or an error: ERR_BUSY and ERR_MEMORY pass. */
+static int64_t carry_out(struct tracker *tracker, const struct order *o)
+{
+    if (o->kind == ORDER_CARRY) return carry(tracker, o);
+    return 0;
+}
+
+static void listed(void *context, int result, const struct store_rows *rows)
+{
+    struct tracker *tracker = context;
+    struct channels *c = tracker->rooms;
+    c->asking = false;
+    if (result) {
+        tracker_log_some(tracker, LOG_STORE, "the orders of channels cannot be read: %s", err_text(result));
+        return;
+    }
+    for (size_t i = 0; tracker->node && i < rows->count; i++) {
+        struct order o;
+        if (c->running_count == ORDERS_RUNNING_MAX) return; /* the timer goes on */
+        int64_t token = read_order(rows, i, &o) ? carry_out(tracker, &o) : ERR_CORRUPT;
+        if (token == ERR_BUSY || token == ERR_MEMORY) return;
+        if (token < 0)
+            tracker_log_some(tracker, LOG_REPLICA, "an order of a channel came to nothing: %s",
+                             err_text((int)token));
+        c->order_after = store_at(rows, i, 0)->number;
+        if (token > 0) {
+            c->running[c->running_count].order = c->order_after;
+            c->running[c->running_count++].token = (uint64_t)token;
+        } else {
+            /* What it stores goes before in the queue of the store, in this or an earlier transaction. */
+            replica_pump(tracker);
+            order_done(tracker, c->order_after);
+        }
+    }
+    replica_pump(tracker);
+    if (c->again || rows->count == ORDERS_RUNNING_MAX) channel_orders_run(tracker);
+}
+
+void channel_orders_run(struct tracker *tracker)
+{
+    struct channels *c = tracker->rooms;
+    if (!tracker->node || tracker->stopping) return;
+    c->again = c->asking;
+    if (c->asking) return;
+    const struct store_value values[] = {store_number(c->order_after), store_number(ORDERS_RUNNING_MAX)};
+    c->asking = !store_ask(tracker->store, &STORE_ROOM_ORDERS, values, 2, listed, tracker);
+}
+
+void channels_delivered(struct tracker *tracker, uint64_t token)
+{
+    struct channels *c = tracker->rooms;
+    if (token == 0) return;
+    for (size_t i = 0; i < c->running_count; i++) {
+        if (c->running[i].token != token) continue;
+        order_done(tracker, c->running[i].order);
+        c->running[i] = c->running[--c->running_count];
+        return;
+    }
+}
+
+void channels_due(struct tracker *tracker)
+{
+    if (tracker->node)
+        channel_orders_run(tracker);
+    else
+        peers_publish(tracker, PEERS_ORDERS, SLICE_EMPTY);
+}
+
+void channels_due_elsewhere(struct tracker *tracker, uint32_t peer, slice message)
+{
+    (void)peer, (void)message;
+    channel_orders_run(tracker);
+}
