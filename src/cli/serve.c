@@ -31,6 +31,7 @@ static void reload(void *context)
 {
     struct serving *serving = context;
     server_tls_reload(serving->tls);
+    tracker_reopen_logs(serving->tracker);
 }
 
 static size_t listen_addresses(const struct serve_options *options, const char *out_ips[3])
@@ -68,6 +69,9 @@ static int open_tracker(struct serving *serving, struct trace_file *trace)
                                     .port = (uint16_t)options->port,
                                     .tls = serving->tls,
                                     .trusted_proxies = options->trusted_proxies,
+                                    .access_log = options->access_log,
+                                    .log_file = options->log_file,
+                                    .metrics_from = options->metrics_from,
                                     .relay_bytes_per_second = (double)options->relay_rate,
                                     .trace = trace ? trace_file_write : NULL,
                                     .trace_context = trace,

@@ -9,6 +9,7 @@
 struct serve_options {
     const char *server_ip, *host, *data, *trace;
     const char *tls_cert, *tls_key, *trusted_proxies;
+    const char *access_log, *log_file, *metrics_from;
     uint64_t port, relay_rate;
     bool lan; /* listen on all addresses */
     bool classroom, verbose;
@@ -55,6 +56,27 @@ struct serve_options {
          "record everything that goes into the replica in a new file, for\n\"weaprous trace\"; it then "      \
          "holds "                                                                                             \
          "the secret key of the server",                                                                      \
+         0,                                                                                                   \
+         0},                                                                                                  \
+        {"access-log",                                                                                        \
+         ARG_TEXT,                                                                                            \
+         &(options)->access_log,                                                                              \
+         "FILE",                                                                                              \
+         "one line for each request, as Apache and nginx write them\n(- for standard output)",                \
+         0,                                                                                                   \
+         0},                                                                                                  \
+        {"log",                                                                                               \
+         ARG_TEXT,                                                                                            \
+         &(options)->log_file,                                                                                \
+         "FILE",                                                                                              \
+         "trouble, instead of on standard error; SIGHUP opens both files\nanew, after they were rotated",     \
+         0,                                                                                                   \
+         0},                                                                                                  \
+        {"metrics-from",                                                                                      \
+         ARG_TEXT,                                                                                            \
+         &(options)->metrics_from,                                                                            \
+         "LIST",                                                                                              \
+         "networks whose computers may look at /metrics, besides this one\n(10.0.0.0/8,192.0.2.7)",           \
          0,                                                                                                   \
          0},                                                                                                  \
         {"verbose", ARG_FLAG, &(options)->verbose, NULL, "log what goes well too", 0, 0}

@@ -90,6 +90,8 @@ struct tracker {
     struct holder *holder;
     uint64_t turn;
 
+    struct measures *measures;
+
     uint64_t logged_ms[LOG_KINDS];
     unsigned not_logged[LOG_KINDS];
 };

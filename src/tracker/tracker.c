@@ -9,6 +9,7 @@
 #include "base/hex.h"
 #include "crypto/native.h"
 #include "tracker/call.h"
+#include "tracker/measures.h"
 #include "tracker/channels.h"
 #include "tracker/holder.h"
 #include "tracker/job.h"
@@ -45,8 +46,12 @@ uint64_t tracker_now_us(struct tracker *tracker)
 static void log_line(struct tracker *tracker, enum wr_log_level level, const char *form, va_list arguments)
 {
     char line[512];
-    if (!tracker->config.log) return;
+    if (!tracker->config.log && !tracker->config.log_file) return;
     vsnprintf(line, sizeof line, form, arguments);
+    if (tracker->config.log_file) {
+        wr_log(tracker->app, (int)level, "%s", line);
+        return;
+    }
     tracker->config.log(tracker->config.log_context, level, line);
 }
 
@@ -94,6 +99,7 @@ static void keep_house(uv_timer_t *timer)
 {
     struct tracker *tracker = timer->data;
     sockets_check_sessions(tracker);
+    measures_take(tracker);
     if (tracker->houses++ % HOUSES_PER_PURGE) return;
     struct store_row row = {.time_ms = tracker_now_ms(tracker)};
     if (store_submit(tracker->store, STORE_SESSION_PURGE, &row, NULL, NULL))
@@ -221,10 +227,22 @@ static int open_accounts(struct tracker *tracker)
     return accounts_open(&config, &tracker->accounts);
 }
 
-static int open_routes(struct tracker *tracker)
+static int open_logs(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
+{
+    const struct tracker_config *config = &tracker->config;
+    if ((config->access_log && wr_access_log(tracker->app, WR_LOG_COMBINED, config->access_log)) ||
+        (config->log_file && wr_error_log(tracker->app, WR_LOG_COMBINED, config->log_file))) {
+        snprintf(why, TRACKER_WHY_BYTES, "weaprous %s.", wr_app_error(tracker->app));
+        return ERR_INVALID;
+    }
+    return OK;
+}
+
+static int open_routes(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
 {
     if (wr_security_headers(tracker->app, tracker->config.page_policy)) return ERR_MEMORY;
-    int err = pages_open(tracker);
+    int err = measures_open(tracker, why);
+    if (!err) err = pages_open(tracker);
     if (!err) err = open_accounts(tracker);
     if (!err) err = calls_open(tracker);
     if (!err) err = sockets_open(tracker);
@@ -279,7 +297,8 @@ int tracker_open(const struct tracker_config *config, struct tracker **out_track
     if (!err) err = open_identity(tracker, why);
     if (!err) err = channels_open(tracker);
     if (!err) err = holder_open(tracker, why);
-    if (!err) err = open_routes(tracker);
+    if (!err) err = open_logs(tracker, why);
+    if (!err) err = open_routes(tracker, why);
     if (!err) err = open_listeners(tracker, why);
     if (err) {
         tracker_close(tracker);
@@ -305,6 +324,11 @@ struct uv_loop_s *tracker_loop(struct tracker *tracker)
 void tracker_run(struct tracker *tracker)
 {
     if (wr_run(tracker->app)) tracker_log(tracker, WR_LOG_ERROR, "%s", wr_app_error(tracker->app));
+}
+
+void tracker_reopen_logs(struct tracker *tracker)
+{
+    wr_log_reopen(tracker->app);
 }
 
 void tracker_stop(struct tracker *tracker)
@@ -342,6 +366,7 @@ void tracker_close(struct tracker *tracker)
     wr_app_free(tracker->app);
     if (tracker->relay_quota.slots) rates_deinit(&tracker->relay_quota);
     accounts_free(tracker->accounts);
+    measures_free(tracker);
     if (tracker->online.allocator) map_deinit(&tracker->online);
     if (tracker->clients.allocator) handles_deinit(&tracker->clients);
     if (tracker->relays.allocator) handles_deinit(&tracker->relays);

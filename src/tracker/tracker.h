@@ -29,6 +29,7 @@ struct tracker_config {
     size_t ip_count;
     uint16_t port;               /* 0: the system chooses */
     const struct wr_tls *tls;    /* NULL: plain HTTP */
+    const char *metrics_from;    /* networks that may look at /metrics besides this computer, or NULL */
     const char *trusted_proxies; /* as wr_trust_proxies takes them, or NULL */
     /* The page: assets, of which "/index.html" is the page itself; NULL: one line of text instead. */
     const struct wr_asset *page;
@@ -39,6 +40,7 @@ struct tracker_config {
     /* For the replica's node_config.trace: secrets too (core/trace.h). NULL: no trace. */
     void (*trace)(void *context, slice piece);
     void *trace_context;
+    const char *access_log, *log_file; /* one line for each answer; trouble instead of `log`. NULL: none */
     void (*log)(void *context, enum wr_log_level level, const char *text);
     void *log_context;
 };
@@ -56,6 +58,8 @@ uint16_t tracker_port(const struct tracker *tracker);
 struct uv_loop_s *tracker_loop(struct tracker *tracker);
 /* Serves until tracker_stop has drained. */
 void tracker_run(struct tracker *tracker);
+/* Opens the log files again under their names, after they were rotated. */
+void tracker_reopen_logs(struct tracker *tracker);
 /* Says goodbye to every socket, lets requests under way be answered, ends tracker_run. */
 void tracker_stop(struct tracker *tracker);
 /* Waits until the store has everything on disk, and frees. Not while tracker_run is running. NULL is allowed.
