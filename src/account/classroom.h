@@ -1,5 +1,6 @@
 /* classroom.h - what the assignments of the P2P chat courses expect to find: the account admin with the
- * password "password", and five channels (the first, general, is there in any case).
+ * password "password", and five channels (the first, general, is there in any case); and the account guest,
+ * without a password, for those who have none (tracker/classic.h).
  *
  * Everybody knows that password, so nothing but `--classroom` adds the account, and servers tell at each
  * start while it is there. Rules: blocks; a store that was not started. */
@@ -12,6 +13,7 @@
 
 #define CLASSROOM_NAME "admin"
 #define CLASSROOM_PASSWORD "password"
+#define CLASSROOM_GUEST "guest"
 
 enum { CLASSROOM_CHANNELS = 4 };
 extern const char *const classroom_channels[CLASSROOM_CHANNELS]; /* besides the first one */

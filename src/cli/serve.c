@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/data.h"
+#include "cli/pool_secret.h"
 #include "cli/server.h"
 #include "cli/trace_file.h"
 #include "crypto/native.h"
@@ -18,6 +19,7 @@ struct serving {
     const char *database;
     struct tracker *tracker;
     struct wr_tls *tls;
+    char pool_secret[POOL_SECRET_BYTES_MAX + 1];
     bool known;
 };
 
@@ -69,6 +71,8 @@ static int open_tracker(struct serving *serving, struct trace_file *trace)
                                     .port = (uint16_t)options->port,
                                     .tls = serving->tls,
                                     .trusted_proxies = options->trusted_proxies,
+                                    .classroom = options->classroom,
+                                    .pool_secret = serving->pool_secret,
                                     .access_log = options->access_log,
                                     .log_file = options->log_file,
                                     .metrics_from = options->metrics_from,
@@ -97,6 +101,7 @@ static int run(const struct serve_options *options, const char *database,
     struct trace_file *trace = NULL;
     int err = options->trace ? trace_file_open(options->trace, &trace) : OK;
     if (!err) err = server_tls(options->tls_cert, options->tls_key, &serving.tls);
+    if (!err) err = pool_secret_open(options->data, serving.pool_secret);
     if (!err) err = open_tracker(&serving, trace);
     if (!err) {
         struct server_signals signals = {.end = end, .reload = reload, .context = &serving};

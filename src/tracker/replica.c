@@ -7,6 +7,7 @@
 #include "crypto/native.h"
 #include "tracker/channels.h"
 #include "tracker/socket.h"
+#include "tracker/webdevice.h"
 
 /* --- what the node asks of the store --- */
 
@@ -27,6 +28,7 @@ static void stored(void *context, int result, const struct store_row *row)
     }
     if (result) tracker_log_some(tracker, LOG_STORE, "a message was not kept: %s", err_text(result));
     node_done(tracker->node, pending->token, result, SLICE_EMPTY, tracker_now_us(tracker));
+    if (result && row->author) web_lost(tracker, row->channel, row->author, row->seq, result);
     free(pending);
 }
 
@@ -60,6 +62,7 @@ static void ask_store(struct tracker *tracker, const struct action *action)
     }
     if (err) {
         free(pending);
+        if (entry->author && !read) web_lost(tracker, entry->channel, entry->author, entry->seq, err);
         node_done(tracker->node, token, err, SLICE_EMPTY, tracker_now_us(tracker));
     }
 }
@@ -82,7 +85,10 @@ bool replica_run_actions(struct tracker *tracker)
         switch (action.kind) {
         case ACTION_STORE:
         case ACTION_READ: ask_store(tracker, &action); break;
-        case ACTION_DELIVER: channels_delivered(tracker, action.token); break;
+        case ACTION_DELIVER:
+            channels_delivered(tracker, action.token);
+            web_delivered(tracker, &action.entry, action.token);
+            break;
         case ACTION_CLOSE: port_closed_by_node(tracker, action.link, action.text); break;
         case ACTION_WARNING: warn(tracker, &action); break;
         case ACTION_WRITABLE: port_is_writable(tracker, action.link); break;
@@ -189,6 +195,7 @@ int replica_start(struct tracker *tracker, const struct replica_found *found)
         replica_close(tracker);
         return err;
     }
+    if (found->damaged) web_damaged(tracker);
     if (found->damaged)
         tracker_log(tracker, WR_LOG_WARNING,
                     "%zu of %zu messages in the database did not fit and were left out", found->damaged,

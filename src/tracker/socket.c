@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "crypto/native.h"
 #include "tracker/call.h"
+#include "tracker/classic.h"
 #include "tracker/channels.h"
 
 #define PING_INTERVAL_MS 30000
@@ -122,6 +123,7 @@ static void leave(struct client *client)
 {
     struct tracker *tracker = client->tracker;
     bool was_online = client->phase == CLIENT_ONLINE;
+    classic_socket_gone(client);
     client->phase = CLIENT_LEAVING;
     replica_forget(client);
     relay_forget(client);

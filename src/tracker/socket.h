@@ -49,6 +49,7 @@ struct client {
 
     unsigned pauses; /* of enum client_pause */
     uint32_t slow_relay;
+    bool announced;      /* its session has said where its peer listens: classic.h */
     bool presence_stale; /* it was too slow for changes: gets the whole list when it has drained */
 
     uint32_t *relays; /* numbers */

@@ -33,11 +33,13 @@ enum {
 #define CERTIFICATE_LIFE_MS ((uint64_t)180 * 86400 * 1000)
 #define CHANNEL_NAME "general"
 
+struct classic_binding;
 struct bus;
 struct client;
 struct holder;
 struct port;
 struct remotes;
+struct web_job;
 
 struct hosted {
     slice name;
@@ -69,6 +71,9 @@ struct tracker {
     bool stopping;
 
     struct accounts *accounts;
+    struct classic_binding *classic_bindings; /* classic.c */
+    struct web_job *web_jobs;                 /* webdevice.c: under way */
+    unsigned web_count;
     struct channels *rooms; /* channels.h */
     struct rates relay_quota; /* by account, in bytes */
     struct handles clients, relays;

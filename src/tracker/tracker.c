@@ -9,12 +9,15 @@
 #include "base/hex.h"
 #include "crypto/native.h"
 #include "tracker/call.h"
+#include "tracker/classic.h"
 #include "tracker/measures.h"
 #include "tracker/channels.h"
 #include "tracker/holder.h"
+#include "tracker/pool.h"
 #include "tracker/job.h"
 #include "tracker/socket.h"
 #include "tracker/state.h"
+#include "tracker/webdevice.h"
 
 #define HOUSEKEEPING_MS 5000
 #define HOUSES_PER_PURGE 12
@@ -101,6 +104,7 @@ static void keep_house(uv_timer_t *timer)
     sockets_check_sessions(tracker);
     measures_take(tracker);
     if (tracker->houses++ % HOUSES_PER_PURGE) return;
+    classic_housekeeping(tracker);
     struct store_row row = {.time_ms = tracker_now_ms(tracker)};
     if (store_submit(tracker->store, STORE_SESSION_PURGE, &row, NULL, NULL))
         tracker_log_some(tracker, LOG_STORE, "old sessions were not removed: the store is busy");
@@ -222,6 +226,7 @@ static int open_accounts(struct tracker *tracker)
                                            .home = tracker,
                                            .page = accounts_page,
                                            .logged_out = accounts_logged_out,
+                                           .landing = pool_landing,
                                            .trouble = accounts_trouble,
                                            .context = tracker};
     return accounts_open(&config, &tracker->accounts);
@@ -245,6 +250,7 @@ static int open_routes(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
     if (!err) err = pages_open(tracker);
     if (!err) err = open_accounts(tracker);
     if (!err) err = calls_open(tracker);
+    if (!err) err = classic_open(tracker);
     if (!err) err = sockets_open(tracker);
     return err;
 }
@@ -353,6 +359,7 @@ void tracker_close(struct tracker *tracker)
     while (holder_is_busy(tracker))
         uv_run(tracker->loop, UV_RUN_ONCE);
     store_close(tracker->store);
+    web_close(tracker);
     jobs_close(tracker);
     channels_close(tracker);
     holder_close(tracker);
@@ -364,6 +371,7 @@ void tracker_close(struct tracker *tracker)
         uv_close((uv_handle_t *)&tracker->housekeeping_timer, NULL);
     }
     wr_app_free(tracker->app);
+    classic_close(tracker);
     if (tracker->relay_quota.slots) rates_deinit(&tracker->relay_quota);
     accounts_free(tracker->accounts);
     measures_free(tracker);

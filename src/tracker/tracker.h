@@ -35,6 +35,8 @@ struct tracker_config {
     const struct wr_asset *page;
     size_t page_count;
     const char *page_policy;       /* Content-Security-Policy, or NULL */
+    bool classroom;          /* names without a login are taken for announcements: docs/api.md, part 1 */
+    const char *pool_secret; /* of native peers that offer themselves; NULL: none can, but with classroom */
     double relay_bytes_per_second; /* for each account */
     uint32_t database_pages_max;   /* 0: no limit; for tests of a full disk */
     /* For the replica's node_config.trace: secrets too (core/trace.h). NULL: no trace. */
