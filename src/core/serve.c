@@ -203,13 +203,29 @@ static bool serve_entry(struct node *n, struct pipe *p, uint32_t channel, uint32
     return true;
 }
 
+/* An entry of an answer to RECENT is left out: RECENT_END must not say that it was given. Without a JOIN
+ * nothing of the author can be taken. */
+static void skipped(const struct node *n, const struct pipe *p, const struct serve *slot)
+{
+    struct share *s = share_of(p, slot->channel);
+    const struct author *a = &n->channels[slot->channel]->authors[slot->author];
+    const struct mark *mark = feed_mark(a, slot->seq > 1 ? slot->seq : feed_shown(a));
+    if (s && mark && mark->place_ms > s->skipped_ms) s->skipped_ms = mark->place_ms;
+}
+
 /* The answer to RECENT goes on, or ends. */
 static bool serve_recent(struct node *n, struct pipe *p, uint32_t channel, struct share *s)
 {
     uint32_t author, seq;
     if (n->ops_used + OPS_RESERVE >= OPS_MAX) return false;
-    if (recent_take(n, p, channel, &author, &seq)) return serve_entry(n, p, channel, author, seq);
-    struct serve *slot = &p->window[(p->window_head + p->window_len++) % SERVE_WINDOW];
+    struct serve *slot = &p->window[(p->window_head + p->window_len) % SERVE_WINDOW];
+    if (recent_take(n, p, channel, &author, &seq)) {
+        bool taken = serve_entry(n, p, channel, author, seq);
+        slot->recent = true;
+        if (!taken) skipped(n, p, slot);
+        return taken;
+    }
+    p->window_len++;
     *slot = (struct serve){.channel = channel, .end = true};
     recent_summary(s->recent, &slot->oldest_ms, &slot->more);
     recent_free(n, s);
@@ -242,10 +258,15 @@ static bool serve_one(struct node *n, struct pipe *p)
     return false;
 }
 
-static slice end_message(struct node *n, const struct serve *slot)
+static slice end_message(struct node *n, const struct pipe *p, const struct serve *slot)
 {
     struct writer w = writer_of(n->plain, sizeof n->plain);
-    message_write_recent_end(&w, n->channels[slot->channel]->id, slot->oldest_ms, slot->more);
+    struct share *s = share_of(p, slot->channel);
+    uint64_t skipped_ms = s ? s->skipped_ms : 0;
+    bool all = skipped_ms == 0 || skipped_ms < slot->oldest_ms;
+    message_write_recent_end(&w, n->channels[slot->channel]->id, all ? slot->oldest_ms : skipped_ms,
+                             slot->more || skipped_ms > 0);
+    if (s) s->skipped_ms = 0;
     return writer_slice(&w);
 }
 
@@ -261,7 +282,8 @@ static slice next_served(struct node *n, struct pipe *p)
         slot->blob = NULL;
         p->window_head = (p->window_head + 1) % SERVE_WINDOW;
         p->window_len--;
-        if (slot->end) return end_message(n, slot);
+        if (slot->end) return end_message(n, p, slot);
+        if (!blob && slot->recent) skipped(n, p, slot);
         if (!blob) continue;
         p->window_bytes -= blob->len;
         slice message = entry_message(n, blob);

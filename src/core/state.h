@@ -226,6 +226,7 @@ struct share {
     struct digest *digest;               /* the comparing of large vectors that is under way */
     uint8_t buckets[DIGEST_BUCKETS / 8]; /* bits: which authors the whole vector tells of */
     struct recent *recent;               /* the answer to its RECENT that is under way */
+    uint64_t skipped_ms; /* in this answer: the place of the newest that could not be read, 0: none */
     uint32_t push; /* own seq to push next, 0 when the other side is not level with us */
     bool delivered_due;
     struct request *requests;
@@ -237,6 +238,7 @@ struct serve {
     uint32_t channel, author, seq;
     uint64_t token;    /* of the READ, 0 when the blob is there */
     struct blob *blob; /* NULL and token 0: could not be read, skip */
+    bool recent;       /* of an answer to RECENT */
     bool end;          /* RECENT_END comes here */
     bool more;
     uint64_t oldest_ms;

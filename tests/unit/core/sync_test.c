@@ -252,6 +252,57 @@ static void a_hundred_authors_are_compared_by_digest(void **state)
 
 static const uint8_t zeros[32];
 
+/* The last RECENT_END in what the victim said. */
+static bool recent_end(const struct attacker *a, uint64_t *out_oldest_ms, uint64_t *out_more)
+{
+    struct cbor_reader all = cbor_reader_of(slice_of(a->said, a->said_len));
+    bool found = false;
+    while (!cbor_done(&all) && !all.failed) {
+        struct cbor_reader r = all;
+        (void)cbor_array(&r, 32);
+        if (cbor_uint(&r, UINT64_MAX) == MESSAGE_RECENT_END) {
+            (void)cbor_fixed(&r, ID_BYTES);
+            *out_oldest_ms = cbor_uint(&r, UINT64_MAX);
+            *out_more = cbor_uint(&r, 1);
+            found = !r.failed;
+        }
+        cbor_skip(&all, 1);
+    }
+    return found;
+}
+
+/* RECENT_END does not promise what could not be read. */
+static void what_cannot_be_read_was_not_given(void **state)
+{
+    (void)state;
+    struct world *w = victim();
+    uint8_t plain[64];
+    uint64_t oldest_ms = 0, more = 0;
+    for (int i = 0; i < 20; i++) {
+        assert_true(world_say(w, 1, "text") > 0);
+        world_run(w, SECONDS);
+    }
+    uint64_t newest_ms = (w->now - SECONDS) / MILLISECONDS;
+    for (int reads = 0; reads < 2; reads++) {
+        world_restart(w, 1); /* nothing is in memory */
+        w->places[1].read_result = reads ? OK : ERR_IO;
+        struct attacker *a = attack(w, true);
+        struct writer m = writer_of(plain, sizeof plain);
+        message_write_recent(&m, w->channel, 0, 10);
+        attacker_send(a, writer_slice(&m));
+        for (int i = 0; i < 20; i++) {
+            world_settle(w);
+            attacker_take(a);
+        }
+        assert_true(recent_end(a, &oldest_ms, &more));
+        assert_int_equal(more, 1);
+        assert_int_equal(oldest_ms >= newest_ms, !reads);
+        link_deinit(&a->link);
+        free(a);
+    }
+    world_free(w);
+}
+
 struct chain { /* of the attacker's own entries */
     uint8_t wire[12][600], id[12][32];
     size_t len[12];
@@ -449,6 +500,7 @@ int main(void)
         cmocka_unit_test(new_entries_reach_whoever_has_a_gap_at_once),
         cmocka_unit_test(leftovers_of_failed_stores_do_not_count),
         cmocka_unit_test(a_hundred_authors_are_compared_by_digest),
+        cmocka_unit_test(what_cannot_be_read_was_not_given),
         cmocka_unit_test(islands_grow_at_their_ends_only),
         cmocka_unit_test(two_chains_that_meet_in_a_gap_are_a_fork),
         cmocka_unit_test(what_is_below_a_gap_may_be_later),
