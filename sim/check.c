@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/entry.h"
+#include "core/ledger.h"
 
 const uint8_t check_mark[SIM_WINDOW_BYTES] = {0xc3, 'p', 'l', 'a', 'i', 'n', 0xb6, 0x01};
 
@@ -570,6 +571,19 @@ static void check_single(struct sim *sim, const struct device *d)
                 sim_fail(sim, "device %u has two links to %u when all is said", d->index, d->ports[i].other);
 }
 
+/* Receipts of each member about each other one, in channels that are not too large for them (ledger.h), with
+ * what the tables have to spare. */
+static uint64_t receipts_budget(const struct sim *sim, const struct device *d)
+{
+    uint64_t rows = 0;
+    for (uint32_t c = 0; c < sim->channels_len; c++) {
+        uint64_t len = sim->channels[c].members_len, pairs = len * len;
+        if (!membership_of(d, c) || len > LEDGER_DEVICES_MAX) continue;
+        rows += pairs < LEDGER_ROWS_MAX ? pairs : LEDGER_ROWS_MAX;
+    }
+    return rows * 240;
+}
+
 void check_end(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->devices_len; i++) {
@@ -577,6 +591,7 @@ void check_end(struct sim *sim)
         if (!honest(d)) continue;
         check_single(sim, d);
         uint64_t budget = 512 * 1024 + sim->report.entries * 200 + d->ports_live * 32 * 1024;
+        budget += receipts_budget(sim, d);
         /* What strangers claim, within limits: 20,000 authors of some 400 bytes, and a number on each link.
          */
         if (sim_has(sim, FAULT_HOSTILE)) budget += 16 * 1024 * 1024;
