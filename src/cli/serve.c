@@ -1,5 +1,6 @@
 #include "cli/serve.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct serving {
     struct tracker *tracker;
     struct wr_tls *tls;
     char pool_secret[POOL_SECRET_BYTES_MAX + 1];
+    enum registration registration;
     bool known;
 };
 
@@ -71,6 +73,8 @@ static int open_tracker(struct serving *serving, struct trace_file *trace)
                                     .port = (uint16_t)options->port,
                                     .tls = serving->tls,
                                     .trusted_proxies = options->trusted_proxies,
+                                    .page_origins = options->page_origins,
+                                    .registration = serving->registration,
                                     .classroom = options->classroom,
                                     .pool_secret = serving->pool_secret,
                                     .access_log = options->access_log,
@@ -94,10 +98,44 @@ static int open_tracker(struct serving *serving, struct trace_file *trace)
     return err;
 }
 
-static int run(const struct serve_options *options, const char *database,
+/* Who may make an account, and whose pages may use the server; complains about what is not right. */
+static bool read_options(const struct serve_options *options, enum registration *out)
+{
+    static const char *const names[] = {"open", "invite", "closed"};
+    struct origins origins;
+    const char *problem = origins_read(&origins, options->page_origins);
+    if (problem) {
+        complain("In --page-origins %s", problem);
+        return false;
+    }
+    *out = REGISTRATION_OPEN;
+    if (!options->registration) return true;
+    for (int i = REGISTRATION_OPEN; i <= REGISTRATION_CLOSED; i++) {
+        *out = (enum registration)i;
+        if (strcmp(options->registration, names[i]) == 0) return true;
+    }
+    complain("--registration is open, invite or closed, not \"%s\".", options->registration);
+    return false;
+}
+
+static void print_admin_link(const struct serving *serving)
+{
+    const struct serve_options *options = serving->options;
+    const char *ticket = tracker_admin_ticket(serving->tracker);
+    const char *ip = options->lan || server_is_any(options->server_ip) ? "127.0.0.1" : options->server_ip;
+    char url[SERVER_URL_BYTES];
+    if (!ticket) return;
+    server_url(url, options->tls_cert != NULL, ip, tracker_port(serving->tracker));
+    printf("There is no administrator yet. To become it, open this, which works once and for a day:\n"
+           "    %sadmin?ticket=%s\n",
+           url, ticket);
+    fflush(stdout);
+}
+
+static int run(const struct serve_options *options, enum registration registration, const char *database,
                void (*started)(const struct serve_options *options, uint16_t port, bool known))
 {
-    struct serving serving = {.options = options, .database = database};
+    struct serving serving = {.options = options, .database = database, .registration = registration};
     struct trace_file *trace = NULL;
     int err = options->trace ? trace_file_open(options->trace, &trace) : OK;
     if (!err) err = server_tls(options->tls_cert, options->tls_key, &serving.tls);
@@ -107,6 +145,7 @@ static int run(const struct serve_options *options, const char *database,
         struct server_signals signals = {.end = end, .reload = reload, .context = &serving};
         server_signals_start(&signals, tracker_loop(serving.tracker));
         started(options, tracker_port(serving.tracker), serving.known);
+        print_admin_link(&serving);
         tracker_run(serving.tracker);
         server_signals_stop(&signals);
         tracker_close(serving.tracker);
@@ -120,6 +159,8 @@ int serve(const struct serve_options *options,
           void (*started)(const struct serve_options *options, uint16_t port, bool known))
 {
     int lock;
+    enum registration registration;
+    if (!read_options(options, &registration)) return EXIT_USAGE;
     server_raise_descriptors();
     if (data_open(options->data, options->shared ? DATA_SHARED : DATA_ALONE, &lock)) return EXIT_STOPPED;
     char *database = data_database(options->data);
@@ -127,7 +168,7 @@ int serve(const struct serve_options *options,
     if (err)
         complain("weaprous cannot start: no memory, or no randomness from the system.");
     else
-        err = run(options, database, started);
+        err = run(options, registration, database, started);
     free(database);
     data_close(lock);
     return err ? EXIT_STOPPED : EXIT_OK;

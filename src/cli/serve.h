@@ -9,6 +9,7 @@
 struct serve_options {
     const char *server_ip, *host, *data, *trace;
     const char *tls_cert, *tls_key, *trusted_proxies;
+    const char *registration, *page_origins;
     const char *access_log, *log_file, *metrics_from;
     uint64_t port, relay_rate;
     bool lan; /* listen on all addresses */
@@ -41,6 +42,22 @@ struct serve_options {
          "browsers cannot reach each other directly (default 4194304)",                                       \
          1,                                                                                                   \
          (uint64_t)1 << 40},                                                                                  \
+        {"registration",                                                                                      \
+         ARG_TEXT,                                                                                            \
+         &(options)->registration,                                                                            \
+         "WHO",                                                                                               \
+         "who may make an account: open (everybody, the default), invite\n"                                   \
+         "(with an invite of an administrator) or closed",                                                    \
+         0,                                                                                                   \
+         0},                                                                                                  \
+        {"page-origins",                                                                                      \
+         ARG_TEXT,                                                                                            \
+         &(options)->page_origins,                                                                            \
+         "LIST",                                                                                              \
+         "pages of other sites that may use this server for whoever is logged\n"                              \
+         "in: https://chat.example,http://localhost:3000",                                                    \
+         0,                                                                                                   \
+         0},                                                                                                  \
         {"classroom",                                                                                         \
          ARG_FLAG,                                                                                            \
          &(options)->classroom,                                                                               \

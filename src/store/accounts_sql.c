@@ -150,13 +150,17 @@ const struct store_operation STORE_SESSION_SEEN = {
     3,
     {{STEP_RUN, "UPDATE sessions SET seen_ms = ?2, address = ?3 WHERE token = ?1", 0}}};
 
-const struct store_operation STORE_SESSIONS_OF = {
-    "sessions of an account",
+const struct store_operation STORE_SESSIONS_AND_DEVICES = {
+    "sessions and devices",
     false,
-    2,
+    3,
     {{STEP_ROWS,
-      "SELECT token, created_ms, seen_ms, expires_ms, address, agent, device FROM sessions"
-      " WHERE account = ?1 AND expires_ms > ?2 ORDER BY created_ms DESC, token LIMIT 501",
+      "SELECT 0, token, created_ms, seen_ms, expires_ms, address, agent, '', device FROM sessions"
+      " WHERE account = ?1 AND expires_ms > ?2 ORDER BY created_ms DESC, token LIMIT ?3",
+      0},
+     {STEP_ROWS,
+      "SELECT 1, device, issued_ms, seen_ms, expires_ms, address, name, label, NULL FROM devices"
+      " WHERE account = ?1 ORDER BY seen_ms DESC, device LIMIT ?3",
       0}}};
 
 const struct store_operation STORE_SESSION_END = {
@@ -178,18 +182,11 @@ const struct store_operation STORE_DEVICE_SEEN = {
     "device seen",
     true,
     5,
-    {{STEP_RUN, "UPDATE devices SET label = ?3, seen_ms = ?4, address = ?5 WHERE device = ?1", 0},
+    {{STEP_RUN, "UPDATE devices SET label = ?3, seen_ms = ?4, address = ?5 WHERE device = ?1 AND account ="
+      " (SELECT account FROM sessions WHERE token = ?2)",
+      0},
      {STEP_RUN, "UPDATE sessions SET device = ?1, seen_ms = ?4, address = ?5 WHERE token = ?2", 0},
      {STEP_ROWS, "SELECT name FROM devices WHERE device = ?1", 0}}};
-
-const struct store_operation STORE_DEVICES_OF = {
-    "devices of an account",
-    false,
-    1,
-    {{STEP_ROWS,
-      "SELECT device, name, label, issued_ms, expires_ms, seen_ms, address FROM devices WHERE account = ?1"
-      " ORDER BY seen_ms DESC, device LIMIT 1000",
-      0}}};
 
 const struct store_operation STORE_DEVICE_RENAME = {
     "device rename",
@@ -380,7 +377,8 @@ const struct store_operation STORE_AUDIT_ADD = {
     7,
     {{STEP_RUN,
       "INSERT INTO audit (time_ms, account, name, what, about, detail, address)"
-      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+      " VALUES (?1, ?2, CASE WHEN ?3 <> '' THEN ?3 ELSE coalesce((SELECT name FROM accounts WHERE id = ?2), '') END,"
+      " ?4, ?5, ?6, ?7)",
       0}}};
 
 const struct store_operation STORE_AUDIT_PAGE = {

@@ -76,18 +76,18 @@ extern const struct store_operation STORE_ACCOUNT_ENABLE; /* account. ERR_NOT_FO
 extern const struct store_operation STORE_SESSION_BEGIN;
 /* token, time, address */
 extern const struct store_operation STORE_SESSION_SEEN;
-/* account, time -> token, created_ms, seen_ms, expires_ms, address, agent, device; newest first */
-extern const struct store_operation STORE_SESSIONS_OF;
+/* account, time, limit of each -> of each session, newest first: 0, token, created_ms, seen_ms, expires_ms,
+ * address, agent, '', device (or NULL); then of each device, the last seen first: 1, device, issued_ms, seen_ms,
+ * expires_ms, address, name, label, NULL */
+extern const struct store_operation STORE_SESSIONS_AND_DEVICES;
 extern const struct store_operation STORE_SESSION_END; /* account, token. ERR_NOT_FOUND */
 /* account, token that stays (or NULL) -> token of each that has ended */
 extern const struct store_operation STORE_SESSIONS_END;
 
 /* --- devices --- */
 
-/* device, token, label, time, address -> name. After STORE_DEVICE_CLAIM, in the same moment. */
+/* device, token, label, time, address -> name that the person gave it, or ''. After STORE_DEVICE_CLAIM. */
 extern const struct store_operation STORE_DEVICE_SEEN;
-/* account -> device, name, label, issued_ms, expires_ms, seen_ms, address; the last seen first */
-extern const struct store_operation STORE_DEVICES_OF;
 extern const struct store_operation STORE_DEVICE_RENAME; /* account, device, name. ERR_NOT_FOUND */
 /* account, device, time. Its sessions end, it is never certified again. ERR_NOT_FOUND */
 extern const struct store_operation STORE_DEVICE_END;
@@ -141,7 +141,7 @@ extern const struct store_operation STORE_ACCOUNT_STORAGE;
 /* time -> accounts, administrators, disabled ones, sessions, devices, channels */
 extern const struct store_operation STORE_FIGURES;
 
-/* time, account (0: nobody), name, what, about, detail, address */
+/* time, account (0: nobody), name ('': that of the account), what, about, detail, address */
 extern const struct store_operation STORE_AUDIT_ADD;
 /* before (an id; 0: from the newest), limit, name or '' (who did it, or about whom), what or '' -> id,
  * time_ms, name, what, about, detail, address */

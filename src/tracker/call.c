@@ -256,7 +256,7 @@ static void post_call(struct wr_request *request, void *context)
         wr_respond_error(request, 404, "This server does not know this type of call.");
         return;
     }
-    if (!wr_request_same_origin(request)) {
+    if (!accounts_origin_good(tracker->accounts, request)) {
         wr_respond_error(request, 403, "This request was sent by a page of another site.");
         return;
     }

@@ -16,6 +16,7 @@ static peers_handler *const handlers[PEERS_KIND_COUNT] = {
     [PEERS_ONLINE] = remote_online,
     [PEERS_OFFLINE] = remote_offline,
     [PEERS_LOGGED_OUT] = sockets_logged_out_elsewhere,
+    [PEERS_ACCOUNT_CHANGED] = sockets_account_changed_elsewhere,
     [PEERS_PUSH] = push_from_peer,
     [PEERS_SIGNAL] = signal_from_peer,
     [PEERS_ASK] = job_asked,

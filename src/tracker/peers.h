@@ -28,6 +28,7 @@ enum peers_kind {
     PEERS_BRIDGE_CREDIT,
     PEERS_BRIDGE_CLOSED,
     PEERS_ORDERS, /* channel_orders.c: the list has grown */
+    PEERS_ACCOUNT_CHANGED, /* sessions.c: the number of the account */
     PEERS_KIND_COUNT,
 };
 

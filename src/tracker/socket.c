@@ -13,7 +13,6 @@
 
 #define PING_INTERVAL_MS 30000
 #define SILENCE_MS 60000
-#define SESSIONS_CHECKED 2048 /* at a time */
 #define LABEL_LETTERS_MAX 64
 #define REASON_BYTES_MAX 512 /* why a relay was closed, in words; a longer text is left out */
 
@@ -453,10 +452,11 @@ static void upgrade_found(void *context, struct wr_request *request, int result,
 
 static void upgrade(struct wr_request *request, void *context)
 {
-    if (!wr_request_same_origin(request))
+    struct tracker *tracker = context;
+    if (!accounts_origin_good(tracker->accounts, request))
         wr_respond_error(request, 403, "This page belongs to another site.");
     else
-        session_check(((struct tracker *)context)->accounts, request, upgrade_found, context);
+        session_check(tracker->accounts, request, upgrade_found, tracker);
 }
 
 int sockets_open(struct tracker *tracker)
@@ -503,40 +503,5 @@ void sockets_goodbye(struct tracker *tracker)
     for (size_t at = 0; (client = handles_next(&tracker->clients, &at));) {
         if (client->phase != CLIENT_LEAVING)
             client_goodbye(client, "shutting-down", "The server is shutting down.", WR_CLOSE_GOING_AWAY);
-    }
-}
-
-/* --- sessions that are over --- */
-
-static void session_checked(void *context, int result, const struct store_row *row)
-{
-    (void)row;
-    struct claim *claim = context;
-    struct client *client = handles_get(&claim->tracker->clients, claim->client);
-    free(claim);
-    if (result == ERR_NOT_FOUND && client && client->phase != CLIENT_LEAVING)
-        client_goodbye(client, "logged-out", "Your session is over: log in again.", WR_CLOSE_NORMAL);
-}
-
-static bool check_session(struct client *client)
-{
-    struct tracker *tracker = client->tracker;
-    struct claim *claim = calloc(1, sizeof *claim);
-    if (!claim) return false;
-    *claim = (struct claim){tracker, client->number};
-    struct store_row row = {.token = client->session, .time_ms = tracker_now_ms(tracker)};
-    int err = store_submit(tracker->store, STORE_SESSION_GET, &row, session_checked, claim);
-    if (err) free(claim);
-    return !err;
-}
-
-void sockets_check_sessions(struct tracker *tracker)
-{
-    struct client *client;
-    for (unsigned i = 0; i < SESSIONS_CHECKED; i++) {
-        client = handles_next(&tracker->clients, &tracker->check_at);
-        if (client && (client->phase == CLIENT_LEAVING || check_session(client))) continue;
-        if (!client) tracker->check_at = 0; /* all were looked at; else the store is busy */
-        return;
     }
 }

@@ -74,6 +74,9 @@ void sockets_goodbye(struct tracker *tracker);
 /* Looks at the sessions of some more sockets and ends those whose session is over, or was ended by a program
  * beside this one (`weaprous user`). */
 void sockets_check_sessions(struct tracker *tracker);
+/* Sessions of this account have ended, or its role has changed: its sockets are looked at, at all processes. */
+void sockets_account_changed(struct tracker *tracker, int64_t account);
+peers_handler sockets_account_changed_elsewhere;
 /* Its device has connected again, elsewhere. */
 void socket_replaced(struct client *client);
 peers_handler sockets_logged_out_elsewhere;

@@ -13,6 +13,7 @@
 #include "store/store.h"
 #include "tracker/handles.h"
 #include "account/accounts.h"
+#include "account/ticket.h"
 #include "tracker/tracker.h"
 
 enum {
@@ -76,6 +77,9 @@ struct tracker {
     unsigned web_count;
     struct channels *rooms; /* channels.h */
     struct rates relay_quota; /* by account, in bytes */
+    struct rates audit_rate;  /* by account; audit.c */
+    unsigned audit_left_out;
+    char admin_ticket[TICKET_TEXT]; /* "" when there is an administrator */
     struct handles clients, relays;
     size_t check_at;   /* whose session is looked at next */
     unsigned houses;   /* how often house was kept */

@@ -8,6 +8,8 @@
 
 #include "base/hex.h"
 #include "crypto/native.h"
+#include "store/accounts_sql.h"
+#include "tracker/audit.h"
 #include "tracker/call.h"
 #include "tracker/classic.h"
 #include "tracker/measures.h"
@@ -21,6 +23,7 @@
 
 #define HOUSEKEEPING_MS 5000
 #define HOUSES_PER_PURGE 12
+#define ADMIN_TICKET_MS ((int64_t)24 * 3600 * 1000)
 #define LOG_PAUSE_MS 60000
 #define QUOTA_ACCOUNTS 4096
 /* An account may relay this many seconds' worth at once. */
@@ -104,6 +107,7 @@ static void keep_house(uv_timer_t *timer)
     sockets_check_sessions(tracker);
     measures_take(tracker);
     if (tracker->houses++ % HOUSES_PER_PURGE) return;
+    audit_keep_house(tracker);
     classic_housekeeping(tracker);
     struct store_row row = {.time_ms = tracker_now_ms(tracker)};
     if (store_submit(tracker->store, STORE_SESSION_PURGE, &row, NULL, NULL))
@@ -146,6 +150,7 @@ static int open_tables(struct tracker *tracker)
     handles_init(&tracker->jobs, &allocator_libc);
     map_init(&tracker->online, &allocator_libc, HANDLES_MAX, secret);
     int err = rates_init(&tracker->relay_quota, &allocator_libc, QUOTA_ACCOUNTS, quota, secret);
+    if (!err) err = audit_open(tracker, secret);
     if (!err) err = remotes_init(tracker, secret);
     if (!err) err = holder_prepare(tracker);
     return err;
@@ -214,12 +219,46 @@ static void accounts_trouble(void *context, int err)
     tracker_log_some(context, LOG_STORE, "a request failed: %s", err_text(err));
 }
 
+static void accounts_changed(void *context, int64_t account)
+{
+    sockets_account_changed(context, account);
+}
+
+static void admin_found(void *context, int result, const struct store_rows *rows)
+{
+    bool *there = context;
+    *there = !result && rows->count > 0;
+}
+
+/* Whoever opens a link with it becomes the administrator, as long as there is none. */
+static int make_admin_ticket(struct tracker *tracker)
+{
+    bool there = false;
+    uint8_t hash[TICKET_HASH_BYTES];
+    int64_t now_ms = (int64_t)tracker_now_ms(tracker);
+    int err = store_ask_now(tracker->store, &STORE_ADMIN_LOOK, NULL, 0, admin_found, &there);
+    if (err || there) return err;
+    ticket_new(tracker->admin_ticket, hash);
+    const struct store_value values[] = {store_id(hash), store_number(STORE_TICKET_ADMIN), store_id(NULL),
+                                         store_number(now_ms), store_number(now_ms + ADMIN_TICKET_MS)};
+    return store_ask_now(tracker->store, &STORE_TICKET_ADD, values, 5, NULL, NULL);
+}
+
+const char *tracker_admin_ticket(const struct tracker *tracker)
+{
+    return tracker->admin_ticket[0] ? tracker->admin_ticket : NULL;
+}
+
 static int open_accounts(struct tracker *tracker)
 {
     const struct accounts_config config = {.app = tracker->app,
                                            .store = tracker->store,
                                            .loop = tracker->loop,
                                            .registers = true,
+                                           .registration = tracker->config.registration,
+                                           .page_origins = tracker->config.page_origins,
+                                           .event = audit_event,
+                                           .account_changed = accounts_changed,
                                            .after_login = "/",
                                            .after_logout = "/login",
                                            .now_ms = accounts_now,
@@ -301,6 +340,7 @@ int tracker_open(const struct tracker_config *config, struct tracker **out_track
         if (err) snprintf(why, TRACKER_WHY_BYTES, "%s", store_why);
     }
     if (!err) err = open_identity(tracker, why);
+    if (!err) err = make_admin_ticket(tracker);
     if (!err) err = channels_open(tracker);
     if (!err) err = holder_open(tracker, why);
     if (!err) err = open_logs(tracker, why);
@@ -373,6 +413,7 @@ void tracker_close(struct tracker *tracker)
     wr_app_free(tracker->app);
     classic_close(tracker);
     if (tracker->relay_quota.slots) rates_deinit(&tracker->relay_quota);
+    audit_close(tracker);
     accounts_free(tracker->accounts);
     measures_free(tracker);
     if (tracker->online.allocator) map_deinit(&tracker->online);

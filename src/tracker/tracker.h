@@ -11,6 +11,7 @@
 #ifndef TRACKER_TRACKER_H
 #define TRACKER_TRACKER_H
 
+#include "account/accounts.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "weaprous/weaprous.h"
@@ -31,6 +32,8 @@ struct tracker_config {
     const struct wr_tls *tls;    /* NULL: plain HTTP */
     const char *metrics_from;    /* networks that may look at /metrics besides this computer, or NULL */
     const char *trusted_proxies; /* as wr_trust_proxies takes them, or NULL */
+    const char *page_origins;    /* as origins_read takes them, or NULL */
+    enum registration registration;
     /* The page: assets, of which "/index.html" is the page itself; NULL: one line of text instead. */
     const struct wr_asset *page;
     size_t page_count;
@@ -55,6 +58,9 @@ struct tracker;
  * then has no full stop, so that the caller can add what to do. */
 int tracker_open(const struct tracker_config *config, struct tracker **out_tracker,
                  char why[TRACKER_WHY_BYTES]) BASE_CHECKED;
+/* What makes an administrator of whoever opens /admin?ticket=... with it, once, for a day; NULL when there is an
+ * administrator already. */
+const char *tracker_admin_ticket(const struct tracker *tracker);
 /* Where it listens. */
 uint16_t tracker_port(const struct tracker *tracker);
 struct uv_loop_s *tracker_loop(struct tracker *tracker);

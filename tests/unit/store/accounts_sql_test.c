@@ -188,7 +188,7 @@ static void a_login_ends_the_old_session_of_the_browser_and_the_oldest_of_too_ma
         uint8_t token[STORE_ID_BYTES] = {9, (uint8_t)i, (uint8_t)(i >> 8)};
         assert_int_equal(begin(w, token, an, NULL), OK);
     }
-    assert_int_equal(ASK(w, STORE_SESSIONS_OF, N(an), N(20)).rows, STORE_SESSIONS_MAX);
+    assert_int_equal(ASK(w, STORE_SESSIONS_AND_DEVICES, N(an), N(20), N(1000)).rows, STORE_SESSIONS_MAX);
     assert_int_equal(session(w, id_b, NULL), OK);
 }
 
@@ -243,7 +243,9 @@ static void a_device_that_was_ended_is_never_certified_again(void **state)
     assert_int_equal(ASK(w, STORE_DEVICE_RENAME, N(an), ID(id_c), T("laptop")).result, OK);
     assert_string_equal(ASK(w, STORE_DEVICE_SEEN, ID(id_c), ID(id_a), T("Firefox 2"), N(12), T("::1")).text,
                         "laptop;");
-    assert_string_equal(ASK(w, STORE_DEVICES_OF, N(an)).text, "03,laptop,Firefox 2,10,100,12,::1;");
+    assert_string_equal(ASK(w, STORE_SESSIONS_AND_DEVICES, N(an), N(20), N(9)).text,
+                        "0,01,10,12,100,::1,browser,,03;0,02,10,10,100,10.0.0.1,browser,,;"
+                        "1,03,10,12,100,::1,laptop,Firefox 2,;");
     assert_int_equal(ASK(w, STORE_DEVICE_END, N(chi), ID(id_c), N(13)).result, ERR_NOT_FOUND);
     assert_int_equal(ASK(w, STORE_DEVICE_END, N(an), ID(id_c), N(13)).result, OK);
     assert_int_equal(ASK(w, STORE_DEVICE_END, N(an), ID(id_c), N(13)).result, ERR_NOT_FOUND);
