@@ -1,5 +1,6 @@
 // /worker.js: a SharedWorker where there is one, else the dedicated worker of one tab. The constant address makes
 // it the same worker for every tab, whatever version the page is of.
+import { agentLabel } from "./agent";
 import sodium from "libsodium-wrappers";
 import { systemClock } from "./clock";
 import { instantiateCore, type CoreTools } from "./core";
@@ -53,23 +54,11 @@ async function session(): Promise<boolean | undefined> {
   }
 }
 
-function browserLabel(): string {
-  const agent = navigator.userAgent;
-  const find = (table: [RegExp, string][]): string => table.find(([pattern]) => pattern.test(agent))?.[1] ?? "";
-  const name = find([
-    [/Firefox\//, "Firefox"], [/Edg\//, "Edge"], [/OPR\//, "Opera"], [/Chrome\//, "Chrome"], [/Safari\//, "Safari"],
-  ]);
-  const system = find([
-    [/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"],
-  ]);
-  return [name || "Browser", system].filter(Boolean).join(" on ");
-}
-
 const host = createHost({
   version: __VERSION__,
   clock: systemClock(),
   singleton: shared,
-  label: browserLabel(),
+  label: agentLabel(navigator.userAgent),
   loadTools,
   openSocket: () => new WebSocket(`${scope.location.origin.replace(/^http/, "ws")}/ws`) as Socket,
   session,

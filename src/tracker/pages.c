@@ -43,9 +43,9 @@ int pages_open(struct tracker *tracker)
         const char *path;
         wr_handler handler;
     } routes[] = {
-        {"/", index_page},           {"/index.html", index_page}, {"/login", login_page},
-        {"/login.html", login_page}, {"/register", login_page},
-        {"/admin", login_page},      {"/reset", login_page},
+        {"/", index_page},           {"/index.html", index_page},  {"/login", login_page},
+        {"/login.html", login_page}, {"/register", login_page},    {"/admin", login_page},
+        {"/reset", login_page},      {"/join/:token", login_page},
     };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (wr_route(tracker->app, "GET", routes[i].path, routes[i].handler, tracker)) return ERR_MEMORY;

@@ -3,11 +3,15 @@ import type { ComponentType, JSX } from "preact";
 import { t } from "../i18n";
 import { Icon } from "../parts/icons";
 import type { DeskPage } from "../state/route";
+import { AccountPage } from "./Account";
+import { AdminPage } from "./Admin";
 import { ChannelsPage } from "./Channels";
 import { FriendsPage } from "./Friends";
 import { d } from "./words";
 
 const pages = {
+  account: { title: "account.title", Page: AccountPage },
+  admin: { title: "admin.title", Page: AdminPage },
   friends: { title: "friends.title", Page: FriendsPage },
   channels: { title: "channels.title", Page: ChannelsPage },
 } satisfies Record<DeskPage, { title: Parameters<typeof d>[0]; Page: ComponentType }>;

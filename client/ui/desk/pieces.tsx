@@ -142,11 +142,14 @@ interface FormProps {
   /** Checks before; a sentence when something is not right. */
   problem?: (fields: Record<string, string>) => string | null;
   leaveOut?: string[];
+  /** Said when it was done and the form stays. */
+  done?: string;
   testid?: string;
 }
 
-export function CallForm({ call, fixed = {}, submit, danger, children, onDone, problem, leaveOut = [], testid }: FormProps): JSX.Element {
+export function CallForm({ call, fixed = {}, submit, danger, children, onDone, problem, leaveOut = [], done, testid }: FormProps): JSX.Element {
   const doing = useDoing(onDone);
+  const [finished, setFinished] = useState(false);
   const [wrong, setWrong] = useState<string | null>(null);
   const onSubmit = async (event: SubmitEvent & { currentTarget: HTMLFormElement }): Promise<void> => {
     event.preventDefault();
@@ -157,12 +160,19 @@ export function CallForm({ call, fixed = {}, submit, danger, children, onDone, p
     setWrong(found);
     if (found !== null) return;
     for (const name of leaveOut) delete fields[name];
-    if (await doing.run(call, { ...fields, ...fixed })) form.reset();
+    const good = await doing.run(call, { ...fields, ...fixed });
+    setFinished(good);
+    if (good) form.reset();
   };
   return (
     <form class="fields" data-testid={testid} onSubmit={(event) => void onSubmit(event)}>
       {children}
       <Fault text={wrong ?? doing.fault} />
+      {finished && done && (
+        <p class="faint" role="status">
+          {done}
+        </p>
+      )}
       <button class={`button ${danger ? "danger" : "primary"}`} type="submit" disabled={doing.busy}>
         {submit}
       </button>

@@ -5,6 +5,8 @@ import { shortCode } from "../format";
 import { t } from "../i18n";
 import { account, device, logOut } from "../state/chat";
 import { notifications, switchNotifications } from "../state/attention";
+import { deskHash } from "../state/route";
+import { session } from "../state/session";
 import { shortcutsOpen } from "../state/view";
 import { Avatar } from "./Avatar";
 import { LanguageChoice, ThemeChoice } from "./choices";
@@ -50,6 +52,14 @@ function AccountMenu({ onDone }: { onDone: () => void }): JSX.Element {
           </span>
         </span>
       </div>
+      <a class="button" href={deskHash("account")} data-testid="way-account" onClick={onDone}>
+        {t("account.manage")}
+      </a>
+      {session.value.state === "in" && session.value.admin && (
+        <a class="button" href={deskHash("admin")} data-testid="way-admin" onClick={onDone}>
+          {t("account.admin")}
+        </a>
+      )}
       <div class="setting">
         <span>{t("settings.theme")}</span>
         <ThemeChoice />

@@ -5,11 +5,13 @@ import { openNode, type OpenOptions } from "../../node/index";
 import { t } from "../i18n";
 import { spoken } from "../state/attention";
 import { channels, connection, device, failure, markRead, openChat, ready, timelineOf } from "../state/chat";
+import { arrivalFault, takeArrival } from "../state/arrival";
 import { channelHash, landIn, route } from "../state/route";
 import { askSession, session } from "../state/session";
 import { closeSide, isNarrow, openChannel, shortcutsOpen, sidePanel, toggleMembers } from "../state/view";
 import { Conversation } from "./Conversation";
 import { Desk } from "./Desk";
+import { Dialog } from "./Dialog";
 import { Logo } from "./icons";
 import { Shortcuts } from "./Shortcuts";
 import { Side } from "./Side";
@@ -83,7 +85,9 @@ function Chat(): JSX.Element {
   }, []);
   const first = ready.value ? channels.value[0]?.name : undefined;
   useEffect(() => {
-    if (first !== undefined) landIn(first);
+    if (first === undefined) return;
+    landIn(first);
+    void takeArrival(t("desk.unreachable"));
   }, [first]);
   useEffect(() => {
     addEventListener("keydown", onShortcut);
@@ -101,6 +105,11 @@ function Chat(): JSX.Element {
   return (
     <div data-testid="app" data-device={device.value} class="shell">
       <Columns />
+      {arrivalFault.value !== null && (
+        <Dialog title={t("arrival.title")} place="center" onClose={() => (arrivalFault.value = null)}>
+          <p>{arrivalFault.value}</p>
+        </Dialog>
+      )}
       <p class="sr-only" aria-live="polite">
         {spoken.value}
       </p>

@@ -1,7 +1,7 @@
 // Who is logged in, as the tracker says: GET /session, POST /login, /register, /logout.
 import { signal } from "@preact/signals";
 
-export type Session = { state: "asking" } | { state: "out" } | { state: "in"; account?: string } | { state: "unreachable" };
+export type Session = { state: "asking" } | { state: "out" } | { state: "in"; account?: string; admin?: boolean } | { state: "unreachable" };
 
 export const session = signal<Session>({ state: "asking" });
 
@@ -9,11 +9,13 @@ const REQUEST_PATIENCE_MS = 15_000;
 
 /** Why logging in failed; the page has the words. */
 export interface Refusal {
-  reason: "name" | "password" | "wrong" | "taken" | "slow-down" | "server" | "unreachable";
+  reason: "name" | "password" | "wrong" | "taken" | "code" | "invite" | "slow-down" | "server" | "unreachable";
   /** What the server said, for reasons that depend on its rules. */
   detail?: string;
   /** Seconds to wait, for slow-down. */
   wait?: number;
+  /** For code: goes with it, in place of name and password. */
+  ticket?: string;
 }
 
 function request(path: string, init: RequestInit): Promise<Response> {
@@ -43,7 +45,9 @@ export async function askSession(): Promise<void> {
   }
 }
 
-async function bodyOf(response: Response): Promise<{ message?: unknown; username?: unknown }> {
+type Body = { [name in "message" | "username" | "role" | "needs" | "ticket"]?: unknown };
+
+async function bodyOf(response: Response): Promise<Body> {
   try {
     return ((await response.json()) ?? {}) as object;
   } catch {
@@ -51,14 +55,16 @@ async function bodyOf(response: Response): Promise<{ message?: unknown; username
   }
 }
 
-function inside({ username }: { username?: unknown }): Session {
-  return typeof username === "string" ? { state: "in", account: username } : { state: "in" };
+function inside({ username, role }: { username?: unknown; role?: unknown }): Session {
+  return { state: "in", ...(typeof username === "string" && { account: username }), admin: role === "admin" };
 }
 
-function refusalOf(response: Response, detail: string): Refusal {
+function refusalOf(response: Response, { message, needs, ticket }: Body): Refusal {
+  const detail = typeof message === "string" ? message : "";
+  if (needs === "totp") return { reason: "code", detail, ...(typeof ticket === "string" && { ticket }) };
+  if (needs === "invite") return { reason: "invite", detail };
   switch (response.status) {
     case 401:
-    case 403:
       return { reason: "wrong" };
     case 409:
       return { reason: "taken" };
@@ -73,17 +79,24 @@ function refusalOf(response: Response, detail: string): Refusal {
   }
 }
 
-/** Logs in or registers. null: done, `session` is "in". */
-export async function enter(way: "login" | "register", username: string, password: string): Promise<Refusal | null> {
+/** Logs in or registers; fields as the tracker takes them. null: done, `session` is "in". */
+export function enter(way: "login" | "register", fields: Record<string, string>): Promise<Refusal | null> {
+  return post(`/${way}`, fields, (body) => (session.value = inside(body)));
+}
+
+/** A new password by a link. null: done. */
+export const resetPassword = (ticket: string, password: string): Promise<Refusal | null> => post("/reset", { ticket, password }, () => undefined);
+
+async function post(path: string, fields: Record<string, string>, done: (body: Body) => void): Promise<Refusal | null> {
   try {
-    const response = await request(`/${way}`, {
+    const response = await request(path, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ username, password }),
+      body: JSON.stringify(fields),
     });
     const body = await bodyOf(response);
-    if (!response.ok) return refusalOf(response, typeof body.message === "string" ? body.message : "");
-    session.value = inside(body);
+    if (!response.ok) return refusalOf(response, body);
+    done(body);
     return null;
   } catch {
     return { reason: "unreachable" };
