@@ -8,14 +8,15 @@
  * folder that only its owner may enter.
  *
  * Rules
- *   Thread: all functions on the thread of the loop; handlers run there, never inside a call of the bus,
- * except in bus_open. Handlers may call everything but bus_close. Memory: copies what it is given; a message
- * is borrowed for the call of its handler. folder and version are borrowed for its life. Bounds:
- * BUS_QUEUE_BYTES_MAX wait for one peer: then ERR_FULL, and nothing of that message was taken. Who sends much
- * stops at BUS_QUEUE_BYTES_HIGH and goes on at `drained`. BUS_PEERS_MAX peers. Silence: a peer that says
- * nothing for BUS_SILENCE_S, although it is asked to, has left. Errors: ERR_FULL, ERR_TOO_LARGE,
- * ERR_NOT_FOUND (no such peer, or it is leaving), ERR_MEMORY (the peer is dropped: it would miss a message).
- */
+ *   Thread:  all functions on the thread of the loop; handlers run there, never inside a call of the bus.
+ *            Handlers may call everything but bus_close.
+ *   Memory:  copies what it is given; a message is borrowed for the call of its handler. folder and version
+ *            are borrowed for its life.
+ *   Bounds:  BUS_QUEUE_BYTES_MAX wait for one peer: then ERR_FULL, and nothing of that message was taken. Who
+ *            sends much stops at BUS_QUEUE_BYTES_HIGH and goes on at `drained`. BUS_PEERS_MAX peers.
+ *   Silence: a peer that says nothing for BUS_SILENCE_S, although it is asked to, has left.
+ *   Errors:  ERR_FULL, ERR_TOO_LARGE, ERR_NOT_FOUND (no such peer, or it is leaving), ERR_MEMORY (the peer is
+ *            dropped: it would miss a message). */
 #ifndef BUS_BUS_H
 #define BUS_BUS_H
 

@@ -142,7 +142,7 @@ static void take_frame(struct line *line, enum frame_kind kind, slice bytes)
 static void take_frames(struct line *line)
 {
     size_t at = 0;
-    while (line->phase != LINE_CLOSING && line->in.len - at >= HEAD_BYTES) {
+    while (line->phase != LINE_CLOSING && !line->held && line->in.len - at >= HEAD_BYTES) {
         const uint8_t *p = line->in.ptr + at;
         size_t len = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
         if (len > BUS_MESSAGE_BYTES_MAX) {
@@ -170,9 +170,21 @@ static void was_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *room)
     take_frames(line);
 }
 
+static void start_reading(struct line *line)
+{
+    int status = uv_read_start((uv_stream_t *)&line->pipe, give_room, was_read);
+    if (status) line_close(line, "%s", uv_strerror(status));
+}
+
 void line_start(struct line *line)
 {
     line->phase = LINE_GREETING;
-    int status = uv_read_start((uv_stream_t *)&line->pipe, give_room, was_read);
-    if (status) line_close(line, "%s", uv_strerror(status));
+    start_reading(line);
+}
+
+void line_resume(struct line *line)
+{
+    line->held = false;
+    take_frames(line);
+    if (line->phase != LINE_CLOSING) start_reading(line);
 }

@@ -47,8 +47,13 @@ static void flush_all(uv_prepare_t *prepare)
 {
     struct bus *bus = prepare->data;
     uv_prepare_stop(prepare);
-    for (struct line *c = bus->lines; c; c = c->next)
+    for (struct line *c = bus->lines; c; c = c->next) {
+        if (c->held && !bus->opening && c->phase == LINE_JOINED) {
+            bus->options.handlers.joined(bus->options.handlers.context, c->number);
+            line_resume(c);
+        }
         line_flush(c);
+    }
 }
 
 void bus_wants_flush(struct bus *bus)
@@ -110,7 +115,7 @@ static void refuse(struct line *line, enum refusal refusal, const char *words)
     uint8_t code = (uint8_t)refusal;
     if (line_put(line, FRAME_REFUSED, slice_of(&code, 1), slice_text(words)))
         line_close(line, "it could not be refused");
-    if (refusal != REFUSAL_DOUBLE && line->bus->options.handlers.refused)
+    if (refusal != REFUSAL_DOUBLE && !line->bus->opening)
         line->bus->options.handlers.refused(line->bus->options.handlers.context, words);
 }
 
@@ -119,7 +124,11 @@ static void join(struct line *line)
     struct bus *bus = line->bus;
     line->phase = LINE_JOINED;
     line->number = ++bus->last_number;
-    bus->options.handlers.joined(bus->options.handlers.context, line->number);
+    line->held = bus->opening;
+    if (line->held)
+        uv_read_stop((uv_stream_t *)&line->pipe);
+    else
+        bus->options.handlers.joined(bus->options.handlers.context, line->number);
 }
 
 static size_t peer_count(const struct bus *bus)
@@ -194,8 +203,7 @@ static void was_refused(struct line *line, slice bytes)
     if (refusal != REFUSAL_DOUBLE) {
         bus->turned_away = refusal == REFUSAL_VERSION ? ERR_VERSION : ERR_FULL;
         snprintf(bus->why, sizeof bus->why, "%.*s", (int)words.len, (const char *)words.ptr);
-        if (!bus->opening && bus->options.handlers.refused)
-            bus->options.handlers.refused(bus->options.handlers.context, bus->why);
+        if (!bus->opening) bus->options.handlers.refused(bus->options.handlers.context, bus->why);
     }
     line_close(line, "it refused");
 }
@@ -361,6 +369,7 @@ static void shake_hands(struct bus *bus)
     while (!is_settled(bus) && bus->ticks < OPENING_TICKS && !bus->turned_away)
         uv_run(bus->options.loop, UV_RUN_ONCE);
     bus->opening = false;
+    bus_wants_flush(bus); /* and the news of who is there */
 }
 
 int bus_open(const struct bus_options *options, struct bus **out_bus, char why[BUS_WHY_BYTES])

@@ -39,6 +39,7 @@ struct line {
     struct line *next;
     enum line_phase phase;
     bool initiator, was_joined, above_high;
+    bool held;       /* joined during bus_open: nobody was told yet, and nothing is read */
     uint64_t id;     /* the other process's; 0: not known yet */
     uint32_t number; /* as a peer */
     unsigned silent_s, idle_s;
@@ -71,6 +72,8 @@ struct bus {
 struct line *line_new(struct bus *bus, bool initiator);
 /* Reads from now on. */
 void line_start(struct line *line);
+/* Goes on after `held`. */
+void line_resume(struct line *line);
 /* Queues a frame. ERR_FULL, ERR_TOO_LARGE, ERR_NOT_FOUND (it is closing), ERR_MEMORY (it is closed). */
 int line_put(struct line *line, enum frame_kind kind, slice head, slice body) BASE_CHECKED;
 /* Ends it; local.c hears of it in line_closed. */

@@ -56,22 +56,27 @@ static int run_sql(sqlite3 *db, const char *sql)
     return sqlite_error(db, sqlite3_exec(db, sql, NULL, NULL, NULL));
 }
 
+static int file_error(int system)
+{
+    if (system == EACCES || system == EPERM || system == EROFS) return ERR_DENIED;
+    if (system == ENOSPC || system == EDQUOT) return ERR_DISK_FULL;
+    if (system == EISDIR) return ERR_INVALID;
+    return system == ENOENT || system == ENOTDIR ? ERR_NOT_FOUND : ERR_IO;
+}
+
 /* The file is made here and not by SQLite, because SQLite takes its mode from the umask; -wal and -shm get
- * the mode of the database. */
+ * the mode of the database. One that is there is not opened: closing it would end all locks that this process
+ * has on it (POSIX), those of another store on the same file too, and the next program to leave the database
+ * would take it for the last one and remove the -wal file under the other store. */
 static int make_file(const char *path, bool *out_small)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        if (errno == EACCES || errno == EPERM || errno == EROFS) return ERR_DENIED;
-        if (errno == ENOSPC || errno == EDQUOT) return ERR_DISK_FULL;
-        if (errno == EISDIR) return ERR_INVALID;
-        return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO;
-    }
     struct stat info;
-    int failed = fstat(fd, &info);
-    close(fd);
-    if (failed) return ERR_IO;
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) close(fd);
+    if (fd < 0 && errno != EEXIST) return file_error(errno);
+    if (stat(path, &info)) return file_error(errno);
     if (!S_ISREG(info.st_mode)) return ERR_INVALID;
+    if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS)) return file_error(errno);
     *out_small = info.st_size <= CHECKED_BYTES_MAX;
     return OK;
 }

@@ -60,7 +60,7 @@ export async function startTracker(t, { args = [], folder, command, argsBefore =
         if (tracker.out.includes("Ctrl-C stops")) resolve();
       });
       child.on("error", reject);
-      ended.then(() => reject(new Error(`weaprous ${subcommand} ended: ${tracker.err}`)));
+      ended.then((how) => reject(new Error(`weaprous ${subcommand} ended (${how.signal ?? how.code}): ${tracker.err}`)));
     }),
     "the start",
   );
