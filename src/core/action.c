@@ -25,11 +25,12 @@ static void show_view(struct node *n, const struct channel *c, uint32_t author, 
         .path = arrival->path,
         .arrived_ms = arrival->arrived_ms,
         .withdrawn = !member_counts(c, author, e->seq),
+        .hidden = moderate_hides(c, account, e->author, e->kind, e->seq, e->time_ms),
     };
     /* What a person has not agreed to hear is kept, but not shown. */
     out->locked = talk_by_person(e->kind) && !talk_shows(n, c->index, account);
     if (!out->locked && seal_covers(c, e->kind)) out->locked = !seal_open(n, c, e, &out->body);
-    if (out->withdrawn || out->locked) out->body = SLICE_EMPTY;
+    if (out->withdrawn || out->hidden || out->locked) out->body = SLICE_EMPTY;
 }
 
 static void show_entry(struct node *n, const struct op *op, struct action *out)

@@ -82,3 +82,45 @@ int bring_entry(struct node *n, const struct command *command, uint64_t *out_tok
     *out_token = token;
     return OK;
 }
+
+bool authority_is_here(const struct node *n, const struct channel *c)
+{
+    return n->config.role == ROLE_REPLICA && memcmp(n->device, c->authority, ID_BYTES) == 0;
+}
+
+static int append(struct node *n, struct channel *c, uint32_t kind, slice body, uint64_t *out_token)
+{
+    uint8_t room[NODE_RECORD_BYTES_MAX];
+    struct writer w = writer_of(room, sizeof room);
+    struct entry e = {.kind = kind, .channel = c->id, .author = n->device, .body = body};
+    uint64_t after_ms, now_ms = n->now / MILLISECONDS;
+    int rc = next_place(c, author_find(c, n->device), &e.seq, &e.prev, &after_ms);
+    if (rc < 0) return rc;
+    if (n->clock_ms > after_ms) after_ms = n->clock_ms;
+    e.time_ms = now_ms > after_ms ? now_ms : after_ms + 1;
+    rc = entry_write(n->crypto, &e, n->config.identity_seed, &w);
+    if (rc < 0) return rc;
+    uint64_t token = ++n->tokens;
+    const struct bearer shell = {.path = PATH_NONE, .device = n->device, .token = token};
+    rc = feed_take(n, c->index, writer_slice(&w), &shell);
+    if (rc < 0) return rc;
+    uint32_t author = author_find(c, n->device);
+    if (author == NONE || c->authors[author].tip != e.seq) return ERR_WRONG_STATE;
+    *out_token = token;
+    return OK;
+}
+
+int authority_append(struct node *n, struct channel *c, uint32_t kind, slice body, uint64_t *out_token)
+{
+    uint32_t author = author_find(c, n->device);
+    uint8_t join[NODE_CERTIFICATE_BYTES_MAX + 8];
+    if (n->certificate_len == 0) return ERR_WRONG_STATE;
+    if (author == NONE || c->authors[author].tip == 0) {
+        struct writer w = writer_of(join, sizeof join);
+        cbor_put_array(&w, 1);
+        cbor_put_bytes(&w, slice_of(n->certificate, n->certificate_len));
+        int rc = append(n, c, ENTRY_JOIN, writer_slice(&w), out_token);
+        if (rc < 0) return rc;
+    }
+    return append(n, c, kind, body, out_token);
+}

@@ -81,6 +81,7 @@ void channel_free(struct node *n, struct channel *c)
     gossip_free(n, c);
     roster_free(n, c->roster);
     talk_free(n, c);
+    moderation_free(n, c->moderation);
     keyring_free(n, c->keys);
     ledger_free(n, &c->ledger);
     map_deinit(&c->by_device);

@@ -116,10 +116,12 @@ static int command_send(struct node *n, const struct command *c, uint64_t *out_t
     struct channel *channel = channel_find(n, c->channel, &index);
     if (!channel || channel->leaving || !channel->carried) return ERR_NOT_FOUND;
     /* COMMAND_REQUEST and its like write SESSION entries. */
-    if (c->entry_kind == ENTRY_JOIN || c->entry_kind == ENTRY_SESSION || c->bytes.len == 0)
+    if (c->entry_kind == ENTRY_JOIN || c->entry_kind == ENTRY_SESSION || c->entry_kind == ENTRY_MODERATE ||
+        c->bytes.len == 0)
         return ERR_INVALID;
     if (channel->self == NONE || channel->excluded) return ERR_DENIED;
     int rc = talk_may_write(n, index);
+    if (rc == OK && talk_by_person(c->entry_kind)) rc = moderate_may_write(n, channel);
     if (rc < 0) return rc;
     if (channel->authors[channel->self].tip == 0) {
         uint64_t unused;
@@ -167,7 +169,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     uint64_t token = 0;
     int rc = ERR_INVALID;
     bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER ||
-                         c->kind == COMMAND_HISTORY || c->kind == COMMAND_BRING;
+                         c->kind == COMMAND_HISTORY || c->kind == COMMAND_BRING || c->kind == COMMAND_MODERATE;
     bool needs_device = c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER ||
                         c->kind == COMMAND_CONNECT_FAILED || c->kind == COMMAND_SIGNAL;
     node_clock(n, now);
@@ -201,6 +203,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     case COMMAND_FILE_FETCH:
     case COMMAND_FILE_PAUSE:
     case COMMAND_FILE_DROP: rc = transfer_command(n, c); break;
+    case COMMAND_MODERATE: rc = moderate_command(n, c, &token); break;
     case COMMAND_BRING: rc = bring_entry(n, c, &token); break;
     default: break;
     }

@@ -36,8 +36,9 @@ static const uint8_t *holder_device(const struct node *n, const struct channel *
 static uint32_t holder_find(const struct channel *c, const uint8_t *device)
 {
     uint32_t author = author_find(c, device);
-    if (author != NONE && c->authors[author].have > 0) return author;
-    return memcmp(device, c->authority, ID_BYTES) == 0 ? LEDGER_AUTHORITY : NONE;
+    /* What the authority holds it holds as the replica, whether or not it has written something, too. */
+    if (memcmp(device, c->authority, ID_BYTES) == 0 && author != c->self) return LEDGER_AUTHORITY;
+    return author != NONE && c->authors[author].have > 0 ? author : NONE;
 }
 
 static uint32_t ourselves(const struct channel *c)
@@ -359,7 +360,9 @@ static bool candidate(const struct node *n, const struct channel *c, uint32_t at
 {
     *out = NULL;
     if (at < c->authors_len) {
-        if (at != c->self && c->authors[at].have > 0) *out = c->authors[at].device;
+        const struct author *a = &c->authors[at];
+        bool authority = memcmp(a->device, c->authority, ID_BYTES) == 0; /* has a row of its own below */
+        if (at != c->self && a->have > 0 && !authority) *out = a->device;
         return true;
     }
     at -= c->authors_len;

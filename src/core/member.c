@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/bring.h"
 #include "core/identity.h"
 #include "core/spec.h"
 #include "core/state.h"
@@ -272,7 +273,7 @@ static int take_change(struct node *n, struct channel *c, const struct entry *e,
 bool member_is(const struct channel *c, slice account)
 {
     const struct roster *r = c->roster;
-    if (!r) return true;
+    if (!r) return !moderate_banned(c, account);
     if (account.len == 0) return false;
     if (r->type == CHANNEL_DIRECT) {
         return slice_equal(account, slice_of(r->accounts, r->first_len)) ||
@@ -310,7 +311,7 @@ static uint32_t cut_of(const struct change *removal, const uint8_t *device)
 uint32_t member_limit(const struct channel *c, slice account, const uint8_t *device)
 {
     const struct roster *r = c->roster;
-    if (!r) return UINT32_MAX;
+    if (!r) return moderate_limit(c, account, device);
     if (r->type == CHANNEL_PRIVATE && memcmp(device, r->founder, ID_BYTES) == 0) return UINT32_MAX;
     if (account.len == 0) return 0;
     if (member_is(c, account)) return UINT32_MAX;
@@ -325,24 +326,24 @@ slice member_account(const struct channel *c, uint32_t author)
 
 bool member_counts(const struct channel *c, uint32_t author, uint32_t seq)
 {
-    return !c->roster || seq <= member_limit(c, member_account(c, author), c->authors[author].device);
+    return seq <= member_limit(c, member_account(c, author), c->authors[author].device);
 }
 
 uint32_t member_ceiling(const struct channel *c, uint32_t author)
 {
     const struct author *a = &c->authors[author];
-    if (!c->roster) return UINT32_MAX;
+    if (!c->roster && !c->moderation) return UINT32_MAX;
     if (a->refused) return 0;
     return a->tip > 0 ? member_limit(c, member_account(c, author), a->device) : UINT32_MAX;
 }
 
 bool member_takes(struct channel *c, uint32_t author, const struct entry *e, slice account)
 {
-    if (!c->roster) return true;
+    if (!c->roster && !c->moderation) return true;
     bool joined = author != NONE && c->authors[author].tip > 0;
     if (joined) {
         /* A feed belongs to the account of its JOIN. */
-        if (account.len > 0 && !slice_equal(account, member_account(c, author))) return false;
+        if (c->roster && account.len > 0 && !slice_equal(account, member_account(c, author))) return false;
         account = member_account(c, author);
     }
     if (e->seq <= member_limit(c, account, e->author)) return true;
@@ -378,8 +379,9 @@ static int learn_members(struct node *n, struct channel *c, const struct entry *
 
 int member_learn(struct node *n, struct channel *c, const struct entry *e, slice wire, bool durable)
 {
-    if (!c->roster) return OK;
-    int rc = c->roster->type == CHANNEL_PRIVATE ? learn_members(n, c, e, wire, durable) : OK;
+    int rc = durable ? moderate_learn(n, c, e) : OK;
+    if (!c->roster || rc < 0) return rc;
+    rc = c->roster->type == CHANNEL_PRIVATE ? learn_members(n, c, e, wire, durable) : OK;
     return rc < 0 ? rc : seal_learn(n, c, e);
 }
 
@@ -427,10 +429,11 @@ void member_changed(struct node *n, uint32_t channel)
         const struct author *a = &c->authors[i];
         if (a->used && a->island && a->island->shown) gap_changed(n, channel, i);
     }
-    /* Without memory somebody may be given a key twice, or late. */
-    (void)!seal_known(n, c);
-    (void)!keyring_recount(n, c);
-    seal_review(n, c);
+    if (c->keys) { /* without memory somebody may be given a key twice, or late */
+        (void)!seal_known(n, c);
+        (void)!keyring_recount(n, c);
+        seal_review(n, c);
+    }
     if (n->started) channel_announce(n, c, CHANNEL_SAY_UNLOCKED);
 }
 
@@ -473,10 +476,13 @@ int member_command(struct node *n, const struct command *cmd, uint64_t *out_toke
     struct roster *r = c->roster;
     if (!r || r->type != CHANNEL_PRIVATE || cmd->bytes.len == 0) return ERR_INVALID;
     if (cmd->bytes.len > NODE_NAME_BYTES_MAX) return ERR_TOO_LARGE;
-    if (n->certificate_len == 0 || c->self == NONE || c->authors[c->self].tip == 0) return ERR_WRONG_STATE;
+    bool authority = authority_is_here(n, c);
+    bool joined = authority || (c->self != NONE && c->authors[c->self].tip > 0);
+    if (n->certificate_len == 0 || !joined) return ERR_WRONG_STATE;
     if (!r->certificate || !slice_equal(n->account, r->founder_account)) return ERR_DENIED;
     if (slice_equal(cmd->bytes, r->founder_account)) return ERR_DENIED;
-    if (member_is(c, cmd->bytes) == cmd->online) return OK;
+    /* What the authority has written counts when it is stored: what is known here may be out of date. */
+    if (!authority && member_is(c, cmd->bytes) == cmd->online) return OK;
     if (r->changes_len >= ROSTER_CHANGES_MAX && !member_change(r, cmd->bytes)) return ERR_FULL;
     uint8_t body[NODE_BODY_BYTES_MAX];
     struct writer w = writer_of(body, sizeof body);
@@ -490,7 +496,8 @@ int member_command(struct node *n, const struct command *cmd, uint64_t *out_toke
         cbor_put_array(&w, 0);
     else
         put_cuts(n, c, cmd->bytes, &w);
-    return feed_append(n, index, ENTRY_MEMBER, writer_slice(&w), out_token);
+    return authority ? authority_append(n, c, ENTRY_MEMBER, writer_slice(&w), out_token)
+                     : feed_append(n, index, ENTRY_MEMBER, writer_slice(&w), out_token);
 }
 
 bool node_member(const struct node *n, const uint8_t *channel, uint32_t row, slice *out_account)
@@ -505,7 +512,9 @@ bool node_member(const struct node *n, const uint8_t *channel, uint32_t row, sli
         *out_account = row == 0 ? first : second;
         return row < (slice_equal(first, second) ? 1 : 2);
     }
-    if (r->certificate_len > 0 && row-- == 0) {
+    /* The authority is no person. */
+    bool person = memcmp(r->founder, c->authority, ID_BYTES) != 0;
+    if (r->certificate_len > 0 && person && row-- == 0) {
         *out_account = r->founder_account;
         return true;
     }

@@ -53,7 +53,8 @@ enum {
 
 struct node;
 
-/* What a device is in its channels. A replica stores and hands on, but is nobody: it writes no entries. */
+/* What a device is in its channels. A replica stores and hands on, but is nobody; it writes MEMBER and MODERATE
+ * entries where it is the authority, no others. */
 enum node_role { ROLE_PERSON = 0, ROLE_REPLICA = 1 };
 
 /* How the bytes of a link travel; a larger one is preferred when a device is reachable over several. */
@@ -78,6 +79,7 @@ enum entry_kind {
     ENTRY_SESSION = 7,  /* clear but for the line: a direct conversation is asked for, accepted, ended ... */
     ENTRY_FILE = 8,     /* body: an offer of files, for shells: docs/protocol/files.md */
     ENTRY_REACTION = 9, /* body: for shells */
+    ENTRY_MODERATE = 10, /* clear; by the authority's device: what moderators decided (COMMAND_MODERATE) */
 };
 
 /* What a channel is. Its id follows from this (channel_spec_id), so nobody can pass one off as another. */
@@ -180,7 +182,8 @@ enum command_kind {
                              quiet: the JOIN entry is written with the first SEND only. on_demand: old history
                              comes by COMMAND_HISTORY only */
     COMMAND_MEMBER = 9,   /* channel (private; this account founded it), bytes (account), online: added; else
-                             removed: it gets no further epoch */
+                             removed: it gets no further epoch. Of channels that the authority has founded:
+                             by that replica, whose stores of it are not tried again */
     COMMAND_DEVICE = 10,  /* bytes: certificate of somebody's device, as the tracker names it: keys of sealed
                              channels are handed to it before it has joined. Not remembered over a restart */
     COMMAND_HISTORY = 11, /* channel, count (entries): older entries are wanted now, the newest of all that
@@ -203,6 +206,9 @@ enum command_kind {
                                 count no more */
     COMMAND_BRING = 22,      /* channel (public), bytes: an entry that node_compose wrote. Its store is not
                                 tried again: when that fails it was never there, with all composed since */
+    COMMAND_MODERATE = 23,   /* channel, bytes: a moderation_write. By the replica that is the channel's
+                                authority; it finds out itself how far a banned account's feeds count. Its
+                                store is not tried again */
 };
 
 enum relation { RELATION_NONE = 0, RELATION_FRIEND = 1 /* no question asked */, RELATION_BLOCKED = 2 };
@@ -248,6 +254,7 @@ struct entry_view {
     uint64_t arrived_ms; /* when it was received here, ms since 1970 */
     bool locked;         /* sealed, and the key is not here (yet): the body is empty */
     bool withdrawn;      /* its account was removed before all had it: not to be shown, the body is empty */
+    bool hidden;         /* a moderator has hidden it: the same */
 };
 
 enum action_kind {
@@ -275,8 +282,9 @@ enum action_kind {
     ACTION_CHANNEL = 12, /* spec, channel, result. OK: somebody has brought this sealed channel of ours; it is
                             carried from now on and will be stored. ERR_DENIED: this account was removed from
                             it; it is not carried until somebody brings it again (OK) */
-    ACTION_UNLOCKED = 13,   /* channel: keys came, or members were removed or came back; what is `locked` or
-                               `withdrawn` may have changed: view entries anew (node_view) */
+    ACTION_UNLOCKED = 13,   /* channel: keys came, members were removed or came back, or moderators have hidden
+                               something; what is `locked`, `withdrawn` or `hidden` may have changed: view
+                               entries anew (node_view) */
     ACTION_SESSION = 14,    /* channel, account (the other side), device (whose act it was, or NULL), session,
                                state, reason, text (the line), until_ms */
     ACTION_SIGNAL = 15,     /* device (from whom), bytes in `record` */
@@ -397,6 +405,32 @@ struct node_traffic {
     uint64_t entries, doubles; /* that came, and of these those that were here already */
 };
 void node_traffic(const struct node *node, struct node_traffic *out);
+
+/* --- what moderators decide --- */
+
+enum moderate_act {
+    MODERATE_BAN = 1, /* account, text (why) */
+    MODERATE_UNBAN = 2,
+    MODERATE_HIDE = 3, /* account, from_ms, until_ms, number (of messages); or account, author, seq */
+    MODERATE_SHOW = 4, /* the same, shown after all */
+    MODERATE_MUTE = 5, /* account, from_ms, until_ms, text */
+    MODERATE_UNMUTE = 6, /* account, from_ms, until_ms: far away */
+    MODERATE_SLOW = 7,   /* number: seconds between two messages of one account; 0: off */
+    MODERATE_ROLE = 8,   /* account, number: 0 member, 1 moderator, 2 owner */
+    MODERATE_TOPIC = 9,  /* text */
+    MODERATE_NAME = 10,  /* text */
+    MODERATE_KICK = 11,  /* account, text */
+    MODERATE_CLOSE = 12, /* the channel is closed: nobody writes there any more */
+};
+struct node_moderation {
+    enum moderate_act act;
+    slice by, account, text; /* by: the account that decided */
+    uint64_t from_ms, until_ms, number;
+    const uint8_t *author; /* HIDE, SHOW: of one entry, or NULL */
+    uint64_t seq;
+};
+/* The body of a MODERATE entry, for COMMAND_MODERATE. */
+void moderation_write(const struct node_moderation *moderation, struct writer *out);
 
 /* --- certificates and channel ids, for trackers and shells --- */
 

@@ -21,7 +21,7 @@ enum {
 
 bool seal_covers(const struct channel *c, uint32_t kind)
 {
-    return c->roster && (kind == ENTRY_TEXT || kind >= ENTRY_FILE);
+    return c->roster && talk_by_person(kind);
 }
 
 /* --- who is there --- */
@@ -54,6 +54,7 @@ static bool has_left(const struct channel *c, struct holder *h)
 /* Is to have the keys. */
 static bool stands(const struct channel *c, struct holder *h)
 {
+    if (memcmp(h->device, c->authority, ID_BYTES) == 0) return false; /* it writes, but is no person */
     return !h->deaf && member_is(c, account_of(c, h)) && !has_left(c, h);
 }
 

@@ -16,6 +16,7 @@
 #include "core/link.h"
 #include "core/member.h"
 #include "core/message.h"
+#include "core/moderate.h"
 #include "core/node.h"
 #include "core/probe.h"
 #include "core/random.h"
@@ -151,6 +152,7 @@ struct channel {
     size_t name_len;
     struct roster *roster; /* of a sealed channel, else NULL */
     struct keyring *keys;  /* likewise */
+    struct moderation *moderation; /* NULL: none */
     struct talk *talk;     /* of a direct conversation in which somebody has written, else NULL */
     bool excluded;         /* our account is not a member (any more) */
     bool join_due;         /* the JOIN could not be written yet */

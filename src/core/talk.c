@@ -154,7 +154,7 @@ static void changed(struct node *n, struct channel *c)
 /* Text, files and all that persons write; not what nodes write for themselves. */
 bool talk_by_person(uint32_t kind)
 {
-    return kind == ENTRY_TEXT || kind >= ENTRY_FILE;
+    return kind == ENTRY_TEXT || (kind >= ENTRY_FILE && kind != ENTRY_MODERATE);
 }
 
 static void heard(struct node *n, struct channel *c, const struct entry *e)

@@ -181,7 +181,7 @@ static bool pushes_itself(struct node *n, struct channel *c, uint32_t channel, u
     for (uint32_t i = 0; i < c->members_len && i < WANT_PROBES; i++) {
         struct pipe *p = n->pipes[c->members[i]];
         if (memcmp(p->link.device, c->authors[author].device, ID_BYTES) == 0 && share_of(p, channel))
-            return true;
+            return p->link.role == ROLE_PERSON; /* a replica announces what it writes, as it does all else */
     }
     return false;
 }

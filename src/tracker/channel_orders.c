@@ -7,6 +7,10 @@
 #include "tracker/channels.h"
 #include "tracker/replica.h"
 
+/* Times on the wire are at most 2^64 / 1000. */
+#define FOR_EVER_MS (UINT64_MAX / 1000)
+#define PATIENCE_MS 10000
+
 struct order {
     int64_t id, kind, from_ms, until_ms, number, policy;
     const uint8_t *channel, *author;
@@ -53,11 +57,52 @@ static int64_t carry(struct tracker *tracker, const struct order *o)
     return node_command(tracker->node, &command, tracker_now_us(tracker));
 }
 
+static int64_t say_member(struct tracker *tracker, const struct order *o, bool on)
+{
+    struct command command = {
+        .kind = COMMAND_MEMBER, .channel = o->channel, .bytes = o->account, .online = on};
+    return node_command(tracker->node, &command, tracker_now_us(tracker));
+}
+
+static int64_t say(struct tracker *tracker, const struct order *o, enum moderate_act act)
+{
+    uint8_t body[4096];
+    struct writer w = writer_of(body, sizeof body);
+    struct node_moderation m = {.act = act,
+                                .by = o->by,
+                                .account = o->account,
+                                .text = o->text,
+                                .from_ms = (uint64_t)o->from_ms,
+                                .until_ms = (uint64_t)o->until_ms,
+                                .number = (uint64_t)o->number};
+    if (act == MODERATE_UNMUTE) m.until_ms = FOR_EVER_MS;
+    if (o->author) {
+        m.author = o->author;
+        m.seq = (uint64_t)o->number;
+        m.number = 1;
+    }
+    moderation_write(&m, &w);
+    struct command command = {.kind = COMMAND_MODERATE, .channel = o->channel, .bytes = writer_slice(&w)};
+    return w.failed ? ERR_TOO_LARGE : node_command(tracker->node, &command, tracker_now_us(tracker));
+}
+
 /* A token to wait for, 0: done, or an error: ERR_BUSY and ERR_MEMORY pass. */
 static int64_t carry_out(struct tracker *tracker, const struct order *o)
 {
+    static const enum moderate_act acts[] = {
+        [ORDER_BAN] = MODERATE_BAN,   [ORDER_UNBAN] = MODERATE_UNBAN, [ORDER_HIDE] = MODERATE_HIDE,
+        [ORDER_SHOW] = MODERATE_SHOW, [ORDER_MUTE] = MODERATE_MUTE,   [ORDER_UNMUTE] = MODERATE_UNMUTE,
+        [ORDER_SLOW] = MODERATE_SLOW, [ORDER_ROLE] = MODERATE_ROLE,   [ORDER_TOPIC] = MODERATE_TOPIC,
+        [ORDER_NAME] = MODERATE_NAME, [ORDER_KICK] = MODERATE_KICK,   [ORDER_CLOSE] = MODERATE_CLOSE,
+    };
+    bool goes = o->kind == ORDER_LEAVE || o->kind == ORDER_KICK || o->kind == ORDER_BAN;
+    int64_t result = 0;
     if (o->kind == ORDER_CARRY) return carry(tracker, o);
-    return 0;
+    if (o->nonce && o->kind == ORDER_JOIN) return say_member(tracker, o, true);
+    if (o->nonce && goes) result = say_member(tracker, o, false);
+    if (result < 0 || o->kind < 0 || o->kind >= (int64_t)(sizeof acts / sizeof *acts) || !acts[o->kind])
+        return result;
+    return say(tracker, o, acts[o->kind]);
 }
 
 static void listed(void *context, int result, const struct store_rows *rows)
@@ -95,6 +140,13 @@ void channel_orders_run(struct tracker *tracker)
 {
     struct channels *c = tracker->rooms;
     if (!tracker->node || tracker->stopping) return;
+    uint64_t now_ms = tracker_now_ms(tracker);
+    /* What could not be stored was never there: it is written anew. */
+    if (c->running_count && now_ms > c->moved_ms + PATIENCE_MS) {
+        c->running_count = 0;
+        c->order_after = 0;
+    }
+    if (!c->running_count) c->moved_ms = now_ms;
     c->again = c->asking;
     if (c->asking) return;
     const struct store_value values[] = {store_number(c->order_after), store_number(ORDERS_RUNNING_MAX)};
@@ -104,7 +156,8 @@ void channel_orders_run(struct tracker *tracker)
 void channels_delivered(struct tracker *tracker, uint64_t token)
 {
     struct channels *c = tracker->rooms;
-    if (token == 0) return;
+    if (token == 0 || !c) return;
+    c->moved_ms = tracker_now_ms(tracker);
     for (size_t i = 0; i < c->running_count; i++) {
         if (c->running[i].token != token) continue;
         order_done(tracker, c->running[i].order);

@@ -77,6 +77,7 @@ struct channels {
         uint64_t token;
     } running[ORDERS_RUNNING_MAX]; /* entries that are on their way to the disk */
     size_t running_count;
+    uint64_t moved_ms; /* when one of them was last there */
 };
 
 /* Begins with the orders that are waiting, when this process has the node. */
