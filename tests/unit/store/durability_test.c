@@ -174,7 +174,7 @@ static void a_full_database_says_so_and_keeps_what_it_acknowledged(void **state)
 {
     struct world *w = *state;
     int result;
-    world_open(w, 64);
+    world_open(w, 256);
     uint64_t kept = fill(w, &result);
     assert_int_equal(result, ERR_DISK_FULL);
     assert_true(kept > 5 && kept < 100);
@@ -197,7 +197,7 @@ static void a_file_size_limit_counts_as_a_full_disk(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        struct rlimit limit = {300 * 1024, 300 * 1024};
+        struct rlimit limit = {1200 * 1024, 1200 * 1024};
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &limit);
         int result;
@@ -247,7 +247,7 @@ static void a_database_with_overwritten_pages_is_called_damaged(void **state)
     struct world *w = *state;
     char why[STORE_WHY_BYTES];
     int result;
-    world_open(w, 300);
+    world_open(w, 600);
     fill(w, &result);
     world_close(w);
     FILE *file = fopen(w->path, "r+");
