@@ -40,6 +40,10 @@ interface Attempt {
 }
 
 const REPLICA = 0;
+/** The replica has moved to another process of the tracker, or had no room: its link is begun again, in the same socket. */
+const RELINK_FIRST_MS = 150;
+const RELINK_MAX_MS = 15_000;
+const RELINK_STEADY_MS = 10_000; // a link that lasted so long was a good one
 const OPENING = -1; // no link has this number
 const ATTEMPTS_MAX = 512;
 const ATTEMPTS_OF_DEVICE_MAX = 4;
@@ -62,6 +66,8 @@ export function createLinks(options: {
   const relays = new Map<number, number>(); // relay number -> link
   const attempts = new Map<string, Attempt>();
   let cancelPoll: (() => void) | undefined;
+  let replica: { device: Id; since: number; pause: number } | undefined; // while the tracker is there
+  let cancelRelink = (): void => {};
 
   const avoided = (device: Id): boolean => switches().avoid.includes(options.accountOf(device) ?? "");
 
@@ -87,7 +93,7 @@ export function createLinks(options: {
       write: (bytes) => tracker.bytes(relay, bytes),
       close(text) {
         if (!relays.delete(relay)) return;
-        // The replica's link cannot be opened a second time inside one socket.
+        // Bytes of the old link may be on their way still, so a new one needs a new socket.
         if (relay === REPLICA) tracker.renew(text);
         else tracker.relayClose(relay, text);
       },
@@ -113,6 +119,21 @@ export function createLinks(options: {
       relays.delete(relay);
       if (relay !== REPLICA) tracker.relayClose(relay, "no room for another link");
     }
+  }
+
+  function linkReplica(): void {
+    if (!replica || !switches().replica) return;
+    replica.since = clock.now();
+    useRelay(REPLICA, "tracker", true, replica.device, "tracker");
+  }
+
+  /** Everybody's link ends when the replica moves, so each begins again after a pause of its own. */
+  function relinkReplica(): void {
+    if (!replica) return;
+    if (clock.now() - replica.since > RELINK_STEADY_MS) replica.pause = RELINK_FIRST_MS;
+    cancelRelink();
+    cancelRelink = clock.after(replica.pause * (0.5 + randomBytes(1)[0]! / 256), linkReplica);
+    replica.pause = Math.min(2 * replica.pause, RELINK_MAX_MS);
   }
 
   function failed(device: Id, path: LinkPath): void {
@@ -219,9 +240,12 @@ export function createLinks(options: {
       else void openRelay(device);
     },
     trackerUp(device) {
-      if (switches().replica) useRelay(REPLICA, "tracker", true, device, "tracker");
+      replica = { device, since: 0, pause: RELINK_FIRST_MS };
+      linkReplica();
     },
     trackerDown() {
+      cancelRelink();
+      replica = undefined;
       for (const relay of [...relays.keys()]) dropRelay(relay);
     },
     trackerBytes(relay, bytes) {
@@ -232,7 +256,10 @@ export function createLinks(options: {
       if (!switches().relay || avoided(from)) return tracker.relayClose(relay, "not wanted");
       useRelay(relay, "relay", false, from, "relay");
     },
-    relayClosed: dropRelay,
+    relayClosed(relay) {
+      dropRelay(relay);
+      if (relay === REPLICA) relinkReplica();
+    },
     signal: takeSignal,
     signalBytes(from, bytes) {
       try {

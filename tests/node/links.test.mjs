@@ -8,7 +8,7 @@ const { createLinks, NO_SWITCHES, toUtf8, fromUtf8 } = await loadModules("links"
 const BINH = "b".repeat(64);
 
 function scene({ tracker = "waiting", linked = true } = {}) {
-  const log = { commands: [], posted: [], signals: [], connecting: [] };
+  const log = { commands: [], posted: [], signals: [], connecting: [], ups: [], downs: [] };
   const state = { tracker };
   const shell = {
     command(command) {
@@ -16,18 +16,19 @@ function scene({ tracker = "waiting", linked = true } = {}) {
       log.commands.push(command);
       return 0;
     },
-    linkUp: () => 1,
-    linkDown() {},
+    linkUp: (info) => log.ups.push(info),
+    linkDown: (link) => log.downs.push(link),
   };
   const tab = { post: (message) => log.posted.push(message) };
+  const clock = createClock();
   const links = createLinks({
-    shell, clock: createClock(), tab: () => tab, switches: () => NO_SWITCHES,
+    shell, clock, tab: () => tab, switches: () => NO_SWITCHES,
     tracker: { state: () => state.tracker, signal: async (to, signal) => void log.signals.push({ to, ...signal }) },
     accountOf: () => undefined, connecting: (...what) => log.connecting.push(what), ice: () => [],
   });
   const posted = (t) => log.posted.filter((message) => message.t === t);
   const sent = () => log.commands.filter(({ kind }) => kind === "signal").map(({ device, bytes }) => ({ to: device, ...JSON.parse(fromUtf8(bytes)) }));
-  return { log, state, links, tab, posted, sent };
+  return { log, state, links, tab, posted, sent, clock };
 }
 const offer = { type: "offer", sdp: "v=0" };
 
@@ -72,4 +73,31 @@ test("an offer that others brought is accepted; what is no signal changes nothin
   assert.equal(posted("rtc-accept").length, 0);
   links.signalBytes(BINH, toUtf8(JSON.stringify({ attempt: "a", description: offer })));
   assert.deepEqual(posted("rtc-accept")[0].description, offer);
+});
+
+test("when the replica has moved its link is begun again in the same socket, after pauses that grow", async () => {
+  const { links, log, clock } = scene({ tracker: "online" });
+  links.trackerUp(BINH);
+  assert.deepEqual(log.ups.map(({ path, initiator, expected, binding }) => [path, initiator, expected, binding]), [["tracker", true, BINH, "tracker"]]);
+  const pauses = [];
+  for (let i = 0; i < 6; i++) {
+    const count = log.ups.length;
+    links.relayClosed(0);
+    assert.equal(log.downs.length, count, "the old link is down");
+    const from = clock.now();
+    while (log.ups.length === count) await clock.pass(10);
+    pauses.push(clock.now() - from);
+  }
+  assert.ok(pauses[0] <= 250 && pauses[5] >= 5 * pauses[0] && pauses[5] <= 15_000, String(pauses));
+  await clock.pass(20_000);
+  links.relayClosed(0);
+  const from = clock.now();
+  const count = log.ups.length;
+  while (log.ups.length === count) await clock.pass(10);
+  assert.ok(clock.now() - from <= 250, "one that lasted is begun again soon");
+
+  links.relayClosed(0);
+  links.trackerDown();
+  await clock.pass(20_000);
+  assert.equal(log.ups.length, count + 1, "without the tracker there is nothing to begin");
 });
