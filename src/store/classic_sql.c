@@ -195,29 +195,49 @@ const struct store_operation CLASSIC_WEB_FORGET_ALL = {
 
 /* --- reading --- */
 
+/* The newest announcement of an account. */
+#define NEWEST_OF(account, now)                                                                              \
+    " LEFT JOIN announcements p ON p.account = " account " AND (p.ip, p.port) IN"                            \
+    " (SELECT q.ip, q.port FROM announcements q WHERE q.account = " account " AND q.expires_ms > " now       \
+    " ORDER BY q.announced_ms DESC, q.ip, q.port LIMIT 1)"
+
+/* Not what moderators have hidden. */
 #define MESSAGES                                                                                             \
-    "SELECT e.rowid, e.record, j.record FROM entries e JOIN entries j ON j.channel = e.channel"              \
-    " AND j.author = e.author AND j.seq = 1 WHERE e.channel = ?1 AND e.kind = 3 AND e.rowid > ?2"
+    "SELECT e.rowid, e.record, j.record, p.ip, p.port FROM entries e JOIN entries j"                         \
+    " ON j.channel = e.channel AND j.author = e.author AND j.seq = 1"                                        \
+    " LEFT JOIN messages m ON m.channel = e.channel AND m.author = e.author AND m.seq = e.seq"               \
+    " LEFT JOIN devices d ON d.device = e.author" NEWEST_OF(                                                 \
+        "d.account",                                                                                         \
+        "?4") " WHERE e.channel = ?1 AND e.kind = 3 AND e.rowid > ?2 AND COALESCE(m.hidden, 0) = 0"
 
 const struct store_operation CLASSIC_MESSAGES_NEWEST = {
-    "classic-messages", false, 3, {{STEP_ROWS, MESSAGES " ORDER BY e.rowid DESC LIMIT ?3", 0}}};
+    "classic-messages", false, 4, {{STEP_ROWS, MESSAGES " ORDER BY e.rowid DESC LIMIT ?3", 0}}};
 
 const struct store_operation CLASSIC_MESSAGES_AFTER = {
-    "classic-messages-after", false, 3, {{STEP_ROWS, MESSAGES " ORDER BY e.rowid LIMIT ?3", 0}}};
+    "classic-messages-after", false, 4, {{STEP_ROWS, MESSAGES " ORDER BY e.rowid LIMIT ?3", 0}}};
+
+const struct store_operation CLASSIC_GUESTS = {
+    "guests",
+    false,
+    1,
+    {{STEP_ROWS,
+      "SELECT username, ip, port FROM announcements WHERE account = 0 AND expires_ms > ?1"
+      " ORDER BY announced_ms LIMIT 1000",
+      0}}};
 
 /* --- channels --- */
 
+/* A guest stands for himself, not the account that signs for guests. */
 const struct store_operation CLASSIC_MEMBERS = {
     "classic-members",
     false,
     2,
     {{STEP_ROWS,
-      "SELECT a.name, p.ip, p.port FROM accounts a LEFT JOIN announcements p ON p.account = a.id"
-      " AND (p.ip, p.port) IN (SELECT q.ip, q.port FROM announcements q WHERE q.account = a.id AND "
-      "q.expires_ms > ?2"
-      " ORDER BY q.announced_ms DESC, q.ip, q.port LIMIT 1)"
-      " WHERE a.id IN (SELECT d.account FROM entries j JOIN devices d ON d.device = j.author"
-      " WHERE j.channel = ?1 AND j.seq = 1) ORDER BY a.name LIMIT 1000",
+      "SELECT a.name AS name, p.ip, p.port FROM room_members r JOIN accounts a ON a.id = r.account" NEWEST_OF(
+          "a.id", "?2") " WHERE r.channel = ?1 AND r.state = 1 AND NOT (a.key = 'guest' AND a.secret = '')"
+                        " UNION ALL SELECT username, ip, port FROM guest_members WHERE channel = ?1 AND "
+                        "expires_ms > ?2"
+                        " ORDER BY name LIMIT 1000",
       0}},
 };
 

@@ -64,11 +64,14 @@ extern const struct store_operation CLASSIC_WEB_FORGET_ALL;
 
 /* --- reading --- */
 
-/* channel, after (a number, or 0), count -> number, the record of an entry of kind TEXT, the record of its
- * author's first entry. Numbers grow as entries come. The newest `count`, newest first ... */
+/* channel, after (a number, or 0), count, now -> number, the record of an entry of kind TEXT, the record of
+ * its author's first entry, ip or NULL and port that its account has announced. Numbers grow as entries come.
+ * The newest `count`, newest first ... */
 extern const struct store_operation CLASSIC_MESSAGES_NEWEST;
 /* ... and the `count` that came first after that one, oldest first. */
 extern const struct store_operation CLASSIC_MESSAGES_AFTER;
+/* now -> name, ip, port that guests have announced, the newest last. */
+extern const struct store_operation CLASSIC_GUESTS;
 
 /* --- channels --- */
 

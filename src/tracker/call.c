@@ -46,6 +46,11 @@ void call_answer(struct call *call, json_t *more)
         if (answer && more) json_object_update(answer, more);
         json_decref(more);
         to_request(call, 200, answer);
+    } else if (call->answered) {
+        json_t *answer = json_pack("{s:s}", "status", "success");
+        if (answer && more) json_object_update(answer, more);
+        json_decref(more);
+        call->answered(call->answered_context, 200, answer);
     } else if (client && client->phase != CLIENT_LEAVING) {
         client_answer(client, call->row->type, call->id, more);
     } else {
@@ -60,6 +65,9 @@ void call_refuse(struct call *call, int status, const char *message)
     if (call->request)
         to_request(call, status,
                    json_pack("{s:s,s:i,s:s}", "status", "error", "code", status, "message", message));
+    else if (call->answered)
+        call->answered(call->answered_context, status,
+                       json_pack("{s:s,s:s}", "status", "error", "message", message));
     else if (client && client->phase != CLIENT_LEAVING)
         client_refuse_with(client, call->row->type, call->id, status, message);
     call_end(call);
@@ -224,6 +232,29 @@ bool calls_message(struct client *client, const char *type, json_t *message, jso
     snprintf(call->address, sizeof call->address, "%s", wr_socket_address(client->socket));
     run(call);
     return true;
+}
+
+/* --- for other parts of the tracker --- */
+
+void call_run(struct tracker *tracker, const struct call *person, const char *type, json_t *fields,
+              call_answered *answered, void *context)
+{
+    const struct call_row *row = row_of(type);
+    struct call *call = row && fields ? calloc(1, sizeof *call) : NULL;
+    if (!call) {
+        json_decref(fields);
+        answered(context, 503, NULL);
+        return;
+    }
+    *call = *person;
+    call->tracker = tracker;
+    call->row = row;
+    call->fields = fields;
+    call->state = NULL;
+    call->request = NULL;
+    call->answered = answered;
+    call->answered_context = context;
+    run(call);
 }
 
 /* --- over HTTP --- */

@@ -37,6 +37,8 @@ struct call_row {
     enum call_who who;
 };
 
+/* For call_run: the status as HTTP has it, and the answer, which it takes (NULL: no memory). */
+typedef void call_answered(void *context, int status, json_t *answer);
 typedef void call_asked(struct call *call, int result, const struct store_rows *rows);
 
 struct call {
@@ -57,7 +59,9 @@ struct call {
     /* private to call.c */
     struct wr_request *request; /* over HTTP; else ... */
     uint32_t client;            /* ... the number of the socket, and ... */
-    json_int_t id;              /* ... of the request there */
+    json_int_t id;              /* ... of the request there; or else for call_run: */
+    call_answered *answered;
+    void *answered_context;
     call_asked *asked;
 };
 
@@ -91,6 +95,11 @@ void call_ask(struct call *call, const struct store_operation *operation, const 
               size_t count, call_asked *asked);
 /* For call_ask: answers with success, or call_failed. */
 void call_done(struct call *call, int result, const struct store_rows *rows);
+
+/* Runs a call of the table for a person who is logged in: who is in `person` (account, role, name, session,
+ * address). Takes the fields. answered is called once, perhaps before this returns. */
+void call_run(struct tracker *tracker, const struct call *person, const char *type, json_t *fields,
+              call_answered *answered, void *context);
 
 /* --- the two faces --- */
 

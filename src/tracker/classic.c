@@ -16,7 +16,7 @@ static const struct classic_route routes[] = {
     {"POST", "/register-peer-pool", pool_offer, ERRAND_PEER, false},
     {"POST", "/verify-ticket", pool_verify, ERRAND_PEER, false},
     {"GET", "/get-all-channels", classic_channels, ERRAND_READER, false},
-    {"POST", "/create-channel", classic_create, ERRAND_NAMED, false},
+    {"POST", "/create-channel", classic_create, ERRAND_PERSON, false},
     {"POST", "/join-channel", classic_join, ERRAND_NAMED, false},
     {"POST", "/leave-channel", classic_leave, ERRAND_NAMED, false},
     {"POST", "/get-channel-messages", classic_messages, ERRAND_READER, false},
@@ -28,6 +28,7 @@ static const struct classic_route routes[] = {
 static void errand_free(struct errand *errand)
 {
     json_decref(errand->list);
+    json_decref(errand->guests);
     free(errand->state);
     free(errand);
 }
@@ -69,6 +70,15 @@ void errand_ask(struct errand *errand, const struct store_operation *operation,
 {
     int err = store_ask(errand->tracker->store, operation, values, count, asked, errand);
     if (err) errand_failed(errand, err);
+}
+
+void errand_call(struct errand *errand, const char *type, json_t *fields, call_answered *answered)
+{
+    struct call person = {.account = errand->account, .role = errand->role};
+    memcpy(person.name, errand->name, sizeof person.name);
+    memcpy(person.session, errand->session, sizeof person.session);
+    snprintf(person.address, sizeof person.address, "%s", wr_request_address(errand->request));
+    call_run(errand->tracker, &person, type, fields, answered, errand);
 }
 
 /* --- the fields --- */
@@ -209,7 +219,7 @@ static void session_known(void *context, struct wr_request *request, int result,
         begin_person(errand, session);
     else if (result != ERR_NOT_FOUND)
         errand_failed(errand, result);
-    else if (errand->tracker->config.classroom)
+    else if (errand->tracker->config.classroom && errand->route->who != ERRAND_PERSON)
         begin_guest(errand);
     else
         errand_refuse(errand, 401, "You are not logged in.");

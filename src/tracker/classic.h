@@ -14,6 +14,7 @@
 #include "account/classroom.h"
 #include "account/fold.h"
 #include "store/classic_sql.h"
+#include "tracker/call.h"
 #include "tracker/state.h"
 
 enum { CLASSIC_LIST_MAX = 20000 }; /* peers in one answer */
@@ -28,7 +29,8 @@ typedef void errand_handler(struct errand *errand);
 enum errand_who {
     ERRAND_NAMED,  /* a person, or a guest */
     ERRAND_READER, /* with --classroom also nobody */
-    ERRAND_PEER,   /* a native peer, with the secret of the pool */
+    ERRAND_PERSON,
+    ERRAND_PEER, /* a native peer, with the secret of the pool */
 };
 
 struct classic_route {
@@ -52,9 +54,12 @@ struct errand {
     char ip[INET6_ADDRSTRLEN];
     uint16_t port;
     json_t *list; /* an answer that comes in pages */
-    void *state;  /* the handler's own, from malloc: freed with the errand */
+    json_t *guests;
+    void *state; /* the handler's own, from malloc: freed with the errand */
     uint8_t channel[ID_BYTES];
-    int64_t after, limit; /* of messages */
+    bool sealed, member;
+    errand_handler *found, *then; /* the next steps */
+    int64_t after, limit;         /* of messages */
     bool has_after;
 };
 
@@ -70,6 +75,8 @@ void errand_json(struct errand *errand, int status, json_t *json);
 void errand_done(struct errand *errand, const char *message);
 void errand_refuse(struct errand *errand, int status, const char *message);
 void errand_failed(struct errand *errand, int err);
+/* Runs a call of the table for the errand's person. Takes the fields. */
+void errand_call(struct errand *errand, const char *type, json_t *fields, call_answered *answered);
 /* Runs an operation of the store; asked gets what became of it, with the errand as its context. */
 void errand_ask(struct errand *errand, const struct store_operation *operation,
                 const struct store_value *values, size_t count, store_asked *asked);
@@ -90,6 +97,15 @@ void classic_keep_announced(struct tracker *tracker);
 
 /* --- classic_rooms.c --- */
 
-errand_handler classic_channels, classic_create, classic_join, classic_leave, classic_messages, classic_send;
+errand_handler classic_channels, classic_create, classic_join, classic_leave;
+/* Finds the channel that the body names, as the errand's person sees it; `found` runs when it is there and
+ * she is not banned from it. */
+void classic_find_room(struct errand *errand, errand_handler *found);
+/* The same, and before `then` runs it is noted where the peer listens, when the body says so. */
+void classic_begin(struct errand *errand, errand_handler *then);
+
+/* --- classic_messages.c --- */
+
+errand_handler classic_messages, classic_send;
 
 #endif

@@ -1,102 +1,144 @@
-/* Channels: who is in them, what was said, and saying something. */
+/* Channels: finding, making, joining, leaving. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
-#include "base/cbor.h"
 #include "base/hex.h"
-#include "core/entry.h"
-#include "crypto/native.h"
+#include "tracker/channels.h"
 #include "tracker/classic.h"
-#include "tracker/webdevice.h"
 
-enum { MESSAGES_DEFAULT = 200, MESSAGES_MAX = 1000 };
+/* --- which channel --- */
 
-static const struct hosted *room_of(struct errand *errand)
+/* Finds the channel that the body names, as the errand's person sees it; `found` runs when it is there and
+ * she is not banned from it. */
+static void room_found(void *context, int result, const struct store_rows *rows)
+{
+    struct errand *errand = context;
+    if (result) {
+        errand_failed(errand, result);
+        return;
+    }
+    const struct store_value *room = rows->count ? store_at(rows, 0, 0) : NULL;
+    if (!room || room[ROOM_CHANNEL].bytes.len != ID_BYTES) {
+        errand_refuse(errand, 404, "Channel not found");
+        return;
+    }
+    memcpy(errand->channel, room[ROOM_CHANNEL].bytes.ptr, ID_BYTES);
+    errand->sealed = room[ROOM_NONCE].type != STORE_NULL;
+    bool known = room[ROOM_MY_STATE].type == STORE_NUMBER;
+    errand->member = known && room[ROOM_MY_STATE].number == ROOM_MEMBER;
+    if (known && room[ROOM_MY_STATE].number == ROOM_BANNED)
+        errand_refuse(errand, 403, "You are banned from this channel.");
+    else
+        errand->found(errand);
+}
+
+void classic_find_room(struct errand *errand, errand_handler *found)
 {
     slice name;
+    uint8_t key[FOLD_KEY_BYTES_MAX];
     if (!errand_text(errand, "channel_name", &name) || !name.len) {
         errand_refuse(errand, 400, "Send the \"channel_name\".");
-        return NULL;
+        return;
     }
-    for (size_t i = 0; i < errand->tracker->channel_count; i++) {
-        const struct hosted *hosted = &errand->tracker->channels[i];
-        if (!slice_equal(hosted->name, name)) continue;
-        memcpy(errand->channel, hosted->id, ID_BYTES);
-        return hosted;
+    int len = channel_key(name, key);
+    if (len < 0) {
+        errand_refuse(errand, 404, "Channel not found");
+        return;
     }
-    errand_refuse(errand, 404, "Channel not found");
-    return NULL;
+    errand->found = found;
+    const struct store_value values[] = {store_text(slice_of(key, (size_t)len)), store_number(errand->writer),
+                                         store_number(errand->role >= ROLE_ADMIN)};
+    errand_ask(errand, &STORE_ROOM_BY_KEY, values, 3, room_found);
+}
+
+static void list_rooms(struct errand *errand, slice after);
+
+static void rooms_listed(void *context, int result, const struct store_rows *rows)
+{
+    struct errand *errand = context;
+    uint8_t key[FOLD_KEY_BYTES_MAX];
+    if (result) {
+        errand_failed(errand, result);
+        return;
+    }
+    slice name = SLICE_EMPTY;
+    for (size_t i = 0; i < rows->count; i++) {
+        name = store_at(rows, i, ROOM_NAME)->bytes;
+        json_t *text = json_stringn((const char *)name.ptr, name.len);
+        if (slice_equal(name, SLICE(CHANNEL_NAME)))
+            json_array_insert_new(errand->list, 0, text);
+        else
+            json_array_append_new(errand->list, text);
+    }
+    int len = rows->count == ROOMS_PAGE_MAX ? channel_key(name, key) : -1;
+    if (len > 0 && json_array_size(errand->list) < CLASSIC_LIST_MAX)
+        list_rooms(errand, slice_of(key, (size_t)len));
+    else
+        errand_json(errand, 200, json_pack("{s:s,s:O}", "status", "success", "channels", errand->list));
+}
+
+static void list_rooms(struct errand *errand, slice after)
+{
+    const struct store_value values[] = {store_number(errand->writer),
+                                         store_number(errand->role >= ROLE_ADMIN), store_text(SLICE_EMPTY),
+                                         store_text(after), store_number(ROOMS_PAGE_MAX)};
+    errand_ask(errand, &STORE_ROOMS_PAGE, values, 5, rooms_listed);
 }
 
 void classic_channels(struct errand *errand)
 {
-    json_t *names = json_array();
-    for (size_t i = 0; i < errand->tracker->channel_count; i++) {
-        slice name = errand->tracker->channels[i].name;
-        json_array_append_new(names, json_stringn((const char *)name.ptr, name.len));
-    }
-    errand_json(errand, 200, json_pack("{s:s,s:o}", "status", "success", "channels", names));
+    errand->list = json_array();
+    if (errand->list)
+        list_rooms(errand, SLICE_EMPTY);
+    else
+        errand_failed(errand, ERR_MEMORY);
+}
+
+/* --- making one --- */
+
+/* What the call says of a refusal is said here, too. */
+static void called(struct errand *errand, int status, json_t *answer, const char *done)
+{
+    if (answer && status == 200) json_object_set_new(answer, "message", json_string(done));
+    errand_json(errand, status, answer);
+}
+
+static void created(void *context, int status, json_t *answer)
+{
+    called(context, status, answer, "The channel is there, and you are in it.");
 }
 
 void classic_create(struct errand *errand)
 {
-    errand_refuse(errand, 403, "Channels cannot be created here.");
-}
-
-/* --- writing --- */
-
-static void written(void *context, int result, const struct web_written *entry)
-{
-    struct errand *errand = context;
-    char id[ID_TEXT_BYTES];
-    if (result == ERR_NOT_FOUND) {
-        errand_refuse(errand, 404, "Channel not found");
-    } else if (result == ERR_DENIED) {
-        errand_refuse(errand, 403, "This channel is encrypted: use the page, or a native peer of your own.");
-    } else if (result) {
-        errand_failed(errand, result);
-    } else if (errand->route->run != classic_send) {
-        errand_done(errand, errand->route->run == classic_join ? "You are in the channel."
-                                                               : "You have left the channel.");
-    } else {
-        hex_encode(slice_of(entry->id, ID_BYTES), id);
-        errand_json(errand, 200,
-                    json_pack("{s:s,s:s,s:s,s:I}", "status", "success", "message", "Message sent.", "id", id,
-                              "time", (json_int_t)entry->time_ms));
+    slice name, policy = SLICE("open"), password = SLICE_EMPTY;
+    if (!errand_text(errand, "channel_name", &name)) {
+        errand_refuse(errand, 400, "Send the \"channel_name\".");
+        return;
     }
+    (void)errand_text(errand, "policy", &policy);
+    json_t *fields = json_pack("{s:s%,s:s%}", "name", (const char *)name.ptr, name.len, "policy",
+                               (const char *)policy.ptr, policy.len);
+    if (fields && errand_text(errand, "password", &password))
+        json_object_set_new(fields, "password", json_stringn((const char *)password.ptr, password.len));
+    errand_call(errand, "channel-create", fields, created);
 }
 
-static void write_entry(struct errand *errand, uint32_t kind, slice body)
+/* --- joining and leaving --- */
+
+static void joined(void *context, int status, json_t *answer)
 {
-    struct web_entry entry = {.account = errand->writer,
-                              .name = errand->guest ? SLICE(CLASSROOM_GUEST) : slice_text(errand->name),
-                              .channel = errand->channel,
-                              .kind = kind,
-                              .body = body};
-    int err = web_write(errand->tracker, &entry, written, errand);
-    if (err) errand_failed(errand, err);
+    const json_t *me = json_object_get(json_object_get(answer, "channel"), "me");
+    const char *state = json_string_value(json_object_get(me, "state"));
+    called(context, status, answer,
+           state && strcmp(state, "asks") == 0 ? "You have asked: a moderator of the channel is to say yes."
+                                               : "You are in the channel.");
 }
 
-static void write_what_it_is_for(struct errand *errand)
+static void left(void *context, int status, json_t *answer)
 {
-    static const uint8_t empty = 0x80; /* the empty array */
-    uint8_t body[WEB_BODY_BYTES_MAX];
-    struct writer w = writer_of(body, sizeof body);
-    slice text;
-    if (errand->route->run == classic_join) {
-        write_entry(errand, ENTRY_JOIN, SLICE_EMPTY);
-    } else if (errand->route->run == classic_leave) {
-        write_entry(errand, ENTRY_LEAVE, slice_of(&empty, 1));
-    } else if (!errand_text(errand, "message", &text) ||
-               web_body(text, errand->guest ? slice_text(errand->name) : SLICE_EMPTY, &w)) {
-        errand_failed(errand, ERR_TOO_LARGE);
-    } else {
-        write_entry(errand, ENTRY_TEXT, writer_slice(&w));
-    }
+    called(context, status, answer, "You have left the channel.");
 }
 
-/* Guests come and go in a list only: their entries are all the tracker's account's. */
 static void guest_noted(void *context, int result, const struct store_rows *rows)
 {
     (void)rows;
@@ -105,19 +147,15 @@ static void guest_noted(void *context, int result, const struct store_rows *rows
         errand_refuse(errand, 503, "Too many guests are in this channel.");
     else if (result)
         errand_failed(errand, result);
-    else if (errand->route->run == classic_join)
-        errand_done(errand, "You are in the channel.");
-    else if (errand->route->run == classic_leave)
-        errand_done(errand, "You have left the channel.");
-    else if (!errand->writer)
-        errand_refuse(errand, 403, "Guests cannot write here: the name \"guest\" belongs to somebody.");
     else
-        write_what_it_is_for(errand);
+        errand_done(errand, errand->route->run == classic_join ? "You are in the channel."
+                                                               : "You have left the channel.");
 }
 
+/* Guests come and go in a list; the account that signs for them is in the channel from the first one on. */
 static void note_guest(struct errand *errand)
 {
-    bool leaves = errand->route->run == classic_leave, there = errand->port > 0;
+    bool there = errand->port > 0;
     int64_t now_ms = (int64_t)tracker_now_ms(errand->tracker);
     const struct store_value values[] = {store_id(errand->channel),
                                          there ? store_text(slice_text(errand->ip))
@@ -126,7 +164,7 @@ static void note_guest(struct errand *errand)
                                          store_text(slice_text(errand->name)),
                                          store_number(now_ms),
                                          store_number(now_ms + ANNOUNCED_MS)};
-    if (leaves)
+    if (errand->route->run == classic_leave)
         errand_ask(errand, &CLASSIC_GUEST_LEAVE, values, 4, guest_noted);
     else if (there)
         errand_ask(errand, &CLASSIC_GUEST_JOIN, values, 6, guest_noted);
@@ -134,6 +172,60 @@ static void note_guest(struct errand *errand)
         guest_noted(errand, OK, NULL);
 }
 
+static void guest_may(void *context, int result, const struct store_rows *rows)
+{
+    (void)rows;
+    struct errand *errand = context;
+    if (result && result != ERR_EXISTS)
+        errand_failed(errand, result);
+    else
+        note_guest(errand);
+}
+
+static void guest_enters(struct errand *errand)
+{
+    if (errand->sealed)
+        errand_refuse(errand, 403, "Guests can be in open channels only: log in.");
+    else if (errand->route->run == classic_leave || errand->member || !errand->writer)
+        note_guest(errand);
+    else
+        channel_join_open(errand->tracker, errand->channel, errand->writer, guest_may, errand);
+}
+
+static void person_enters(struct errand *errand)
+{
+    char id[ID_TEXT_BYTES];
+    slice password;
+    hex_encode(slice_of(errand->channel, ID_BYTES), id);
+    json_t *fields = json_pack("{s:s}", "channel", id);
+    if (fields && errand_text(errand, "password", &password))
+        json_object_set_new(fields, "password", json_stringn((const char *)password.ptr, password.len));
+    errand_call(errand, "channel-join", fields, joined);
+}
+
+static void person_leaves(struct errand *errand)
+{
+    char id[ID_TEXT_BYTES];
+    hex_encode(slice_of(errand->channel, ID_BYTES), id);
+    errand_call(errand, "channel-leave", json_pack("{s:s}", "channel", id), left);
+}
+
+static void enter(struct errand *errand)
+{
+    bool joins = errand->route->run == classic_join;
+    if (errand->guest)
+        guest_enters(errand);
+    else if (joins && errand->member)
+        errand_done(errand, "You are in the channel.");
+    else if (joins)
+        person_enters(errand);
+    else if (!errand->member)
+        errand_done(errand, "You are not in this channel.");
+    else
+        person_leaves(errand);
+}
+
+/* First where the peer listens is noted, when the body says so; then `then` runs. */
 static void announced(void *context, int result, const struct store_rows *rows)
 {
     (void)rows;
@@ -142,187 +234,30 @@ static void announced(void *context, int result, const struct store_rows *rows)
         errand_refuse(errand, 503, "Too many peers are announced at this moment.");
     else if (result)
         errand_failed(errand, result);
-    else if (errand->guest)
-        note_guest(errand);
     else
-        write_what_it_is_for(errand);
+        errand->then(errand);
 }
 
-static void enter(struct errand *errand)
+static void announce_first(struct errand *errand)
 {
-    if (!room_of(errand)) return;
-    int there = errand_address(errand, "peer_ip", "peer_port");
-    if (there > 0)
+    if (errand->port)
         errand_announce(errand, announced);
-    else if (there == 0)
-        announced(errand, OK, NULL);
+    else
+        errand->then(errand);
+}
+
+void classic_begin(struct errand *errand, errand_handler *then)
+{
+    errand->then = then;
+    if (errand_address(errand, "peer_ip", "peer_port") >= 0) classic_find_room(errand, announce_first);
 }
 
 void classic_join(struct errand *errand)
 {
-    enter(errand);
+    classic_begin(errand, enter);
 }
 
 void classic_leave(struct errand *errand)
 {
-    enter(errand);
-}
-
-void classic_send(struct errand *errand)
-{
-    slice text;
-    if (!errand_text(errand, "message", &text) || !text.len)
-        errand_refuse(errand, 400, "Send a \"message\" that is not empty.");
-    else if (text.len > WEB_TEXT_BYTES_MAX)
-        errand_refuse(errand, 413, "A message is at most 8 KiB.");
-    else
-        enter(errand);
-}
-
-/* --- reading --- */
-
-static bool entry_of(slice record, struct entry *out)
-{
-    enum record_kind kind;
-    slice wire;
-    struct arrival arrival;
-    struct channel_record channel;
-    return !record_parse(record, &kind, &wire, &arrival, &channel) && kind == RECORD_ENTRY &&
-           !entry_parse(wire, out);
-}
-
-/* The account in the certificate of an author's first entry. */
-static slice account_of(slice record)
-{
-    struct entry entry;
-    struct certificate certificate;
-    if (!entry_of(record, &entry)) return SLICE_EMPTY;
-    struct cbor_reader r = cbor_reader_of(entry.body);
-    (void)cbor_array(&r, 32);
-    slice bytes = cbor_bytes(&r, NODE_CERTIFICATE_BYTES_MAX);
-    if (r.failed || certificate_parse(crypto_native(), bytes, &certificate)) return SLICE_EMPTY;
-    return certificate.account;
-}
-
-/* Where a name listens, of the members that the answer lists. */
-static const json_t *address_of(const json_t *members, const json_t *name)
-{
-    size_t i;
-    json_t *member;
-    json_array_foreach((json_t *)members, i, member)
-    {
-        if (json_equal(json_object_get(member, "username"), name)) return member;
-    }
-    return NULL;
-}
-
-static json_t *message_of(const struct store_rows *rows, size_t row, const json_t *members)
-{
-    struct entry entry;
-    slice text, guest;
-    bool web;
-    char id[ID_TEXT_BYTES];
-    uint8_t hash[ID_BYTES];
-    if (!entry_of(store_at(rows, row, 1)->bytes, &entry) || !web_body_read(entry.body, &text, &web, &guest))
-        return NULL;
-    slice account = guest.len ? guest : account_of(store_at(rows, row, 2)->bytes);
-    json_t *name = json_stringn((const char *)account.ptr, account.len);
-    const json_t *member = address_of(members, name);
-    const char *ip = json_string_value(json_object_get(member, "ip")),
-               *port = json_string_value(json_object_get(member, "port"));
-    entry_id(crypto_native(), &entry, hash);
-    hex_encode(slice_of(hash, sizeof hash), id);
-    return json_pack("{s:s,s:s,s:o,s:s%,s:s,s:I,s:I,s:b,s:b}", "sender_ip", ip ? ip : "", "sender_port",
-                     port ? port : "", "username", name, "text", text.len ? (const char *)text.ptr : "",
-                     text.len, "id", id, "time", (json_int_t)entry.time_ms, "seq",
-                     (json_int_t)store_at(rows, row, 0)->number, "web", web, "guest", guest.len > 0);
-}
-
-static void messages_found(void *context, int result, const struct store_rows *rows);
-
-/* Half as many when they are too large for one answer. */
-static void ask_messages(struct errand *errand)
-{
-    const struct store_value values[] = {store_id(errand->channel), store_number(errand->after),
-                                         store_number(errand->limit)};
-    errand_ask(errand, errand->has_after ? &CLASSIC_MESSAGES_AFTER : &CLASSIC_MESSAGES_NEWEST, values, 3,
-               messages_found);
-}
-
-static void messages_found(void *context, int result, const struct store_rows *rows)
-{
-    struct errand *errand = context;
-    if (result == ERR_TOO_LARGE && errand->limit > 1) {
-        errand->limit /= 2;
-        ask_messages(errand);
-        return;
-    }
-    if (result) {
-        errand_failed(errand, result);
-        return;
-    }
-    json_t *messages = json_array();
-    for (size_t i = 0; i < rows->count; i++) {
-        json_t *message = message_of(rows, errand->has_after ? i : rows->count - 1 - i, errand->list);
-        if (message) json_array_append_new(messages, message);
-    }
-    errand_json(errand, 200,
-                json_pack("{s:s,s:{s:O,s:o}}", "status", "success", "messages", "members", errand->list,
-                          "messages", messages));
-}
-
-static void members_found(void *context, int result, const struct store_rows *rows)
-{
-    struct errand *errand = context;
-    errand->list = result ? NULL : json_array();
-    if (!errand->list) {
-        errand_failed(errand, result ? result : ERR_MEMORY);
-        return;
-    }
-    for (size_t i = 0; i < rows->count; i++) {
-        slice name = store_at(rows, i, 0)->bytes;
-        const struct store_value *ip = store_at(rows, i, 1);
-        char port[8] = "";
-        bool there = ip->type == STORE_TEXT;
-        if (there) snprintf(port, sizeof port, "%d", (int)store_at(rows, i, 2)->number);
-        json_array_append_new(errand->list,
-                              json_pack("{s:s%,s:s,s:s%}", "ip", there ? (const char *)ip->bytes.ptr : "",
-                                        there ? ip->bytes.len : 0, "port", port, "username",
-                                        (const char *)name.ptr, name.len));
-    }
-    ask_messages(errand);
-}
-
-/* A number of the body: -1 when it is not right, and the errand is refused. */
-static bool number_of(struct errand *errand, const char *field, int64_t min, int64_t max, int64_t otherwise,
-                      int64_t *out)
-{
-    slice text;
-    int64_t value = 0;
-    char message[96];
-    *out = otherwise;
-    if (!json_object_get(wr_request_fields(errand->request), field)) return true;
-    bool good = errand_text(errand, field, &text) && text.len > 0 && text.len <= 15;
-    for (size_t i = 0; good && i < text.len; i++) {
-        good = text.ptr[i] >= '0' && text.ptr[i] <= '9';
-        value = value * 10 + (text.ptr[i] - '0');
-    }
-    *out = value;
-    if (good && value >= min && value <= max) return true;
-    snprintf(message, sizeof message, "\"%s\" must be a number from %lld to %lld.", field, (long long)min,
-             (long long)max);
-    errand_refuse(errand, 400, message);
-    return false;
-}
-
-void classic_messages(struct errand *errand)
-{
-    if (!room_of(errand)) return;
-    if (!number_of(errand, "after", 0, INT64_C(999999999999999), 0, &errand->after) ||
-        !number_of(errand, "limit", 1, MESSAGES_MAX, MESSAGES_DEFAULT, &errand->limit))
-        return;
-    errand->has_after = json_object_get(wr_request_fields(errand->request), "after") != NULL;
-    const struct store_value values[] = {store_id(errand->channel),
-                                         store_number((int64_t)tracker_now_ms(errand->tracker))};
-    errand_ask(errand, &CLASSIC_MEMBERS, values, 2, members_found);
+    classic_begin(errand, enter);
 }

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 
 #include "tracker/holder.h"
+#include "tracker/webdevice.h"
 
 static job_run *const runs[JOB_KIND_COUNT] = {
     [JOB_NONE] = NULL,
+    [JOB_WEB_WRITE] = web_run,
 };
 
 /* Whoever waits for another process. */

@@ -18,6 +18,7 @@ enum { JOBS_MAX = 4096, JOB_BYTES_MAX = 128 * 1024 };
 
 enum job_kind {
     JOB_NONE,
+    JOB_WEB_WRITE, /* webdevice.c */
     JOB_KIND_COUNT,
 };
 

@@ -13,13 +13,11 @@
  * there is none, then the entry; in the list of those that wait for the replica until it is durable. */
 struct web_job {
     struct tracker *tracker;
-    web_done *done;
-    void *context;
+    struct job *job;
     int64_t account;
     char name[NODE_NAME_BYTES_MAX];
     size_t name_len;
     uint8_t channel[ID_BYTES];
-    uint32_t kind;
     bool again; /* with a new device: the old one was turned away */
     uint8_t seed[KEY_BYTES];
     struct web_written written;
@@ -72,8 +70,15 @@ static void unlist(struct web_job *job)
 
 static void end(struct web_job *job, int result)
 {
+    uint8_t room[2 * ID_BYTES + 32];
+    struct writer w = writer_of(room, sizeof room);
+    cbor_put_array(&w, 4);
+    cbor_put_bytes(&w, slice_of(job->written.device, ID_BYTES));
+    cbor_put_bytes(&w, slice_of(job->written.id, ID_BYTES));
+    cbor_put_uint(&w, job->written.seq);
+    cbor_put_uint(&w, job->written.time_ms);
     unlist(job);
-    job->done(job->context, result, result ? NULL : &job->written);
+    job_answer(job->job, result, writer_slice(&w));
     crypto_native_random(job->seed, sizeof job->seed); /* wipes it */
     free(job);
 }
@@ -114,13 +119,8 @@ static void bring_all(struct web_job *job, slice certificate)
     uint64_t seq;
     int err = tracker->node ? OK : ERR_BUSY;
     bool joined = !err && node_author(tracker->node, job->channel, job->written.device, &seq);
-    if (!err && joined && job->kind == ENTRY_JOIN) {
-        end(job, OK);
-        return;
-    }
     if (!err && !joined) err = bring_join(job, certificate, &job->token);
-    if (!err && job->kind != ENTRY_JOIN)
-        err = bring(job, job->kind, slice_of(job->body, job->body_len), &job->token);
+    if (!err) err = bring(job, ENTRY_TEXT, slice_of(job->body, job->body_len), &job->token);
     if (err == ERR_WRONG_STATE && !job->again)
         forget(job); /* others know more of its feed than the replica */
     else if (err)
@@ -217,31 +217,84 @@ static void forget(struct web_job *job)
     if (err) end(job, err);
 }
 
-int web_write(struct tracker *tracker, const struct web_entry *entry, web_done *done, void *context)
+/* --- asking and being asked --- */
+
+void web_run(struct job *job, slice request)
 {
-    if (entry->name.len > NODE_NAME_BYTES_MAX || entry->body.len > WEB_BODY_BYTES_MAX) return ERR_TOO_LARGE;
-    if (!tracker->node || tracker->web_count >= WEB_WRITES_MAX) return ERR_BUSY;
-    struct web_job *job = calloc(1, sizeof *job + entry->body.len);
-    if (!job) return ERR_MEMORY;
-    job->tracker = tracker;
-    job->done = done;
-    job->context = context;
-    job->account = entry->account;
-    job->kind = entry->kind;
-    job->name_len = entry->name.len;
-    job->body_len = entry->body.len;
-    memcpy(job->name, entry->name.ptr, entry->name.len);
-    memcpy(job->channel, entry->channel, ID_BYTES);
-    if (entry->body.len) memcpy(job->body, entry->body.ptr, entry->body.len);
-    int err = find_device(job);
-    if (err) {
-        free(job);
-        return err;
+    struct tracker *tracker = job->tracker;
+    struct cbor_reader r = cbor_reader_of(request);
+    uint64_t count = cbor_array(&r, 8), account = cbor_uint(&r, INT64_MAX);
+    slice name = cbor_bytes(&r, NODE_NAME_BYTES_MAX);
+    const uint8_t *channel = cbor_fixed(&r, ID_BYTES);
+    slice body = cbor_bytes(&r, WEB_BODY_BYTES_MAX);
+    if (r.failed || count < 4) {
+        job_answer(job, ERR_MALFORMED, SLICE_EMPTY);
+        return;
     }
-    job->next = tracker->web_jobs;
-    tracker->web_jobs = job;
+    struct web_job *web = tracker->web_count < WEB_WRITES_MAX ? calloc(1, sizeof *web + body.len) : NULL;
+    if (!web) {
+        job_answer(job, ERR_BUSY, SLICE_EMPTY);
+        return;
+    }
+    web->tracker = tracker;
+    web->job = job;
+    web->account = (int64_t)account;
+    web->name_len = name.len;
+    web->body_len = body.len;
+    memcpy(web->channel, channel, ID_BYTES);
+    if (name.len) memcpy(web->name, name.ptr, name.len);
+    if (body.len) memcpy(web->body, body.ptr, body.len);
+    web->next = tracker->web_jobs;
+    tracker->web_jobs = web;
     tracker->web_count++;
-    return OK;
+    int err = find_device(web);
+    if (err) end(web, err);
+}
+
+struct waiter {
+    web_done *done;
+    void *context;
+};
+
+static void answered(void *context, int result, slice answer)
+{
+    struct waiter *waiter = context;
+    struct web_written written;
+    if (!result) {
+        struct cbor_reader r = cbor_reader_of(answer);
+        uint64_t count = cbor_array(&r, 8);
+        const uint8_t *device = cbor_fixed(&r, ID_BYTES), *id = cbor_fixed(&r, ID_BYTES);
+        written.seq = cbor_uint(&r, UINT64_MAX);
+        written.time_ms = cbor_uint(&r, UINT64_MAX);
+        if (r.failed || count < 4) {
+            result = ERR_MALFORMED;
+        } else {
+            memcpy(written.device, device, ID_BYTES);
+            memcpy(written.id, id, ID_BYTES);
+        }
+    }
+    waiter->done(waiter->context, result, result ? NULL : &written);
+    free(waiter);
+}
+
+void web_write(struct tracker *tracker, const struct web_entry *entry, web_done *done, void *context)
+{
+    uint8_t room[WEB_BODY_BYTES_MAX + NODE_NAME_BYTES_MAX + 64];
+    struct writer w = writer_of(room, sizeof room);
+    cbor_put_array(&w, 4);
+    cbor_put_uint(&w, (uint64_t)entry->account);
+    cbor_put_bytes(&w, entry->name);
+    cbor_put_bytes(&w, slice_of(entry->channel, ID_BYTES));
+    cbor_put_bytes(&w, entry->body);
+    struct waiter *waiter = malloc(sizeof *waiter);
+    int err = w.failed ? ERR_TOO_LARGE : waiter ? OK : ERR_MEMORY;
+    if (!err) {
+        *waiter = (struct waiter){done, context};
+        err = job_ask(tracker, JOB_WEB_WRITE, writer_slice(&w), answered, waiter);
+    }
+    if (!err) return;
+    free(waiter);
+    done(context, err, NULL);
 }
 
 /* --- hooks --- */

@@ -12,6 +12,7 @@
 #ifndef TRACKER_WEBDEVICE_H
 #define TRACKER_WEBDEVICE_H
 
+#include "tracker/job.h"
 #include "tracker/state.h"
 
 enum {
@@ -28,8 +29,7 @@ struct web_entry {
     int64_t account;
     slice name; /* the account's */
     const uint8_t *channel;
-    uint32_t kind; /* TEXT, JOIN (fine when it has one), LEAVE */
-    slice body;    /* of a TEXT */
+    slice body; /* of a TEXT */
 };
 
 struct web_written {
@@ -37,22 +37,23 @@ struct web_written {
     uint64_t seq, time_ms;
 };
 
-/* result: OK, it is durable and handed on to who is linked (of a JOIN that was there: zeros); ERR_NOT_FOUND
- * (no such channel), ERR_DENIED (a sealed one, or who is banned there), ERR_BUSY (also: nobody holds the
- * replica now), ERR_FULL (too many devices), or an error of the store: nothing was written. */
+/* result: OK, it is durable and handed on to who is linked; ERR_NOT_FOUND (no such channel), ERR_DENIED (a
+ * sealed one, or nobody takes entries of this account there), ERR_BUSY (also: nobody has the replica at this
+ * moment), ERR_FULL (too many devices), or an error of the store: nothing was written. ERR_CLOSED: the
+ * process with the replica has died, it may have been written, or not. */
 typedef void web_done(void *context, int result, const struct web_written *written);
 
-/* Copies what it is given; calls done once, later. ERR_BUSY (WEB_WRITES_MAX), ERR_TOO_LARGE, ERR_MEMORY: it
- * is not called. */
-int web_write(struct tracker *tracker, const struct web_entry *entry, web_done *done,
-              void *context) BASE_CHECKED;
+/* Writes a TEXT, at any process. Copies what it is given; calls done once, perhaps before it returns. */
+void web_write(struct tracker *tracker, const struct web_entry *entry, web_done *done, void *context);
 /* The body of a TEXT; guest: the announced name, or empty. */
 int web_body(slice text, slice guest, struct writer *out) BASE_CHECKED;
 /* Reads what web_body or any other device wrote; out_guest is empty unless it was announced. False: not of
  * this form. */
 bool web_body_read(slice body, slice *out_text, bool *out_web, slice *out_guest);
 
-/* --- hooks of the replica --- */
+/* --- hooks of the process that has the replica --- */
+
+job_run web_run;
 
 /* An entry became durable and is in its place. */
 void web_delivered(struct tracker *tracker, const struct entry_view *entry, uint64_t token);
