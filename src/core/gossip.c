@@ -321,10 +321,10 @@ void gossip_tick(struct node *n, uint32_t channel)
     for (uint32_t i = 0; i < c->members_len; i++) {
         struct pipe *p = n->pipes[c->members[i]];
         struct share *s = share_of(p, channel);
-        if (!to_replica(n, p) || s->version_sent >= c->version) continue;
-        if (s->gossip.have_at <= n->now)
-            pipe_wake(n, p);
-        else
+        if (!to_replica(n, p)) continue;
+        if (s->gossip.have_at > n->now) /* also of those to whom nothing is to be told yet */
             timer_arm(n, TIMER_GOSSIP, channel, 0, s->gossip.have_at);
+        else if (s->version_sent < c->version)
+            pipe_wake(n, p);
     }
 }

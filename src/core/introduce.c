@@ -159,12 +159,15 @@ static bool room_for(struct node *n, struct pipe *p, const struct introduction *
     return channels_of(n, account) < INTRODUCED_ACCOUNT_MAX; /* links come and go */
 }
 
-/* A proof about a channel that is here: somebody came or went. */
+/* About a channel that is here: who its founder is, and with a proof that somebody came or went. */
 static int news(struct node *n, struct channel *c, const struct introduction *i, const struct message *m)
 {
-    if (!i->has_proof || i->spec.type != CHANNEL_PRIVATE) return OK;
+    if (i->spec.type != CHANNEL_PRIVATE) return OK;
+    bool knew = c->roster->certificate_len > 0;
     int rc = member_founder(n, c, m->certificate);
-    return rc < 0 ? rc : member_learn(n, c, &i->entry, m->wire, true);
+    if (rc == OK && i->has_proof) rc = member_learn(n, c, &i->entry, m->wire, true);
+    if (rc == OK && !knew) member_changed(n, c->index); /* the founder's devices are members */
+    return rc;
 }
 
 int introduce_message(struct node *n, struct pipe *p, const struct message *m)

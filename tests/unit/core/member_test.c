@@ -74,6 +74,25 @@ static void a_private_channel_reaches_its_members_only(void **state)
     world_free(w);
 }
 
+/* An's second device opens the channel by its spec; only the first one, which has founded it, is there. */
+static void the_founder_is_known_without_the_tracker(void **state)
+{
+    (void)state;
+    static const char *const accounts[] = {"an", "an", NULL};
+    struct world *w = people_new(accounts);
+    struct channel_spec spec = people_private(w, 1);
+    assert_true(world_open(w, 1, &spec) > 0);
+    assert_true(world_open(w, 2, &spec) > 0);
+    world_link(w, 1, 2, PATH_DIRECT);
+    world_run(w, SECONDS);
+    assert_true(world_say(w, 1, "from the first") > 0);
+    assert_true(world_say(w, 2, "from the second") > 0);
+    world_run(w, SECONDS);
+    assert_int_equal(world_shows(w, 2, "from the first"), 1);
+    assert_int_equal(world_shows(w, 1, "from the second"), 1);
+    world_free(w);
+}
+
 static void removal_ends_it_the_same_for_all(void **state)
 {
     (void)state;
@@ -205,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_follow_from_specs),
         cmocka_unit_test(a_private_channel_reaches_its_members_only),
+        cmocka_unit_test(the_founder_is_known_without_the_tracker),
         cmocka_unit_test(removal_ends_it_the_same_for_all),
         cmocka_unit_test(what_does_not_count_is_not_missing),
         cmocka_unit_test(a_direct_conversation_waits_at_the_replica),
