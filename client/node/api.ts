@@ -99,6 +99,8 @@ export interface Message {
   /** Own messages. pending: being written to disk. queued: on this disk only. handed: on the tracker's replica
    *  or another device of mine. delivered: on a device of somebody else. */
   mark?: "pending" | "queued" | "handed" | "delivered";
+  /** Sent through the tracker's interface for programs, and signed by the tracker for this account. */
+  web?: true;
   /** Sealed, and the key is not here (yet), or it is not to be shown before the conversation is accepted. */
   locked?: boolean;
   /** Its author was removed before all had it: it is shown no longer. */

@@ -13,6 +13,10 @@ const KINDS: Record<number, Message["kind"]> = {
   [ENTRY.profile]: "profile",
 };
 
+const WEB_MARK = 1;
+/** The tracker's account that signs for people without one; nobody can log in to it. */
+const GUESTS = "guest";
+
 export function textBody(text: string): Bytes {
   return cborEncode([toUtf8(text)]);
 }
@@ -27,6 +31,19 @@ function firstBytes(body: Uint8Array): Bytes | undefined {
   }
 }
 
+/** What the tracker wrote for somebody (docs/protocol/wire.md, TEXT): "" for a person with an account, the announced name of a
+ *  guest; undefined for what a device has written itself. */
+function viaWeb(body: Uint8Array): string | undefined {
+  try {
+    const value = cborDecode(body);
+    const mark = Array.isArray(value) ? value[1] : undefined;
+    if (!Array.isArray(mark) || mark[0] !== WEB_MARK) return undefined;
+    return mark[1] instanceof Uint8Array ? fromUtf8(mark[1]) : "";
+  } catch {
+    return undefined;
+  }
+}
+
 export function rowOf(entry: Entry, record: Uint8Array, fromAccount: string): EntryRow {
   return { ...entry, record, fromAccount };
 }
@@ -34,13 +51,15 @@ export function rowOf(entry: Entry, record: Uint8Array, fromAccount: string): En
 /** `mark`: how far an own entry of this device has got. */
 export function messageOf(row: Omit<EntryRow, "record">, account: string, mark: Mark | undefined): Message {
   const kind = KINDS[row.kind] ?? "unknown";
+  const web = kind === "text" ? viaWeb(row.body) : undefined;
   const { id, channel, author, seq, time, place, path, from, fromAccount, arrived } = row;
   return {
     id, channel, author, seq, kind, time, place, path, from, fromAccount, arrived,
-    account: row.account,
+    account: web && row.account === GUESTS ? `${web} (${GUESTS})` : row.account,
     text: kind === "text" ? fromUtf8(firstBytes(row.body) ?? new Uint8Array(0)) : "",
     mine: row.account === account,
     ...(mark ? { mark } : {}),
+    ...(web === undefined ? {} : { web: true as const }),
     ...(row.locked ? { locked: true } : {}),
     ...(row.withdrawn ? { withdrawn: true } : {}),
   };

@@ -184,6 +184,12 @@ const struct store_operation CLASSIC_WEB_DEVICE = {
       0}},
 };
 
+const struct store_operation CLASSIC_WEB_LABEL = {
+    "web-device-label",
+    true,
+    3,
+    {{STEP_RUN, "UPDATE devices SET label = ?2, seen_ms = ?3 WHERE device = ?1", 0}}};
+
 const struct store_operation CLASSIC_WEB_FORGET = {
     "web-device-forget",
     true,

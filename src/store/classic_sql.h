@@ -57,6 +57,8 @@ extern const struct store_operation CLASSIC_POOL_TICKET_SESSION;
 /* account, a seed to begin with, its device, now -> seed, device, certificate or NULL, when that one expires.
  */
 extern const struct store_operation CLASSIC_WEB_DEVICE;
+/* device, label, now: what it is called in the list of the account's devices. */
+extern const struct store_operation CLASSIC_WEB_LABEL;
 /* account, device: it writes no more; the next one is another one. */
 extern const struct store_operation CLASSIC_WEB_FORGET;
 /* All of them: what they wrote may not all be here. */

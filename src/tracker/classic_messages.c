@@ -123,7 +123,11 @@ static json_t *message_of(const struct store_rows *rows, size_t row, const json_
     if (!entry_of(store_at(rows, row, RECORD)->bytes, &entry) ||
         !web_body_read(entry.body, &text, &web, &guest))
         return NULL;
-    slice name = guest.len ? guest : account_of(store_at(rows, row, FIRST_RECORD)->bytes);
+    slice name = account_of(store_at(rows, row, FIRST_RECORD)->bytes);
+    if (guests && guest.len && slice_equal(name, SLICE(CLASSROOM_GUEST)))
+        name = guest;
+    else
+        guest = SLICE_EMPTY; /* others can write such a mark as well */
     const struct store_value *sender = store_at(rows, row, SENDER_IP);
     slice ip = sender->type == STORE_TEXT && !guest.len ? sender->bytes : SLICE_EMPTY;
     if (ip.len) snprintf(port, sizeof port, "%d", (int)store_at(rows, row, SENDER_PORT)->number);

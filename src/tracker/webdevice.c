@@ -130,6 +130,16 @@ static void bring_all(struct web_job *job, slice certificate)
 
 /* --- its key and certificate --- */
 
+/* The label is for the list of devices only: nothing waits for it. */
+static void certificate_kept(struct web_job *job, slice certificate)
+{
+    const struct store_value values[] = {store_id(job->written.device), store_text(SLICE(WEB_LABEL)),
+                                         store_number((int64_t)tracker_now_ms(job->tracker))};
+    if (store_ask(job->tracker->store, &CLASSIC_WEB_LABEL, values, 3, NULL, NULL))
+        tracker_log_some(job->tracker, LOG_STORE, "a web device has no label: the store is busy");
+    bring_all(job, certificate);
+}
+
 static void certified(void *context, int result, const struct store_row *row)
 {
     struct web_job *job = context;
@@ -138,7 +148,7 @@ static void certified(void *context, int result, const struct store_row *row)
     else if (result)
         end(job, result == ERR_DENIED ? ERR_FULL : result);
     else
-        bring_all(job, row->record);
+        certificate_kept(job, row->record);
 }
 
 static int certify(struct web_job *job)

@@ -47,7 +47,10 @@ export function MessageDetails({ message }: { message: Message }): JSX.Element {
             <Icon name={markIcon[message.mark]} /> {markWords(message.mark)}
           </Fact>
         )}
-        <Fact name={t("details.sent")}>{exactTime(message.time)}</Fact>
+        <Fact name={t("details.sent")}>
+          {exactTime(message.time)}
+          {message.web && <span class="faint small-print">{t("details.web")}</span>}
+        </Fact>
         {!message.mine && (
           <Fact name={t("details.received")}>
             {exactTime(message.arrived)}

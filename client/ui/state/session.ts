@@ -45,7 +45,7 @@ export async function askSession(): Promise<void> {
   }
 }
 
-type Body = { [name in "message" | "username" | "role" | "needs" | "ticket"]?: unknown };
+type Body = { [name in "message" | "username" | "role" | "needs" | "ticket" | "redirect"]?: unknown };
 
 async function bodyOf(response: Response): Promise<Body> {
   try {
@@ -79,9 +79,15 @@ function refusalOf(response: Response, { message, needs, ticket }: Body): Refusa
   }
 }
 
+/** A native peer of the pool, which the tracker has claimed for this login: its own page goes on from there. */
+const leadsAway = (redirect: unknown): redirect is string => typeof redirect === "string" && /^https?:\/\//.test(redirect);
+
 /** Logs in or registers; fields as the tracker takes them. null: done, `session` is "in". */
 export function enter(way: "login" | "register", fields: Record<string, string>): Promise<Refusal | null> {
-  return post(`/${way}`, fields, (body) => (session.value = inside(body)));
+  return post(`/${way}`, fields, (body) => {
+    if (leadsAway(body.redirect)) location.assign(body.redirect);
+    else session.value = inside(body);
+  });
 }
 
 /** A new password by a link. null: done. */
