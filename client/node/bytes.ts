@@ -4,7 +4,11 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 
 const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));
 
+/** Of the browser: in Chromium from 140, Firefox from 133, Safari from 18.2; a tenth of the time. */
+const ownToHex = (Uint8Array.prototype as { toHex?: () => string }).toHex;
+
 export function toHex(bytes: Uint8Array): string {
+  if (ownToHex) return ownToHex.call(bytes);
   let text = "";
   for (const byte of bytes) text += HEX[byte];
   return text;

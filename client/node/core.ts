@@ -141,11 +141,14 @@ function bindBuffers(exports: Exports) {
   const input = exports.w_input();
   const output = exports.w_output();
   const size = exports.w_buffer_size();
-  const take = (length: number): Bytes => new Uint8Array(exports.memory.buffer.slice(output, output + length) as ArrayBuffer);
+  const view = (length: number): Uint8Array => new Uint8Array(exports.memory.buffer, output, length);
+  const take = (length: number): Bytes => view(length).slice() as Bytes;
   const errorName = (code: number): string => fromUtf8(take(exports.w_error_name(code)));
   return {
     size,
     take,
+    /** One value from the output; cborDecode copies what it keeps. */
+    decode: (length: number): Cbor => cborDecode(view(length)),
     give(bytes: Uint8Array): number {
       if (bytes.length > size) throw nodeError("TOO_LARGE", "larger than the core's buffer");
       new Uint8Array(exports.memory.buffer).set(bytes, input);
@@ -212,19 +215,19 @@ function createNode(exports: Exports, border: Border, codes: Map<string, number>
     },
     view(record) {
       const length = exports.w_view(border.give(record));
-      return length > 0 ? entryOf(cborDecode(border.take(length)) as EntryRow) : undefined;
+      return length > 0 ? entryOf(border.decode(length) as EntryRow) : undefined;
     },
     members(channel) {
       const length = exports.w_members(border.give(idToBytes(channel)));
       if (length < 0) throw border.error(length);
-      return (cborDecode(border.take(length)) as Bytes[]).map(fromUtf8);
+      return (border.decode(length) as Bytes[]).map(fromUtf8);
     },
     ledger(channel) {
       const rows: LedgerRow[] = [];
       for (;;) {
         const length = exports.w_ledger(border.give(idToBytes(channel)), rows.length);
         if (length < 0) throw border.error(length);
-        const [own, ...more] = cborDecode(border.take(length)) as [number, ...LedgerArray[]];
+        const [own, ...more] = border.decode(length) as [number, ...LedgerArray[]];
         rows.push(...more.map(ledgerRow));
         if (more.length === 0) return { own, rows };
       }
@@ -236,7 +239,7 @@ function createNode(exports: Exports, border: Border, codes: Map<string, number>
     },
     next() {
       const length = exports.w_next();
-      return length > 0 ? actionOf(cborDecode(border.take(length)) as ActionRow, border.errorName) : undefined;
+      return length > 0 ? actionOf(border.decode(length) as ActionRow, border.errorName) : undefined;
     },
     destroy: () => exports.w_destroy(),
   };
@@ -289,8 +292,8 @@ export function instantiateCore(module: WebAssembly.Module, sodium: Sodium): Cor
   const checked = (length: number): Bytes => border.take(checkedNumber(length));
   return {
     certificateParse(certificate) {
-      const [account, device, authority, issued, expires] = cborDecode(
-        checked(exports.w_certificate(border.give(certificate))),
+      const [account, device, authority, issued, expires] = border.decode(
+        checkedNumber(exports.w_certificate(border.give(certificate))),
       ) as [Bytes, Bytes, Bytes, number, number];
       return { account: fromUtf8(account), device: toHex(device), authority: toHex(authority), issued, expires };
     },
