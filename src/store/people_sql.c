@@ -6,9 +6,7 @@
 #define BLOCKED "3"
 #define ASKING "4"
 #define SETTING "5"
-
-#define TEXT_OF_(number) #number
-#define TEXT_OF(number) TEXT_OF_(number)
+#define CHANNEL "6"
 
 /* ?1 is the account that acts, ?2 the key of the other one. */
 #define OTHER "(SELECT id FROM accounts WHERE key = ?2 AND id <> ?1)"
@@ -26,12 +24,12 @@
     " AND other = ?1 AND kind = " ASKED
 #define TOO_MANY_FRIENDS                                                                                     \
     "SELECT account FROM relations WHERE account IN (?1, " OTHER ") AND kind = " FRIEND                      \
-    " GROUP BY account HAVING count(*) > " TEXT_OF(500)
+    " GROUP BY account HAVING count(*) > 300"
 
 _Static_assert(PEOPLE_ASKED == 1 && PEOPLE_FRIEND == 2 && PEOPLE_BLOCKED == 3 && PEOPLE_ASKING == 4 &&
-                   PEOPLE_SETTING == 5,
+                   PEOPLE_SETTING == 5 && PEOPLE_CHANNEL == 6,
                "the texts say so");
-_Static_assert(PEOPLE_FRIENDS_MAX == 500 && PEOPLE_BLOCKED_MAX == 250 && PEOPLE_ASKED_MAX == 100 &&
+_Static_assert(PEOPLE_FRIENDS_MAX == 300 && PEOPLE_BLOCKED_MAX == 100 && PEOPLE_ASKED_MAX == 100 &&
                    PEOPLE_ASKING_MAX == 100,
                "the texts say so");
 
@@ -114,7 +112,7 @@ const struct store_operation PEOPLE_BLOCK = {
          0},
         {STEP_RUN, "DELETE FROM relations WHERE account = " OTHER " AND other = ?1 AND kind = " FRIEND, 0},
         {STEP_NOT,
-         "SELECT 1 WHERE (SELECT count(*) FROM relations WHERE account = ?1 AND kind = " BLOCKED ") > 250",
+         "SELECT 1 WHERE (SELECT count(*) FROM relations WHERE account = ?1 AND kind = " BLOCKED ") > 100",
          ERR_FULL}}};
 
 const struct store_operation PEOPLE_UNBLOCK = {
@@ -145,10 +143,11 @@ const struct store_operation PEOPLE_LIST = {
 const struct store_operation PEOPLE_OPEN = {
     .name = "people-open",
     .values = 1,
-    .steps = {{STEP_ROWS, "SELECT " SETTING ", invisible FROM people WHERE account = ?1", 0},
-              {STEP_ROWS,
-               "SELECT kind, other FROM relations WHERE account = ?1 AND kind IN (" FRIEND ", " BLOCKED ")",
-               0}}};
+    .steps = {
+        {STEP_ROWS, "SELECT " SETTING ", invisible FROM people WHERE account = ?1", 0},
+        {STEP_ROWS,
+         "SELECT kind, other FROM relations WHERE account = ?1 AND kind IN (" FRIEND ", " BLOCKED ")", 0},
+        {STEP_ROWS, "SELECT " CHANNEL ", channel FROM room_members WHERE account = ?1 AND state = 1", 0}}};
 
 const struct store_operation PEOPLE_SEEN = {
     .name = "people-seen",
@@ -170,6 +169,11 @@ const struct store_operation PEOPLE_INVISIBLE = {
          " ON CONFLICT (account) DO UPDATE SET invisible = excluded.invisible, seen_ms ="
          " CASE WHEN people.invisible = excluded.invisible THEN people.seen_ms ELSE excluded.seen_ms END",
          0}}};
+
+const struct store_operation PEOPLE_FIND = {
+    .name = "people-find",
+    .values = 2,
+    .steps = {{STEP_ROWS, "SELECT id, name FROM accounts WHERE key = ?2 AND id <> ?1", 0}}};
 
 const struct store_operation PEOPLE_DEVICES = {
     .name = "people-devices",

@@ -18,13 +18,14 @@ enum people_kind {
     PEOPLE_FRIEND = 2,
     PEOPLE_BLOCKED = 3,
     PEOPLE_ASKING = 4,  /* only in PEOPLE_LIST: the other account has asked */
-    PEOPLE_SETTING = 5, /* only in PEOPLE_OPEN */
+    PEOPLE_SETTING = 5, /* only in PEOPLE_OPEN, as the next one */
+    PEOPLE_CHANNEL = 6,
 };
 
-/* Of one account; together below STORE_ROWS_MAX. */
+/* Of one account; together, and with the channels that it is in, below STORE_ROWS_MAX. */
 enum {
-    PEOPLE_FRIENDS_MAX = 500,
-    PEOPLE_BLOCKED_MAX = 250,
+    PEOPLE_FRIENDS_MAX = 300,
+    PEOPLE_BLOCKED_MAX = 100,
     PEOPLE_ASKED_MAX = 100,  /* requests that wait for an answer */
     PEOPLE_ASKING_MAX = 100, /* requests that it has not answered */
 };
@@ -47,13 +48,16 @@ extern const struct store_operation PEOPLE_UNBLOCK;
 /* (account) -> other's account, name, kind, line, since, seen (0: never, or not a friend); by name */
 extern const struct store_operation PEOPLE_LIST;
 
-/* (account) -> kind, value: one SETTING row (invisible), then FRIEND and BLOCKED rows (other's account) */
+/* (account) -> kind, value: at most one SETTING row (invisible), FRIEND and BLOCKED rows (other's account),
+ * CHANNEL rows (channel) */
 extern const struct store_operation PEOPLE_OPEN;
 /* (account, seen): was here last; never earlier than what is kept */
 extern const struct store_operation PEOPLE_SEEN;
 /* (account, invisible, now): from now on its last time here is not kept */
 extern const struct store_operation PEOPLE_INVISIBLE;
 
+/* (account, key) -> the other's account, its name */
+extern const struct store_operation PEOPLE_FIND;
 /* (account, key, after, now, count) -> device, certificate, expires: devices of the named account whose
  * certificate has not ended, by device; `after` a device or an empty one. Nothing for one who is blocked by
  * them. */

@@ -226,9 +226,9 @@ bool calls_message(struct client *client, const char *type, json_t *message, jso
                           .has_device = true,
                           .client = client->number,
                           .id = id};
-    memcpy(call->name, client->name, sizeof call->name);
+    snprintf(call->name, sizeof call->name, "%s", client->person->name);
     memcpy(call->session, client->session, sizeof call->session);
-    memcpy(call->device, client->device, sizeof call->device);
+    memcpy(call->device, client->seat.device, sizeof call->device);
     snprintf(call->address, sizeof call->address, "%s", wr_socket_address(client->socket));
     run(call);
     return true;

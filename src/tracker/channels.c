@@ -6,6 +6,7 @@
 
 #include "base/hex.h"
 #include "crypto/native.h"
+#include "tracker/person.h"
 #include "tracker/push.h"
 #include "tracker/socket.h"
 
@@ -160,6 +161,8 @@ void channel_tell(struct tracker *tracker, int64_t account, const char *change, 
     if (news && more) json_object_update(news, more);
     json_decref(more);
     push_account(tracker, account, news);
+    /* Who shares a channel sees each other. */
+    if (strcmp(change, "added") == 0 || strcmp(change, "removed") == 0) people_changed(tracker, account);
 }
 
 void channel_gone(struct tracker *tracker, int64_t account, const uint8_t channel[ID_BYTES], const char *why)

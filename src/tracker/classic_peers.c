@@ -37,7 +37,7 @@ void errand_announce(struct errand *errand, store_asked *asked)
     const struct store_value values[] = {
         store_number(errand->account), store_text(slice_text(errand->ip)),
         store_number(errand->port),    store_text(slice_text(errand->name)),
-        store_id(errand->session),     store_id(client ? client->device : NULL),
+        store_id(errand->session),     store_id(client ? client->seat.device : NULL),
         store_number(now_ms),          store_number(now_ms + ANNOUNCED_MS)};
     errand_ask(errand, &CLASSIC_ANNOUNCE, values, 8, asked);
 }

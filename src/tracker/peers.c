@@ -7,6 +7,7 @@
 #include "tracker/channels.h"
 #include "tracker/holder.h"
 #include "tracker/job.h"
+#include "tracker/person.h"
 #include "tracker/push.h"
 #include "tracker/remote.h"
 #include "tracker/socket.h"
@@ -27,6 +28,7 @@ static peers_handler *const handlers[PEERS_KIND_COUNT] = {
     [PEERS_BRIDGE_BYTES] = bridge_bytes,
     [PEERS_BRIDGE_CREDIT] = bridge_credit,
     [PEERS_BRIDGE_CLOSED] = bridge_was_closed,
+    [PEERS_PERSON] = people_changed_elsewhere,
     [PEERS_ORDERS] = channels_due_elsewhere,
 };
 

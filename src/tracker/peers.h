@@ -16,10 +16,10 @@
 enum peers_kind {
     PEERS_ONLINE = 1, /* remote.c: devices that are online there */
     PEERS_OFFLINE,
-    PEERS_LOGGED_OUT,  /* socket.c: a session has ended: its hash */
-    PEERS_PUSH,        /* push.c */
-    PEERS_SIGNAL,      /* signal.c: the device, then the JSON for it */
-    PEERS_ASK, /* job.c: both */
+    PEERS_LOGGED_OUT, /* socket.c: a session has ended: its hash */
+    PEERS_PUSH,       /* push.c */
+    PEERS_SIGNAL,     /* signal.c: the device, then the JSON for it */
+    PEERS_ASK,        /* job.c: both */
     PEERS_ANSWER,
     PEERS_HOLDER,      /* holder.c: the sender has the replica, and it is ready */
     PEERS_BRIDGE_OPEN, /* bridge.c: these five */
@@ -27,8 +27,9 @@ enum peers_kind {
     PEERS_BRIDGE_BYTES,
     PEERS_BRIDGE_CREDIT,
     PEERS_BRIDGE_CLOSED,
-    PEERS_ORDERS, /* channel_orders.c: the list has grown */
+    PEERS_ORDERS,          /* channel_orders.c: the list has grown */
     PEERS_ACCOUNT_CHANGED, /* sessions.c: the number of the account */
+    PEERS_PERSON,          /* person.c: what the database says of an account has changed */
     PEERS_KIND_COUNT,
 };
 

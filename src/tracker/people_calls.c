@@ -5,7 +5,9 @@
 #include "base/hex.h"
 #include "store/people_sql.h"
 #include "tracker/call.h"
+#include "tracker/presence.h"
 #include "tracker/push.h"
+#include "tracker/reach.h"
 
 #define LINE_LETTERS_MAX 140
 #define DEVICES_AT_ONCE 50
@@ -31,7 +33,7 @@ static void tell(struct tracker *tracker, int64_t account, slice name, enum peop
     push_account(tracker, account, news);
 }
 
-/* Both are told how it stands now; kind NONE + 1 row: the other one is told nothing. */
+/* Both are told how it stands now (`told`: the other one, too), and see each other or not any more. */
 static void tell_both(struct call *call, const struct store_rows *rows, enum people_kind mine,
                       enum people_kind theirs, bool told, slice line)
 {
@@ -39,6 +41,8 @@ static void tell_both(struct call *call, const struct store_rows *rows, enum peo
     tell(call->tracker, call->account, store_at(rows, 0, 1)->bytes, mine,
          mine == PEOPLE_ASKED ? line : SLICE_EMPTY);
     if (told) tell(call->tracker, other, slice_text(call->name), theirs, line);
+    people_changed(call->tracker, call->account);
+    people_changed(call->tracker, other);
 }
 
 static void answer_state(struct call *call, const struct store_rows *rows, enum people_kind kind)
@@ -176,19 +180,38 @@ static void unblock(struct call *call)
 
 /* --- looking --- */
 
-static void listed(struct call *call, int result, const struct store_rows *rows)
+/* How a friend is; who has just left may not be in the database yet. */
+static void add_presence(struct tracker *tracker, const struct person *viewer, int64_t account,
+                         int64_t seen_ms, json_t *row)
 {
-    if (result) {
-        call_failed(call, result);
-        return;
-    }
+    const struct person *person = person_find(tracker, account);
+    json_t *presence = presence_of_account(tracker, viewer, account);
+    if (person && person->seen_due && (int64_t)person->seen_ms > seen_ms) seen_ms = (int64_t)person->seen_ms;
+    if (presence) json_object_update(row, presence);
+    json_object_set_new(row, "seen_ms", json_integer((json_int_t)seen_ms));
+    json_decref(presence);
+}
+
+static json_t *friends_of(struct tracker *tracker, int64_t account, const struct store_rows *rows)
+{
+    const struct person *viewer = person_find(tracker, account);
     json_t *friends = json_array();
     for (size_t i = 0; i < rows->count; i++) {
         json_t *row = standing(store_at(rows, i, 1)->bytes, (enum people_kind)store_at(rows, i, 2)->number,
                                store_at(rows, i, 3)->bytes, store_at(rows, i, 4)->number);
+        if (row && store_at(rows, i, 2)->number == PEOPLE_FRIEND)
+            add_presence(tracker, viewer, store_at(rows, i, 0)->number, store_at(rows, i, 5)->number, row);
         json_array_append_new(friends, row);
     }
-    call_answer(call, json_pack("{s:o}", "friends", friends));
+    return friends;
+}
+
+static void listed(struct call *call, int result, const struct store_rows *rows)
+{
+    if (result)
+        call_failed(call, result);
+    else
+        call_answer(call, json_pack("{s:o}", "friends", friends_of(call->tracker, call->account, rows)));
 }
 
 static void list_friends(struct call *call)
@@ -232,6 +255,96 @@ static void devices_of(struct call *call)
     call_ask(call, &PEOPLE_DEVICES, values, 5, found_devices);
 }
 
+/* --- who is here --- */
+
+#define PAGE_MAX 100
+
+/* The person who asks, when it is known what she may see; else the call has been refused. */
+static struct person *asker(struct call *call)
+{
+    struct person *person = person_find(call->tracker, call->account);
+    if (person && person->loaded) return person;
+    call_refuse(call, 409, "Connect first: over the socket, or with GET /events.");
+    return NULL;
+}
+
+static void online(struct call *call)
+{
+    uint8_t channel[ID_BYTES];
+    int64_t after, limit;
+    if (!call_id(call, "channel", channel) || !call_number(call, "after", 0, INT64_MAX, 0, &after) ||
+        !call_number(call, "limit", 1, PAGE_MAX, PAGE_MAX, &limit))
+        return;
+    const struct person *viewer = asker(call);
+    if (!viewer) return;
+    const struct group *group = person_group(viewer, channel);
+    if (!group) {
+        call_refuse(call, 404, "You are in no such channel.");
+        return;
+    }
+    json_t *people = presence_page(viewer, group, (size_t)limit, &after);
+    call_answer(call, json_pack("{s:i,s:o,s:I}", "online", (int)presence_count(group), "people", people,
+                                "next", (json_int_t)after));
+}
+
+static void introduce(struct call *call)
+{
+    uint8_t channel[ID_BYTES];
+    if (!call_id(call, "channel", channel)) return;
+    const struct person *viewer = asker(call);
+    if (!viewer) return;
+    const struct group *group = person_group(viewer, channel);
+    if (group)
+        call_answer(call, presence_introduction(viewer, group));
+    else
+        call_refuse(call, 404, "You are in no such channel.");
+}
+
+static void hidden(struct call *call, int result, const struct store_rows *rows)
+{
+    if (!result) people_changed(call->tracker, call->account);
+    call_done(call, result, rows);
+}
+
+static void invisible(struct call *call)
+{
+    bool on;
+    if (!json_object_get(call->fields, "on")) {
+        const struct person *person = asker(call);
+        if (person) call_answer(call, json_pack("{s:b}", "on", person->invisible));
+        return;
+    }
+    if (!call_flag(call, "on", &on)) return;
+    const struct store_value values[] = {store_number(call->account), store_number(on),
+                                         store_number((int64_t)tracker_now_ms(call->tracker))};
+    call_ask(call, &PEOPLE_INVISIBLE, values, 3, hidden);
+}
+
+/* --- conversations: both want to be seen by each other --- */
+
+static void talked(struct call *call, int result, const struct store_rows *rows)
+{
+    bool open = false;
+    if (refused(call, result, rows, nobody)) return;
+    int64_t other = store_at(rows, 0, 0)->number;
+    if (!call_flag(call, "open", &open)) return;
+    struct person *person = asker(call);
+    if (!person) return;
+    int err = presence_talk(call->tracker, person, other, open);
+    if (err == ERR_FULL)
+        call_refuse(call, 409, "Too many conversations are open.");
+    else if (err)
+        call_failed(call, err);
+    else
+        call_answer(call, NULL);
+}
+
+static void session(struct call *call)
+{
+    bool open;
+    if (call_flag(call, "open", &open)) ask_about(call, &PEOPLE_FIND, talked);
+}
+
 const struct call_row people_calls[] = {
     {"friends", list_friends, CALL_PERSON},
     {"friend-ask", friend_ask, CALL_PERSON},
@@ -241,5 +354,9 @@ const struct call_row people_calls[] = {
     {"block", block, CALL_PERSON},
     {"unblock", unblock, CALL_PERSON},
     {"devices-of", devices_of, CALL_PERSON},
+    {"online", online, CALL_PERSON},
+    {"introduce", introduce, CALL_PERSON},
+    {"invisible", invisible, CALL_PERSON},
+    {"session", session, CALL_DEVICE},
     {0},
 };

@@ -5,7 +5,7 @@
 #include "base/cbor.h"
 #include "bus/bus.h"
 #include "tracker/peers.h"
-#include "tracker/socket.h"
+#include "tracker/presence.h"
 
 enum { TOLD_ACCOUNTS_MAX = 1000 }; /* in one message to the other processes */
 
@@ -29,16 +29,15 @@ static void tell_others(struct tracker *tracker, const int64_t *accounts, size_t
     free(bytes);
 }
 
-static void push_here(struct tracker *tracker, const int64_t *accounts, size_t count, bool all, json_t *json)
+static void push_here(struct tracker *tracker, const int64_t *accounts, size_t count, bool all, slice text)
 {
-    struct client *client;
-    for (size_t at = 0; json && (client = handles_next(&tracker->clients, &at));) {
-        bool named = all;
-        for (size_t i = 0; i < count && !named; i++)
-            named = client->account == accounts[i];
-        if (named && client->phase == CLIENT_ONLINE) client_send(client, json_incref(json));
+    struct person *person = NULL;
+    for (size_t at = 0; all && (person = person_next(tracker, &at, person));)
+        presence_tell(tracker, person, (const char *)text.ptr, text.len);
+    for (size_t i = 0; !all && i < count; i++) {
+        person = person_find(tracker, accounts[i]);
+        if (person) presence_tell(tracker, person, (const char *)text.ptr, text.len);
     }
-    json_decref(json);
 }
 
 void push_from_peer(struct tracker *tracker, uint32_t peer, slice message)
@@ -52,19 +51,20 @@ void push_from_peer(struct tracker *tracker, uint32_t peer, slice message)
     for (size_t i = 0; i < count; i++)
         accounts[i] = (int64_t)cbor_uint(&r, INT64_MAX);
     slice text = cbor_bytes(&r, BUS_MESSAGE_BYTES_MAX);
-    if (!r.failed)
-        push_here(tracker, accounts, count, all, json_loadb((const char *)text.ptr, text.len, 0, NULL));
+    if (!r.failed) push_here(tracker, accounts, count, all, text);
 }
 
 static void push_some(struct tracker *tracker, const int64_t *accounts, size_t count, bool all, json_t *json)
 {
-    char *text = json && tracker->bus ? json_dumps(json, JSON_COMPACT) : NULL;
-    for (size_t from = 0; text && (from < count || (all && !from)); from += TOLD_ACCOUNTS_MAX) {
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    for (size_t from = 0; text && tracker->bus && (from < count || (all && !from));
+         from += TOLD_ACCOUNTS_MAX) {
         size_t some = count - from < TOLD_ACCOUNTS_MAX ? count - from : TOLD_ACCOUNTS_MAX;
         tell_others(tracker, accounts ? accounts + from : NULL, some, all, slice_text(text));
     }
+    if (text) push_here(tracker, accounts, count, all, slice_text(text));
     free(text);
-    push_here(tracker, accounts, count, all, json);
+    json_decref(json);
 }
 
 void push_account(struct tracker *tracker, int64_t account, json_t *json)

@@ -37,23 +37,27 @@ static struct relay *relay_of(const struct client *client, uint32_t number)
 
 static int keep(struct client *client, uint32_t number)
 {
-    if (client->relay_count >= RELAYS_PER_CLIENT_MAX) return ERR_FULL;
-    if (client->relay_count == client->relay_cap) {
-        size_t cap = client->relay_cap ? client->relay_cap * 2 : 8;
-        uint32_t *relays = realloc(client->relays, cap * sizeof *relays);
+    struct client_more *more = client_more(client);
+    if (!more) return ERR_MEMORY;
+    if (more->relay_count >= RELAYS_PER_CLIENT_MAX) return ERR_FULL;
+    if (more->relay_count == more->relay_cap) {
+        size_t cap = more->relay_cap ? more->relay_cap * 2 : 8;
+        uint32_t *relays = realloc(more->relays, cap * sizeof *relays);
         if (!relays) return ERR_MEMORY;
-        client->relays = relays;
-        client->relay_cap = cap;
+        more->relays = relays;
+        more->relay_cap = cap;
     }
-    client->relays[client->relay_count++] = number;
+    more->relays[more->relay_count++] = number;
     return OK;
 }
 
 static void drop(struct client *client, uint32_t number)
 {
-    for (size_t i = 0; i < client->relay_count; i++) {
-        if (client->relays[i] != number) continue;
-        client->relays[i] = client->relays[--client->relay_count];
+    struct client_more *more = client->more;
+    for (size_t i = 0; i < more->relay_count; i++) {
+        if (more->relays[i] != number) continue;
+        more->relays[i] = more->relays[--more->relay_count];
+        client_less(client);
         return;
     }
 }
@@ -69,10 +73,10 @@ static void relay_free(struct relay *relay)
 static unsigned relays_with(const struct client *client, const uint8_t device[ID_BYTES])
 {
     unsigned count = 0;
-    for (size_t i = 0; i < client->relay_count; i++) {
-        const struct relay *relay = handles_get(&client->tracker->relays, client->relays[i]);
+    for (size_t i = 0; i < client->more->relay_count; i++) {
+        const struct relay *relay = handles_get(&client->tracker->relays, client->more->relays[i]);
         const struct client *peer = other_end(relay, client);
-        count += memcmp(peer ? peer->device : relay->there, device, ID_BYTES) == 0;
+        count += memcmp(peer ? peer->seat.device : relay->there, device, ID_BYTES) == 0;
     }
     return count;
 }
@@ -122,10 +126,10 @@ static int open_there(struct client *client, const struct remote *remote, json_i
 {
     struct relay *relay;
     uint8_t request[2 * ID_BYTES];
-    int err = relay_new(client, NULL, remote->device, &relay);
+    int err = relay_new(client, NULL, remote->seat.device, &relay);
     if (err) return err;
-    memcpy(request, client->device, ID_BYTES);
-    memcpy(request + ID_BYTES, remote->device, ID_BYTES);
+    memcpy(request, client->seat.device, ID_BYTES);
+    memcpy(request + ID_BYTES, remote->seat.device, ID_BYTES);
     relay->request = id;
     relay->asked = true;
     err = bridge_open(client->tracker, remote->peer, &relay_bridge, slice_of(request, sizeof request), relay,
@@ -143,14 +147,15 @@ void relay_open_message(struct client *client, const json_t *message, json_int_t
         client_refuse(client, "relay-open", id, TAKES_NO_MORE);
         return;
     }
-    int err = receiver.here ? relay_new(client, receiver.here, receiver.here->device, &relay)
+    int err = receiver.here ? relay_new(client, receiver.here, receiver.here->seat.device, &relay)
                             : open_there(client, receiver.there, id);
     if (err) {
         client_refuse(client, "relay-open", id, words_of(err));
     } else if (receiver.here) {
         uint32_t number = relay->number;
         client_answer(client, "relay-open", id, json_pack("{s:I}", "relay", (json_int_t)number));
-        tell_opened(receiver.here, client->device_text, number);
+        char from[ID_TEXT_BYTES];
+        tell_opened(receiver.here, client_device(client, from), number);
     }
 }
 
@@ -166,7 +171,7 @@ static void tell_closed(struct client *client, uint32_t number, const char *text
  * pauses it again. */
 static void let_go(struct client *sender, uint32_t number)
 {
-    if (sender && (sender->pauses & PAUSE_SLOW) && sender->slow_relay == number)
+    if (sender && (sender->pauses & PAUSE_SLOW) && sender->more->slow_relay == number)
         client_resume(sender, PAUSE_SLOW);
 }
 
@@ -191,16 +196,17 @@ void relay_close_message(struct client *client, uint32_t number, const char *tex
 
 void relay_forget(struct client *client)
 {
-    while (client->relay_count) {
-        struct relay *relay = handles_get(&client->tracker->relays, client->relays[client->relay_count - 1]);
+    while (client->more->relay_count) {
+        const struct client_more *more = client->more;
+        struct relay *relay = handles_get(&client->tracker->relays, more->relays[more->relay_count - 1]);
         relay_end(client, relay, "That device has gone offline.");
     }
 }
 
 void relay_drained(struct client *client)
 {
-    for (size_t i = 0; i < client->relay_count; i++) {
-        struct relay *relay = handles_get(&client->tracker->relays, client->relays[i]);
+    for (size_t i = 0; i < client->more->relay_count; i++) {
+        struct relay *relay = handles_get(&client->tracker->relays, client->more->relays[i]);
         if (relay->bridge) {
             bridge_took(relay->bridge, relay->untaken);
             relay->untaken = 0;
@@ -341,7 +347,7 @@ void relay_quota_due(uv_timer_t *timer)
 
 static void pause_slow(struct client *client, uint32_t number)
 {
-    client->slow_relay = number;
+    client->more->slow_relay = number; /* it has this relay, so it has more */
     client_pause(client, PAUSE_SLOW);
 }
 

@@ -1,9 +1,9 @@
 #include "tracker/remote.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cbor.h"
-#include "base/hex.h"
 #include "bus/bus.h"
 #include "tracker/presence.h"
 #include "tracker/socket.h"
@@ -20,6 +20,12 @@ struct remotes {
 
 /* --- the table --- */
 
+static void remote_free(struct remote *remote)
+{
+    free(remote->seat.label);
+    free(remote);
+}
+
 int remotes_init(struct tracker *tracker, const uint8_t secret[16])
 {
     struct remotes *remotes = calloc(1, sizeof *remotes);
@@ -33,8 +39,9 @@ void remotes_deinit(struct tracker *tracker)
 {
     struct remotes *remotes = tracker->remotes;
     if (!remotes) return;
-    for (size_t i = 0; i < remotes->cap; i++)
-        free(remotes->slots[i]);
+    for (size_t i = 0; i < remotes->cap; i++) {
+        if (remotes->slots[i]) remote_free(remotes->slots[i]);
+    }
     map_deinit(&remotes->map);
     free(remotes->slots);
     free(remotes->free);
@@ -77,16 +84,18 @@ static bool grow(struct remotes *remotes)
     return true;
 }
 
+/* Says nothing to anybody: see presence_went. */
 static void forget(struct tracker *tracker, struct remote *remote)
 {
     struct remotes *remotes = tracker->remotes;
     uint32_t place;
-    if (map_get(&remotes->map, remote->device, &place)) {
-        map_remove(&remotes->map, remote->device);
+    if (map_get(&remotes->map, remote->seat.device, &place)) {
+        map_remove(&remotes->map, remote->seat.device);
         remotes->slots[place] = NULL;
         remotes->free[remotes->free_count++] = place;
     }
-    free(remote);
+    presence_replaced(tracker, &remote->seat);
+    remote_free(remote);
 }
 
 /* Takes the remote; false when there is no room for it. */
@@ -95,12 +104,12 @@ static bool keep(struct tracker *tracker, struct remote *remote)
     struct remotes *remotes = tracker->remotes;
     if (!remotes->free_count && !grow(remotes)) goto no_room;
     uint32_t place = remotes->free[remotes->free_count - 1];
-    if (map_set(&remotes->map, remote->device, place)) goto no_room;
+    if (map_set(&remotes->map, remote->seat.device, place)) goto no_room;
     remotes->free_count--;
     remotes->slots[place] = remote;
     return true;
 no_room:
-    free(remote);
+    remote_free(remote);
     return false;
 }
 
@@ -109,18 +118,18 @@ no_room:
 static void put_device(struct writer *w, const struct client *client)
 {
     cbor_put_array(w, FIELDS);
-    cbor_put_bytes(w, slice_of(client->device, ID_BYTES));
+    cbor_put_bytes(w, slice_of(client->seat.device, ID_BYTES));
     cbor_put_uint(w, client->turn);
     cbor_put_uint(w, (uint64_t)client->account);
     cbor_put_uint(w, client->since_ms);
-    cbor_put_bytes(w, slice_text(client->name));
-    cbor_put_bytes(w, slice_text(client->label));
+    cbor_put_bytes(w, slice_text(client->person->name));
+    cbor_put_bytes(w, slice_text(client->seat.label));
 }
 
 void remote_came(struct client *client)
 {
     struct tracker *tracker = client->tracker;
-    struct remote *elsewhere = find(tracker, client->device);
+    struct remote *elsewhere = find(tracker, client->seat.device);
     client->turn = ++tracker->turn;
     if (elsewhere) forget(tracker, elsewhere);
     uint8_t room[TOLD_BYTES_MAX];
@@ -135,7 +144,7 @@ void remote_went(struct client *client)
     uint8_t room[ID_BYTES + 16];
     struct writer w = writer_of(room, sizeof room);
     cbor_put_array(&w, 2);
-    cbor_put_bytes(&w, slice_of(client->device, ID_BYTES));
+    cbor_put_bytes(&w, slice_of(client->seat.device, ID_BYTES));
     cbor_put_uint(&w, client->turn);
     peers_publish(client->tracker, PEERS_OFFLINE, writer_slice(&w));
 }
@@ -166,24 +175,22 @@ void remote_tell_all(struct tracker *tracker, uint32_t peer)
 
 /* --- hearing --- */
 
-static struct remote *remote_read(struct cbor_reader *r)
+/* And whose it is. */
+static struct remote *remote_read(struct cbor_reader *r, int64_t *out_account, slice *out_name)
 {
     if (cbor_array(r, FIELDS + 16) < FIELDS) r->failed = true;
     const uint8_t *device = cbor_fixed(r, ID_BYTES);
     uint64_t turn = cbor_uint(r, UINT64_MAX), account = cbor_uint(r, INT64_MAX),
              since = cbor_uint(r, INT64_MAX);
     slice name = cbor_bytes(r, NODE_NAME_BYTES_MAX), label = cbor_bytes(r, 255);
-    struct remote *remote = r->failed ? NULL : calloc(1, sizeof *remote + name.len + label.len + 2);
+    struct remote *remote = r->failed ? NULL : calloc(1, sizeof *remote);
     if (!remote) return NULL;
-    memcpy(remote->device, device, ID_BYTES);
-    hex_encode(slice_of(device, ID_BYTES), remote->device_text);
+    memcpy(remote->seat.device, device, ID_BYTES);
+    if (label.len) remote->seat.label = strndup((const char *)label.ptr, label.len);
     remote->turn = turn;
-    remote->account = (int64_t)account;
     remote->since_ms = since;
-    if (name.len) memcpy(remote->text, name.ptr, name.len);
-    if (label.len) memcpy(remote->text + name.len + 1, label.ptr, label.len);
-    remote->name = remote->text;
-    remote->label = remote->text + name.len + 1;
+    *out_account = (int64_t)account;
+    *out_name = name;
     return remote;
 }
 
@@ -192,22 +199,27 @@ static bool is_newer(uint64_t turn, uint64_t id, uint64_t than_turn, uint64_t th
     return turn != than_turn ? turn > than_turn : id > than_id;
 }
 
-/* Whether it is to be shown. Takes the remote. */
-static bool take(struct tracker *tracker, struct remote *remote)
+/* Takes the remote: shows it, unless another seat of the device is newer. */
+static void take(struct tracker *tracker, struct remote *remote, int64_t account, slice name)
 {
-    struct client *here = sockets_online(tracker, remote->device);
-    struct remote *known = find(tracker, remote->device);
+    struct client *here = sockets_online(tracker, remote->seat.device);
+    struct remote *known = find(tracker, remote->seat.device);
     if (remote->turn > tracker->turn) tracker->turn = remote->turn;
     bool older = (here && !is_newer(remote->turn, remote->peer_id, here->turn, bus_id(tracker->bus))) ||
                  (known && known->peer != remote->peer &&
                   !is_newer(remote->turn, remote->peer_id, known->turn, known->peer_id));
-    if (older) {
-        free(remote);
-        return false;
+    struct person *person = older ? NULL : person_hold(tracker, account, name);
+    if (!person) {
+        remote_free(remote);
+        return;
     }
     if (here) socket_replaced(here);
     if (known) forget(tracker, known);
-    return keep(tracker, remote);
+    if (keep(tracker, remote))
+        presence_came(tracker, &remote->seat, person);
+    else
+        presence_reach_changed(tracker, person); /* whom it replaced is gone */
+    person_release(tracker, person);
 }
 
 void remote_online(struct tracker *tracker, uint32_t peer, slice message)
@@ -215,18 +227,18 @@ void remote_online(struct tracker *tracker, uint32_t peer, slice message)
     struct cbor_reader r = {message, false};
     uint64_t id = bus_peer_id(tracker->bus, peer);
     size_t count = cbor_array(&r, PRESENCE_DEVICES_MAX);
-    struct presence_batch batch = {.tracker = tracker, .online = true};
     for (size_t i = 0; i < count; i++) {
-        struct remote *remote = remote_read(&r);
+        int64_t account;
+        slice name;
+        struct remote *remote = remote_read(&r, &account, &name);
         if (!remote) {
             bus_drop(tracker->bus, peer, "what it says of its devices cannot be taken");
-            break;
+            return;
         }
         remote->peer = peer;
         remote->peer_id = id;
-        if (take(tracker, remote)) presence_add(&batch, presence_of_remote(remote));
+        take(tracker, remote, account, name);
     }
-    presence_flush(&batch, NULL);
 }
 
 void remote_offline(struct tracker *tracker, uint32_t peer, slice message)
@@ -237,21 +249,17 @@ void remote_offline(struct tracker *tracker, uint32_t peer, slice message)
     uint64_t turn = cbor_uint(&r, UINT64_MAX);
     struct remote *remote = r.failed ? NULL : find(tracker, device);
     if (!remote || remote->peer != peer || remote->turn != turn) return; /* it has moved */
-    struct presence_batch batch = {.tracker = tracker};
-    presence_add(&batch, presence_of_remote(remote));
-    presence_flush(&batch, NULL);
+    presence_went(tracker, &remote->seat);
     forget(tracker, remote);
 }
 
 void remote_peer_left(struct tracker *tracker, uint32_t peer)
 {
     struct remotes *remotes = tracker->remotes;
-    struct presence_batch batch = {.tracker = tracker};
     for (size_t i = 0; i < remotes->cap; i++) {
         struct remote *remote = remotes->slots[i];
         if (!remote || remote->peer != peer) continue;
-        presence_add(&batch, presence_of_remote(remote));
+        presence_went(tracker, &remote->seat);
         forget(tracker, remote);
     }
-    presence_flush(&batch, NULL);
 }

@@ -9,15 +9,12 @@
 #define TRACKER_REMOTE_H
 
 #include "tracker/peers.h"
+#include "tracker/person.h"
 
 struct remote {
-    uint8_t device[ID_BYTES];
-    char device_text[ID_TEXT_BYTES];
-    uint32_t peer; /* at which process */
-    int64_t account;
+    struct seat seat; /* first */
+    uint32_t peer;    /* at which process */
     uint64_t turn, peer_id, since_ms;
-    const char *name, *label; /* in text */
-    char text[];
 };
 
 enum { REMOTES_MAX = 256 * 1024 };

@@ -16,12 +16,37 @@ static void tell_closed(struct client *client, slice text)
                                   text.len ? (const char *)text.ptr : "", text.len));
 }
 
+/* Nothing is held any more, and nothing of the link is in the queue. */
+static void drop_held(struct client *client)
+{
+    if (client->more->held.len) buffer_reset(&client->more->held);
+    if (client->more->untaken) client->more->untaken = 0;
+    client_less(client);
+}
+
+/* Takes what was held; to be reset by the caller. */
+static struct buffer take_held(struct client *client)
+{
+    struct buffer held = client->more->held;
+    if (held.cap) buffer_init(&client->more->held, &allocator_libc, BINARY_BYTES_MAX);
+    client_less(client);
+    return held;
+}
+
+/* False: no memory, or too much. */
+static bool hold(struct client *client, slice bytes)
+{
+    struct client_more *more = client_more(client);
+    if (more) buffer_put(&more->held, bytes);
+    return more && !more->held.failed;
+}
+
 static void forget(struct client *client)
 {
     client->port = NULL;
     client->bridge = NULL;
     client->link_waits = false;
-    buffer_reset(&client->held);
+    drop_held(client);
     client_resume(client, PAUSE_REPLICA);
 }
 
@@ -48,8 +73,7 @@ static void opened(struct bridge *bridge)
 {
     struct client *client = bridge->user;
     if (!client) return;
-    struct buffer held = client->held;
-    buffer_init(&client->held, &allocator_libc, BINARY_BYTES_MAX);
+    struct buffer held = take_held(client);
     send_bytes(client, buffer_slice(&held));
     buffer_reset(&held);
 }
@@ -78,7 +102,9 @@ static void bytes_came(struct bridge *bridge, slice bytes)
         forget(client);
         wr_socket_close(client->socket, WR_CLOSE_POLICY, "too slow: what was sent to you was not taken");
     } else if (client_is_full(client)) {
-        client->untaken += bytes.len;
+        struct client_more *more = client_more(client);
+        if (more) more->untaken += bytes.len;
+        if (!more) client_fail(client, "the server is out of memory");
     } else {
         bridge_took(bridge, bytes.len);
     }
@@ -115,7 +141,7 @@ const struct bridge_use replica_bridge = {.purpose = BRIDGE_REPLICA,
 
 /* --- where it leads --- */
 
-/* The first bytes are in client->held. */
+/* The first bytes are held. */
 static void lead(struct client *client)
 {
     struct tracker *tracker = client->tracker;
@@ -124,16 +150,15 @@ static void lead(struct client *client)
     client->link_waits = false;
     int err;
     if (tracker->node)
-        err = port_open(tracker, client->device, client, NULL, &client->port);
+        err = port_open(tracker, client->seat.device, client, NULL, &client->port);
     else
-        err = bridge_open(tracker, holder, &replica_bridge, slice_of(client->device, ID_BYTES), client,
+        err = bridge_open(tracker, holder, &replica_bridge, slice_of(client->seat.device, ID_BYTES), client,
                           &client->bridge);
     if (err) {
         forget(client);
         tell_closed(client, SLICE("The server's replica has no room for another link."));
     } else if (client->port) {
-        struct buffer held = client->held;
-        buffer_init(&client->held, &allocator_libc, BINARY_BYTES_MAX);
+        struct buffer held = take_held(client);
         client_resume(client, PAUSE_REPLICA);
         port_bytes(client->port, buffer_slice(&held));
         buffer_reset(&held);
@@ -150,9 +175,8 @@ void replica_links_go_on(struct tracker *tracker)
 
 static void begin(struct client *client, slice bytes)
 {
-    client->untaken = 0;
-    buffer_put(&client->held, bytes);
-    if (client->held.failed) {
+    drop_held(client);
+    if (!hold(client, bytes)) {
         client_fail(client, "the server is out of memory");
         return;
     }
@@ -169,8 +193,7 @@ void replica_bytes(struct client *client, slice bytes)
         send_bytes(client, bytes);
     } else if (replica_is_linked(client)) {
         /* A frame that the library had read before the pause. */
-        buffer_put(&client->held, bytes);
-        if (client->held.failed) client_fail(client, "too many bytes for a replica that is busy");
+        if (!hold(client, bytes)) client_fail(client, "too many bytes for a replica that is busy");
     } else if (slice_starts(bytes, SLICE("wprs"))) {
         /* A link begins with these four letters. Anything else is left over from one that was closed on this
          * side while it was on its way. */
@@ -196,8 +219,9 @@ void replica_forget(struct client *client)
 void replica_drained(struct client *client)
 {
     if (client->bridge) {
-        bridge_took(client->bridge, client->untaken);
-        client->untaken = 0;
+        bridge_took(client->bridge, client->more->untaken);
+        if (client->more->untaken) client->more->untaken = 0;
+        client_less(client);
     } else if (client->port) {
         port_room(client->port);
         replica_pump(client->tracker);

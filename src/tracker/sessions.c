@@ -20,7 +20,7 @@ static void checked(void *context, int result, const struct store_row *row)
     free(check);
     if (!client || client->phase == CLIENT_LEAVING) return;
     if (!result)
-        client->role = row->role;
+        client->role = (uint8_t)row->role;
     else if (result == ERR_NOT_FOUND)
         client_goodbye(client, "logged-out", "Your session is over: log in again.", WR_CLOSE_NORMAL);
 }

@@ -14,6 +14,7 @@
 #define ATTEMPTS_MAX 512            /* of one sender; the oldest is forgotten */
 #define HELD_MAX 64                 /* candidates of one attempt */
 #define HELD_BYTES_MAX (128 * 1024) /* of one sender */
+#define ATTEMPT_LIFE_MS 120000      /* without another signal of it */
 
 struct signal_attempt {
     struct signal_attempt *next;
@@ -22,28 +23,54 @@ struct signal_attempt {
     bool described;
     json_t *held; /* array of candidates, or NULL */
     size_t held_bytes;
+    uint64_t used_ms;
 };
 
 static void attempt_free(struct client *client, struct signal_attempt *attempt)
 {
-    client->attempt_count--;
-    client->held_bytes -= attempt->held_bytes;
+    client->more->attempt_count--;
+    client->more->held_bytes -= attempt->held_bytes;
     json_decref(attempt->held);
     free(attempt);
 }
 
 void signal_forget(struct client *client)
 {
-    while (client->attempts) {
-        struct signal_attempt *attempt = client->attempts;
-        client->attempts = attempt->next;
+    struct client_more *more = client->more;
+    while (more->attempts) {
+        struct signal_attempt *attempt = more->attempts;
+        more->attempts = attempt->next;
         attempt_free(client, attempt);
+    }
+    client_less(client);
+}
+
+/* The newest come first, so everything behind an old one is old, too. */
+static void forget_old(struct client *client, uint64_t now_ms)
+{
+    struct signal_attempt **link = &client->more->attempts;
+    while (*link && now_ms < (*link)->used_ms + ATTEMPT_LIFE_MS)
+        link = &(*link)->next;
+    while (*link) {
+        struct signal_attempt *attempt = *link;
+        *link = attempt->next;
+        attempt_free(client, attempt);
+    }
+    client_less(client);
+}
+
+void signals_forget_old(struct tracker *tracker)
+{
+    uint64_t now_ms = tracker_now_ms(tracker);
+    struct client *client;
+    for (size_t at = 0; (client = handles_next(&tracker->clients, &at));) {
+        if (client->more->attempts) forget_old(client, now_ms);
     }
 }
 
 static void forget_oldest(struct client *client)
 {
-    struct signal_attempt **link = &client->attempts;
+    struct signal_attempt **link = &client->more->attempts;
     while ((*link)->next)
         link = &(*link)->next;
     attempt_free(client, *link);
@@ -53,29 +80,32 @@ static void forget_oldest(struct client *client)
 /* The attempt of that name to that device, made when it is new and moved to the front; NULL: no memory. */
 static struct signal_attempt *attempt_of(struct client *client, const uint8_t to[ID_BYTES], const char *name)
 {
-    struct signal_attempt **link = &client->attempts, *attempt = NULL;
+    struct client_more *more = client_more(client);
+    if (!more) return NULL;
+    struct signal_attempt **link = &more->attempts, *attempt = NULL;
     while (*link && (memcmp((*link)->to, to, ID_BYTES) != 0 || strcmp((*link)->name, name) != 0))
         link = &(*link)->next;
     attempt = *link;
     if (attempt) {
         *link = attempt->next;
     } else {
-        if (client->attempt_count >= ATTEMPTS_MAX) forget_oldest(client);
+        if (more->attempt_count >= ATTEMPTS_MAX) forget_oldest(client);
         attempt = calloc(1, sizeof *attempt);
         if (!attempt) return NULL;
         memcpy(attempt->to, to, ID_BYTES);
         memcpy(attempt->name, name, strlen(name)); /* its length was checked */
-        client->attempt_count++;
+        more->attempt_count++;
     }
-    attempt->next = client->attempts;
-    client->attempts = attempt;
+    attempt->used_ms = tracker_now_ms(client->tracker);
+    attempt->next = more->attempts;
+    more->attempts = attempt;
     return attempt;
 }
 
 static bool send_there(struct tracker *tracker, const struct remote *remote, json_t *signal)
 {
     char *text = signal ? json_dumps(signal, JSON_COMPACT) : NULL;
-    int err = text ? peers_send(tracker, remote->peer, PEERS_SIGNAL, slice_of(remote->device, ID_BYTES),
+    int err = text ? peers_send(tracker, remote->peer, PEERS_SIGNAL, slice_of(remote->seat.device, ID_BYTES),
                                 slice_text(text))
                    : ERR_MEMORY;
     free(text);
@@ -86,8 +116,9 @@ static bool send_there(struct tracker *tracker, const struct remote *remote, jso
 static bool forward(struct client *client, const struct receiver *receiver, const char *attempt,
                     const char *what, json_t *value)
 {
-    json_t *signal = json_pack("{s:s,s:s,s:s,s:O}", "type", "signal", "from", client->device_text, "attempt",
-                               attempt, what, value);
+    char from[ID_TEXT_BYTES];
+    json_t *signal = json_pack("{s:s,s:s,s:s,s:O}", "type", "signal", "from", client_device(client, from),
+                               "attempt", attempt, what, value);
     return receiver->here ? client_send(receiver->here, signal)
                           : send_there(client->tracker, receiver->there, signal);
 }
@@ -108,11 +139,11 @@ static const char *hold(struct client *client, struct signal_attempt *attempt, j
     size_t bytes = json_dumpb(candidate, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!attempt->held) attempt->held = json_array();
     if (!attempt->held) return "The server is out of memory.";
-    if (json_array_size(attempt->held) >= HELD_MAX || client->held_bytes + bytes > HELD_BYTES_MAX)
+    if (json_array_size(attempt->held) >= HELD_MAX || client->more->held_bytes + bytes > HELD_BYTES_MAX)
         return "Too many candidates are waiting for their description.";
     json_array_append(attempt->held, candidate);
     attempt->held_bytes += bytes;
-    client->held_bytes += bytes;
+    client->more->held_bytes += bytes;
     return NULL;
 }
 
@@ -126,7 +157,7 @@ static void release(struct client *client, const struct receiver *receiver, stru
     }
     json_decref(attempt->held);
     attempt->held = NULL;
-    client->held_bytes -= attempt->held_bytes;
+    client->more->held_bytes -= attempt->held_bytes;
     attempt->held_bytes = 0;
 }
 
@@ -163,7 +194,7 @@ void signal_message(struct client *client, const json_t *message, json_int_t id)
     }
     struct receiver receiver;
     if (!client_receiver(client, message, "signal", id, &receiver)) return;
-    const uint8_t *to = receiver.here ? receiver.here->device : receiver.there->device;
+    const uint8_t *to = receiver.here ? receiver.here->seat.device : receiver.there->seat.device;
     struct signal_attempt *attempt = attempt_of(client, to, json_string_value(name));
     const char *problem = attempt ? signal_pass(client, &receiver, attempt, description, candidate)
                                   : "The server is out of memory.";

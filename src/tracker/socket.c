@@ -7,7 +7,10 @@
 #include "base/hex.h"
 #include "base/utf8.h"
 #include "crypto/native.h"
+#include "store/accounts_sql.h"
 #include "tracker/call.h"
+#include "tracker/events.h"
+#include "tracker/remote.h"
 #include "tracker/classic.h"
 #include "tracker/channels.h"
 
@@ -24,13 +27,51 @@ struct client *sockets_online(struct tracker *tracker, const uint8_t device[ID_B
     return map_get(&tracker->online, device, &number) ? handles_get(&tracker->clients, number) : NULL;
 }
 
+static const struct client_more no_more;
+
+struct client_more *client_more(struct client *client)
+{
+    if (client->more != &no_more) return client->more;
+    struct client_more *more = calloc(1, sizeof *more);
+    if (!more) return NULL;
+    buffer_init(&more->held, &allocator_libc, BINARY_BYTES_MAX);
+    client->more = more;
+    return more;
+}
+
+void client_less(struct client *client)
+{
+    struct client_more *more = client->more;
+    if (more == &no_more || more->relay_count || more->attempts || more->held.len || more->untaken) return;
+    buffer_reset(&more->held);
+    free(more->relays);
+    free(more);
+    client->more = (struct client_more *)&no_more;
+}
+
+const char *client_device(const struct client *client, char out[ID_TEXT_BYTES])
+{
+    hex_encode(slice_of(client->seat.device, ID_BYTES), out);
+    return out;
+}
+
+static bool was_queued(struct client *client, int64_t queued)
+{
+    if (queued == WR_FULL || queued == WR_MEMORY)
+        wr_socket_close(client->socket, WR_CLOSE_POLICY, "too slow: what was sent to you was not taken");
+    return queued >= 0;
+}
+
 bool client_send(struct client *client, json_t *json)
 {
     int64_t queued = json ? wr_socket_send_json(client->socket, json) : WR_MEMORY;
     json_decref(json);
-    if (queued == WR_FULL || queued == WR_MEMORY)
-        wr_socket_close(client->socket, WR_CLOSE_POLICY, "too slow: what was sent to you was not taken");
-    return queued >= 0;
+    return was_queued(client, queued);
+}
+
+bool client_send_text(struct client *client, const char *text, size_t len)
+{
+    return was_queued(client, wr_socket_send(client->socket, WR_TEXT, text, len));
 }
 
 /* Who asks on and on and does not take the answers is not read from until it does. */
@@ -82,13 +123,13 @@ bool client_is_full(const struct client *client)
 void client_pause(struct client *client, enum client_pause why)
 {
     if (!client->pauses) wr_socket_pause(client->socket);
-    client->pauses |= why;
+    client->pauses |= (uint8_t)why;
 }
 
 void client_resume(struct client *client, enum client_pause why)
 {
     if (!(client->pauses & why)) return;
-    client->pauses &= ~(unsigned)why;
+    client->pauses &= (uint8_t)~(unsigned)why;
     if (!client->pauses) wr_socket_resume(client->socket);
 }
 
@@ -108,8 +149,13 @@ bool client_receiver(struct client *client, const json_t *message, const char *t
         client_refuse(client, type, id, "This is your own device.");
         return false;
     }
-    if (!here && !out->there) {
-        client_refuse(client, type, id, "That device is not online.");
+    const struct person *other = here ? here->person : out->there ? out->there->seat.person : NULL;
+    if (!other || !presence_sees(client->person, other)) {
+        client_refuse_with(client, type, id, 404, "That device is not online.");
+        return false;
+    }
+    if (!presence_sees(other, client->person)) {
+        client_refuse_with(client, type, id, 403, "You are invisible to that device.");
         return false;
     }
     return true;
@@ -127,25 +173,32 @@ static void leave(struct client *client)
     replica_forget(client);
     relay_forget(client);
     signal_forget(client);
-    if (was_online && sockets_online(tracker, client->device) == client) {
-        map_remove(&tracker->online, client->device);
-        if (!tracker->stopping) presence_changed(client, false);
+    if (was_online && sockets_online(tracker, client->seat.device) == client) {
+        map_remove(&tracker->online, client->seat.device);
+        if (!tracker->stopping) remote_went(client);
+        if (!tracker->stopping) presence_went(tracker, &client->seat);
     }
+    presence_replaced(tracker, &client->seat);
 }
 
 void socket_replaced(struct client *client)
 {
     map_remove(&client->tracker->online,
-               client->device); /* so that nobody is told that the device went away */
+               client->seat.device); /* so that nobody is told that the device went away */
     client_goodbye(client, "replaced", "This device has connected again.", WR_CLOSE_NORMAL);
 }
 
-static void go_online(struct client *client, slice certificate, uint64_t expires_ms)
+static void go_online(struct client *client, json_int_t id, slice certificate, uint64_t expires_ms)
 {
     struct tracker *tracker = client->tracker;
-    struct client *older = sockets_online(tracker, client->device);
+    struct client *older = sockets_online(tracker, client->seat.device);
     if (older) socket_replaced(older);
-    if (map_set(&tracker->online, client->device, client->number)) {
+    if (client->person->seat_count >= SEATS_MAX) {
+        client->phase = CLIENT_GREETED;
+        client_refuse(client, "hello", id, "Too many devices of this account are connected.");
+        return;
+    }
+    if (map_set(&tracker->online, client->seat.device, client->number)) {
         client_fail(client, "the server has no room for more devices");
         return;
     }
@@ -155,60 +208,102 @@ static void go_online(struct client *client, slice certificate, uint64_t expires
     client->phase = CLIENT_ONLINE;
     client->since_ms = now_ms;
     client_answer(
-        client, "hello", client->hello_id,
+        client, "hello", id,
         json_pack("{s:s,s:I}", "certificate", text, "expires_s", (json_int_t)((expires_ms - now_ms) / 1000)));
-    presence_send_all(client);
-    presence_changed(client, true);
+    remote_came(client);
+    presence_came(tracker, &client->seat, client->person);
 }
 
 /* --- hello --- */
 
+/* Two operations of one transaction: the certificate, then what the person calls the device. */
 struct claim {
     struct tracker *tracker;
     uint32_t client;
+    bool alone;               /* the second one could not be queued */
+    json_int_t id;            /* of the hello */
+    uint8_t nonce[KEY_BYTES]; /* for another hello, if this one is refused */
+    int result;
+    size_t certificate_len;
+    uint64_t expires_ms;
+    uint8_t certificate[NODE_CERTIFICATE_BYTES_MAX];
 };
 
 static void claimed(void *context, int result, const struct store_row *row)
 {
     struct claim *claim = context;
-    struct tracker *tracker = claim->tracker;
-    struct client *client = handles_get(&tracker->clients, claim->client);
-    free(claim);
-    if (!client || client->phase != CLIENT_PROVING) return;
-    if (!result && row->record.len <= NODE_CERTIFICATE_BYTES_MAX) {
-        go_online(client, row->record, row->expires_ms);
+    if (claim->alone) {
+        free(claim);
         return;
     }
-    client->phase = CLIENT_GREETED;
-    const char *message = "The server could not keep the certificate: try again later.";
-    if (result == ERR_DENIED)
-        message = "This device belongs to another account of this server.";
-    else if (result == ERR_FULL)
-        message = "This account has too many devices.";
-    else
-        tracker_log_some(tracker, LOG_STORE, "a certificate was not kept: %s", err_text(result));
-    client_refuse(client, "hello", client->hello_id, message);
+    claim->result = result;
+    if (!result && row->record.len > sizeof claim->certificate) claim->result = ERR_CORRUPT;
+    if (claim->result) return;
+    claim->expires_ms = row->expires_ms;
+    claim->certificate_len = row->record.len;
+    memcpy(claim->certificate, row->record.ptr, row->record.len);
 }
 
-static bool proof_is_good(const struct client *client, const uint8_t signature[SIGNATURE_BYTES])
+static void refuse_claim(struct client *client, const struct claim *claim)
+{
+    int code = 403;
+    const char *message;
+    client->phase = CLIENT_GREETED;
+    memcpy(client_nonce(client), claim->nonce, KEY_BYTES);
+    if (claim->result == ERR_DENIED) {
+        message = "This device belongs to another account of this server.";
+    } else if (claim->result == ERR_WRONG_STATE) {
+        code = 410; /* the page makes a new key then */
+        message = "This device was logged out for good: it needs a new key.";
+    } else if (claim->result == ERR_FULL) {
+        message = "This account has too many devices.";
+    } else {
+        code = 503;
+        message = "The server could not keep the certificate: try again later.";
+        tracker_log_some(client->tracker, LOG_STORE, "a certificate was not kept: %s",
+                         err_text(claim->result));
+    }
+    client_refuse_with(client, "hello", claim->id, code, message);
+}
+
+static void named(void *context, int result, const struct store_rows *rows)
+{
+    struct claim *claim = context;
+    struct client *client = handles_get(&claim->tracker->clients, claim->client);
+    if (!claim->result) claim->result = result;
+    if (client && client->phase == CLIENT_PROVING && claim->result) {
+        refuse_claim(client, claim);
+    } else if (client && client->phase == CLIENT_PROVING) {
+        slice name = rows->count ? store_at(rows, 0, 0)->bytes : SLICE_EMPTY;
+        char *label = name.len ? strndup((const char *)name.ptr, name.len) : NULL;
+        if (label) {
+            free(client->seat.label);
+            client->seat.label = label;
+        }
+        go_online(client, claim->id, slice_of(claim->certificate, claim->certificate_len), claim->expires_ms);
+    }
+    free(claim);
+}
+
+static bool proof_is_good(struct client *client, const uint8_t device[ID_BYTES],
+                          const uint8_t signature[SIGNATURE_BYTES])
 {
     uint8_t room[KEY_BYTES + ID_BYTES + NODE_NAME_BYTES_MAX];
     struct writer w = writer_of(room, sizeof room);
-    writer_put(&w, slice_of(client->nonce, sizeof client->nonce));
+    writer_put(&w, slice_of(client_nonce(client), KEY_BYTES));
     /* Names this tracker, so that another one cannot pass the proof on. */
     writer_put(&w, slice_of(client->tracker->device, ID_BYTES));
-    writer_put(&w, slice_text(client->name));
-    return identity_verify(crypto_native(), client->device, SLICE("weaprous.hello.1"), writer_slice(&w),
-                           signature);
+    writer_put(&w, slice_text(client->person->name));
+    return identity_verify(crypto_native(), device, SLICE("weaprous.hello.1"), writer_slice(&w), signature);
 }
 
 /* Issues a certificate and asks the store to keep it, unless an older one is good for long enough. */
-static int claim_device(struct client *client)
+static int claim_device(struct client *client, json_int_t id, const uint8_t nonce[KEY_BYTES])
 {
     struct tracker *tracker = client->tracker;
     uint64_t now_ms = tracker_now_ms(tracker);
-    struct certificate fields = {.account = slice_text(client->name),
-                                 .device = client->device,
+    struct certificate fields = {.account = slice_text(client->person->name),
+                                 .device = client->seat.device,
                                  .authority = tracker->device,
                                  .issued_s = now_ms / 1000,
                                  .expires_s = (now_ms + CERTIFICATE_LIFE_MS) / 1000};
@@ -217,15 +312,24 @@ static int claim_device(struct client *client)
     if (len < 0) return len;
     struct claim *claim = calloc(1, sizeof *claim);
     if (!claim) return ERR_MEMORY;
-    *claim = (struct claim){tracker, client->number};
-    struct store_row row = {.device = client->device,
+    *claim = (struct claim){.tracker = tracker, .client = client->number, .id = id};
+    memcpy(claim->nonce, nonce, KEY_BYTES);
+    struct store_row row = {.device = client->seat.device,
                             .account = client->account,
                             .record = slice_of(certificate, (size_t)len),
                             .time_ms = now_ms,
                             .expires_ms = fields.expires_s * 1000,
                             .renew_ms = now_ms + CERTIFICATE_LIFE_MS / 2};
+    const struct store_value seen[] = {store_id(client->seat.device), store_id(client->session),
+                                       store_text(slice_text(client->seat.label)), store_number((int64_t)now_ms),
+                                       store_text(slice_text(wr_socket_address(client->socket)))};
     int err = store_submit(tracker->store, STORE_DEVICE_CLAIM, &row, claimed, claim);
-    if (err) free(claim);
+    if (err) {
+        free(claim);
+        return err;
+    }
+    err = store_ask(tracker->store, &STORE_DEVICE_SEEN, seen, 5, named, claim);
+    if (err) claim->alone = true; /* freed when the first one is done */
     return err;
 }
 
@@ -234,7 +338,8 @@ static void keep_label(struct client *client, const json_t *label)
 {
     slice rest =
         json_is_string(label) ? slice_of(json_string_value(label), json_string_length(label)) : SLICE_EMPTY;
-    struct writer w = writer_of(client->label, sizeof client->label - 1);
+    char room[4 * LABEL_LETTERS_MAX];
+    struct writer w = writer_of(room, sizeof room);
     uint32_t point;
     for (size_t i = 0; i < LABEL_LETTERS_MAX; i++) {
         slice before = rest;
@@ -244,7 +349,8 @@ static void keep_label(struct client *client, const json_t *label)
                        (point >= 0x2060 && point <= 0x206f);
         if (!control) writer_put(&w, slice_of(before.ptr, before.len - rest.len));
     }
-    client->label[w.len] = '\0';
+    free(client->seat.label);
+    client->seat.label = w.len ? strndup(room, w.len) : NULL; /* without memory it has none */
 }
 
 static void hello_message(struct client *client, const json_t *message, json_int_t id)
@@ -254,29 +360,30 @@ static void hello_message(struct client *client, const json_t *message, json_int
         return;
     }
     const json_t *device = json_object_get(message, "device"), *proof = json_object_get(message, "proof");
-    uint8_t signature[SIGNATURE_BYTES];
+    uint8_t signature[SIGNATURE_BYTES], id_of_device[ID_BYTES];
     if (!json_is_string(device) || !json_is_string(proof) ||
-        hex_decode(slice_of(json_string_value(device), json_string_length(device)), client->device,
-                   ID_BYTES) ||
+        hex_decode(slice_of(json_string_value(device), json_string_length(device)), id_of_device, ID_BYTES) ||
         hex_decode(slice_of(json_string_value(proof), json_string_length(proof)), signature,
                    sizeof signature)) {
         client_refuse(client, "hello", id,
                       "\"device\" and \"proof\" must be hexadecimal, 64 and 128 digits.");
         return;
     }
-    if (!proof_is_good(client, signature)) {
+    if (!proof_is_good(client, id_of_device, signature)) {
         tracker_log_some(client->tracker, LOG_HELLO, "a device could not prove its key (account %s, from %s)",
-                         client->name, wr_socket_address(client->socket));
+                         client->person->name, wr_socket_address(client->socket));
         client_refuse(client, "hello", id, "The proof is false: this device key was not shown to be yours.");
         return;
     }
-    hex_encode(slice_of(client->device, ID_BYTES), client->device_text);
+    uint8_t nonce[KEY_BYTES];
+    memcpy(nonce, client_nonce(client), sizeof nonce);
+    memcpy(client->seat.device, id_of_device, ID_BYTES);
     keep_label(client, json_object_get(message, "label"));
-    client->hello_id = id;
     client->phase = CLIENT_PROVING;
-    int err = claim_device(client);
+    int err = claim_device(client, id, nonce);
     if (err) {
         client->phase = CLIENT_GREETED;
+        memcpy(client_nonce(client), nonce, sizeof nonce);
         client_refuse(client, "hello", id, "The server is too busy to issue a certificate: try again later.");
     }
 }
@@ -389,7 +496,7 @@ static void on_drain(struct wr_socket *socket, void *context)
     struct client *client = wr_socket_user(socket);
     client_resume(client, PAUSE_ANSWERS);
     if (client->phase != CLIENT_ONLINE) return;
-    if (client->presence_stale) presence_send_all(client);
+    presence_drained(client->tracker, &client->seat);
     relay_drained(client);
     replica_drained(client);
 }
@@ -400,8 +507,8 @@ static void on_close(struct wr_socket *socket, int code, const char *reason, voi
     struct client *client = wr_socket_user(socket);
     leave(client);
     handles_remove(&client->tracker->clients, client->number);
-    buffer_reset(&client->held);
-    free(client->relays);
+    person_release(client->tracker, client->person);
+    free(client->seat.label);
     free(client);
 }
 
@@ -411,11 +518,11 @@ static void on_open(struct wr_socket *socket, void *context)
     struct client *client = wr_socket_user(socket);
     client->socket = socket;
     char nonce[2 * KEY_BYTES + 1];
-    hex_encode(slice_of(client->nonce, sizeof client->nonce), nonce);
-    channels_welcome(client, json_pack("{s:s,s:s,s:s,s:s,s:I,s:s}", "type", "welcome", "tracker",
-                                       tracker->device_text, "account", client->name, "nonce", nonce,
-                                       "time_ms", (json_int_t)tracker_now_ms(tracker), "version",
-                                       wr_version()));
+    hex_encode(slice_of(client_nonce(client), KEY_BYTES), nonce);
+    channels_welcome(client,
+                     json_pack("{s:s,s:s,s:s,s:s,s:I,s:s}", "type", "welcome", "tracker",
+                               tracker->device_text, "account", client->person->name, "nonce", nonce,
+                               "time_ms", (json_int_t)tracker_now_ms(tracker), "version", wr_version()));
 }
 
 static void upgrade_found(void *context, struct wr_request *request, int result,
@@ -429,23 +536,28 @@ static void upgrade_found(void *context, struct wr_request *request, int result,
     struct client *client = result ? NULL : calloc(1, sizeof *client);
     if (!result && !client) result = ERR_MEMORY;
     if (!result && tracker->stopping) result = ERR_CLOSED;
+    if (!result) client->person = person_hold(tracker, session->account, session->name);
+    if (!result && !client->person) result = ERR_MEMORY;
     if (!result) result = handles_add(&tracker->clients, client, &client->number);
     if (result) {
+        if (client && client->person) person_release(tracker, client->person);
         free(client);
         accounts_failed(tracker->accounts, request, result);
         return;
     }
     client->tracker = tracker;
     client->account = session->account;
-    client->role = session->role;
+    client->role = (uint8_t)session->role;
+    client->more = (struct client_more *)&no_more;
+    client->seat.client = client->number;
     memcpy(client->session, session->hash, sizeof client->session);
-    memcpy(client->name, session->name.ptr, session->name.len); /* at most ACCOUNT_NAME_BYTES_MAX */
-    crypto_native_random(client->nonce, sizeof client->nonce);
-    buffer_init(&client->held, &allocator_libc, BINARY_BYTES_MAX);
+    crypto_native_random(client_nonce(client), KEY_BYTES);
     uint32_t number = client->number;
+    struct person *person = client->person;
     if (wr_socket_accept(request, client)) {
         /* Nothing was opened, so no close callback comes. */
         handles_remove(&tracker->clients, number);
+        person_release(tracker, person);
         free(client);
     }
 }
@@ -483,6 +595,7 @@ static void log_out_here(struct tracker *tracker, const uint8_t session[HASH_BYT
         if (client->phase != CLIENT_LEAVING && memcmp(client->session, session, HASH_BYTES) == 0)
             client_goodbye(client, "logged-out", "You have logged out.", WR_CLOSE_NORMAL);
     }
+    outlets_log_out(tracker, session);
 }
 
 void sockets_log_out(struct tracker *tracker, const uint8_t session[HASH_BYTES])

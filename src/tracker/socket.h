@@ -33,38 +33,48 @@ struct client {
     struct tracker *tracker;
     struct wr_socket *socket;
     uint32_t number;
-    enum client_phase phase;
+    uint8_t phase;  /* enum client_phase */
+    uint8_t role;   /* enum account_role */
+    uint8_t pauses; /* of enum client_pause */
+    bool link_waits;
+    bool announced; /* its session has said where its peer listens: classic.h */
 
     int64_t account;
-    int role; /* enum account_role */
-    char name[NODE_NAME_BYTES_MAX + 1];
+    struct person *person; /* held from the upgrade on */
+    struct seat seat;      /* its device; before hello the nonce stands there (client_nonce) */
     uint8_t session[HASH_BYTES];
-    uint8_t nonce[KEY_BYTES];
-    uint8_t device[ID_BYTES];
-    char device_text[ID_TEXT_BYTES];
-    char label[256];
-    json_int_t hello_id;
     uint64_t since_ms;
     uint64_t turn; /* remote.h */
 
-    unsigned pauses; /* of enum client_pause */
-    uint32_t slow_relay;
-    bool announced;      /* its session has said where its peer listens: classic.h */
-    bool presence_stale; /* it was too slow for changes: gets the whole list when it has drained */
+    /* The link to the replica, replica_link.c: at most one of these two and link_waits. */
+    struct port *port;
+    struct bridge *bridge;
+    struct client_more *more; /* never NULL */
+};
 
+/* What an idle socket does not need: made by client_more, gone when it is all empty again. */
+struct client_more {
+    uint32_t slow_relay;
     uint32_t *relays; /* numbers */
     size_t relay_count, relay_cap;
 
     struct signal_attempt *attempts; /* newest first */
     size_t attempt_count, held_bytes;
 
-    /* The link to the replica, replica_link.c: at most one of these three. */
-    struct port *port;
-    struct bridge *bridge;
-    bool link_waits;
-    struct buffer held; /* its first bytes, until it leads somewhere; then PAUSE_REPLICA */
-    size_t untaken;     /* came over the bridge, and is still in the queue of the socket */
+    struct buffer
+        held;       /* first bytes of the link to the replica, while it leads nowhere; then PAUSE_REPLICA */
+    size_t untaken; /* came over the bridge, and is still in the queue of the socket */
 };
+
+/* NULL: no memory. */
+struct client_more *client_more(struct client *client);
+void client_less(struct client *client);
+static inline uint8_t *client_nonce(struct client *client)
+{
+    return client->seat.device;
+}
+/* The id of its device; returns out. */
+const char *client_device(const struct client *client, char out[ID_TEXT_BYTES]);
 
 int sockets_open(struct tracker *tracker) BASE_CHECKED;
 /* Ends the sockets of this session, at all processes. */
@@ -74,7 +84,12 @@ void sockets_goodbye(struct tracker *tracker);
 /* Looks at the sessions of some more sockets and ends those whose session is over, or was ended by a program
  * beside this one (`weaprous user`). */
 void sockets_check_sessions(struct tracker *tracker);
-/* Sessions of this account have ended, or its role has changed: its sockets are looked at, at all processes. */
+/* Sessions of this account have ended, or its role has changed: its sockets are looked at, at all processes.
+ */
+void sockets_account_changed(struct tracker *tracker, int64_t account);
+peers_handler sockets_account_changed_elsewhere;
+/* Sessions of this account have ended, or its role has changed: its sockets are looked at, at all processes.
+ */
 void sockets_account_changed(struct tracker *tracker, int64_t account);
 peers_handler sockets_account_changed_elsewhere;
 /* Its device has connected again, elsewhere. */
@@ -85,6 +100,7 @@ struct client *sockets_online(struct tracker *tracker, const uint8_t device[ID_B
 
 /* Takes the reference to json. False when the client has gone or was ended for being too slow. */
 bool client_send(struct client *client, json_t *json);
+bool client_send_text(struct client *client, const char *text, size_t len);
 /* The one answer to a request. `more` (may be NULL) is an object whose fields are added; takes it. */
 void client_answer(struct client *client, const char *type, json_int_t id, json_t *more);
 void client_refuse(struct client *client, const char *type, json_int_t id, const char *message);
@@ -112,6 +128,8 @@ bool client_receiver(struct client *client, const json_t *message, const char *t
 
 void signal_message(struct client *client, const json_t *message, json_int_t id);
 void signal_forget(struct client *client);
+/* Forgets attempts of all that nothing was heard of for a while. */
+void signals_forget_old(struct tracker *tracker);
 peers_handler signal_from_peer;
 
 /* --- relay.c --- */

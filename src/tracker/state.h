@@ -38,6 +38,8 @@ struct classic_binding;
 struct bus;
 struct client;
 struct holder;
+struct outlets;
+struct people;
 struct port;
 struct remotes;
 struct web_job;
@@ -75,7 +77,7 @@ struct tracker {
     struct classic_binding *classic_bindings; /* classic.c */
     struct web_job *web_jobs;                 /* webdevice.c: under way */
     unsigned web_count;
-    struct channels *rooms; /* channels.h */
+    struct channels *rooms;   /* channels.h */
     struct rates relay_quota; /* by account, in bytes */
     struct rates audit_rate;  /* by account; audit.c */
     unsigned audit_left_out;
@@ -98,6 +100,11 @@ struct tracker {
     struct remotes *remotes;
     struct holder *holder;
     uint64_t turn;
+
+    struct people *people;   /* person.h */
+    struct outlets *outlets; /* events.h */
+    size_t list_at;          /* who gets the whole list next, when lists_wait */
+    bool lists_wait;
 
     struct measures *measures;
 

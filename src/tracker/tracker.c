@@ -14,7 +14,10 @@
 #include "tracker/classic.h"
 #include "tracker/measures.h"
 #include "tracker/channels.h"
+#include "tracker/events.h"
 #include "tracker/holder.h"
+#include "tracker/person.h"
+#include "tracker/remote.h"
 #include "tracker/pool.h"
 #include "tracker/job.h"
 #include "tracker/socket.h"
@@ -104,6 +107,7 @@ static void store_woke(uv_async_t *async)
 static void keep_house(uv_timer_t *timer)
 {
     struct tracker *tracker = timer->data;
+    signals_forget_old(tracker);
     sockets_check_sessions(tracker);
     measures_take(tracker);
     if (tracker->houses++ % HOUSES_PER_PURGE) return;
@@ -152,6 +156,7 @@ static int open_tables(struct tracker *tracker)
     int err = rates_init(&tracker->relay_quota, &allocator_libc, QUOTA_ACCOUNTS, quota, secret);
     if (!err) err = audit_open(tracker, secret);
     if (!err) err = remotes_init(tracker, secret);
+    if (!err) err = people_open(tracker);
     if (!err) err = holder_prepare(tracker);
     return err;
 }
@@ -291,6 +296,7 @@ static int open_routes(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
     if (!err) err = calls_open(tracker);
     if (!err) err = classic_open(tracker);
     if (!err) err = sockets_open(tracker);
+    if (!err) err = outlets_open(tracker);
     return err;
 }
 
@@ -382,6 +388,7 @@ void tracker_stop(struct tracker *tracker)
     if (tracker->stopping) return;
     tracker->stopping = true;
     sockets_goodbye(tracker);
+    outlets_stop(tracker);
     wr_stop(tracker->app);
 }
 
@@ -398,6 +405,8 @@ void tracker_close(struct tracker *tracker)
     channels_stop(tracker);
     while (holder_is_busy(tracker))
         uv_run(tracker->loop, UV_RUN_ONCE);
+    outlets_stop(tracker);
+    people_stop(tracker);
     store_close(tracker->store);
     web_close(tracker);
     jobs_close(tracker);
@@ -409,6 +418,7 @@ void tracker_close(struct tracker *tracker)
         uv_close((uv_handle_t *)&tracker->node_timer, NULL);
         uv_close((uv_handle_t *)&tracker->quota_timer, NULL);
         uv_close((uv_handle_t *)&tracker->housekeeping_timer, NULL);
+        outlets_close(tracker);
     }
     wr_app_free(tracker->app);
     classic_close(tracker);
@@ -423,6 +433,8 @@ void tracker_close(struct tracker *tracker)
     if (tracker->bridges.allocator) handles_deinit(&tracker->bridges);
     if (tracker->jobs.allocator) handles_deinit(&tracker->jobs);
     remotes_deinit(tracker);
+    people_close(tracker);
+    free(tracker->outlets);
     free(tracker->bus_folder);
     volatile uint8_t *seed = tracker->seed;
     for (size_t i = 0; i < sizeof tracker->seed; i++)
