@@ -440,7 +440,8 @@ static int hand(struct node *n, struct channel *c, const struct entry *entry, co
                 const struct epoch *e)
 {
     struct keyring *ring = c->keys;
-    bool own = memcmp(entry->author, n->device, ID_BYTES) == 0, now = e->open && n->started;
+    bool own = memcmp(entry->author, n->device, ID_BYTES) == 0;
+    bool now = e->open && n->started && (own || recheck_at_once(n, c, k->boxes_len));
     struct handing h = {.seq = entry->seq, .epoch = e->index, .believed = !own && !now};
     memcpy(h.author, entry->author, ID_BYTES);
     int rc = note_given(n, c, k, !own && now, &h);

@@ -75,8 +75,9 @@ struct keyring {
     uint32_t believed;   /* of them; recheck.c looks at them */
     uint32_t recheck_next;
     usec recheck_at;
-    bool rechecking; /* one is being read */
-    bool recount;    /* false boxes were found */
+    usec looked_until; /* the time that was spent on boxes of entries that came is used up to here */
+    bool rechecking;   /* one is being read */
+    bool recount;      /* false boxes were found */
     struct holder *holders;
     uint32_t holders_len, holders_cap, unknown;
     struct map by_device;

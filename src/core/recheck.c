@@ -4,12 +4,22 @@
 
 #define PAUSE_US (20 * MILLISECONDS)
 #define PAUSE_BOX_US (2 * MILLISECONDS) /* more for each box: 3 % of a processor */
+#define AT_ONCE_US (2 * SECONDS)        /* 1,000 boxes */
 #define FAILED_US (10 * SECONDS)        /* when an entry could not be read, or looked at */
 
 static void later(struct node *n, const struct channel *c, usec pause)
 {
     c->keys->recheck_at = n->now + pause;
     timer_arm(n, TIMER_SEAL, c->index, 0, c->keys->recheck_at);
+}
+
+bool recheck_at_once(const struct node *n, struct channel *c, uint64_t boxes)
+{
+    struct keyring *ring = c->keys;
+    if (ring->looked_until < n->now) ring->looked_until = n->now;
+    if (ring->looked_until > n->now + AT_ONCE_US) return false;
+    ring->looked_until += boxes * PAUSE_BOX_US;
+    return true;
 }
 
 void recheck_soon(struct node *n, const struct channel *c)

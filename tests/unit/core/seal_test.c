@@ -644,6 +644,53 @@ static void a_bad_box_is_bad_after_a_restart(void **state)
     world_free(w);
 }
 
+/* A member cannot have others spend all their time on boxes: what exceeds a burst is looked at later. */
+static void many_boxes_are_looked_at_in_their_time(void **state)
+{
+    (void)state;
+    enum { ENTRIES = 30, BOXES = 150 };
+    static const uint8_t zeros[EPOCH_BOX_BYTES];
+    uint8_t body[NODE_BODY_BYTES_MAX];
+    struct counting counting = {.table = *crypto_native()};
+    counting.table.context = &counting;
+    counting.table.box_public = count_box;
+    struct world *w = people(0);
+    w->places[1].crypto = &counting.table;
+    for (int i = 1; i < PLACES; i++)
+        arrive(w, i);
+    world_run(w, SECONDS);
+    found(w);
+    assert_true(world_say(w, 3, "text") > 0);
+    world_run(w, SECONDS);
+    const struct epoch *e = channel_at(w, 3)->keys->epochs[0];
+    struct writer b = writer_of(body, sizeof body);
+    cbor_put_array(&b, 8);
+    cbor_put_bytes(&b, slice_of(e->id, EPOCH_ID_BYTES));
+    cbor_put_uint(&b, e->number);
+    cbor_put_uint(&b, e->roster);
+    cbor_put_uint(&b, e->created_ms);
+    cbor_put_bytes(&b, slice_of(zeros, EPOCH_SALT_BYTES));
+    cbor_put_bytes(&b, slice_of(zeros, KEY_BYTES));
+    cbor_put_array(&b, 2 * BOXES);
+    for (int i = 0; i < BOXES; i++) {
+        cbor_put_bytes(&b, slice_of(world_device(w, 5), 32));
+        cbor_put_bytes(&b, slice_of(zeros, sizeof zeros));
+    }
+    cbor_put_array(&b, 0);
+    assert_false(b.failed);
+    counting.boxes = 0;
+    for (int i = 0; i < ENTRIES; i++)
+        forge(w, 3, ENTRY_KEY, writer_slice(&b));
+    world_run(w, 500 * MILLISECONDS);
+    assert_in_range(counting.boxes, 1000, 1500);
+    assert_true(believed_at(w, 1) > 0);
+    world_run(w, 60 * SECONDS);
+    assert_int_equal(believed_at(w, 1), 0);
+    assert_int_equal(counting.boxes, ENTRIES * BOXES);
+    end_untraced(w, 3);
+    world_free(w);
+}
+
 /* Chi makes an epoch, as if it knew of more removals than there were, and gives it to all but himself. */
 static void plant(struct world *w, uint32_t roster, usec ahead, uint8_t out_id[EPOCH_ID_BYTES])
 {
@@ -957,6 +1004,7 @@ int main(void)
         cmocka_unit_test(a_bad_box_is_made_good_by_others),
         cmocka_unit_test(boxes_are_looked_at_after_the_start),
         cmocka_unit_test(a_bad_box_is_bad_after_a_restart),
+        cmocka_unit_test(many_boxes_are_looked_at_in_their_time),
         cmocka_unit_test(nobody_leaves_a_key_of_his_behind),
         cmocka_unit_test(no_key_is_for_ever),
         cmocka_unit_test(nobody_fills_the_table_of_epochs),
