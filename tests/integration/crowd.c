@@ -6,10 +6,13 @@
  * PORTS: of the trackers, with commas; a device tries one after the other. Each device is the real core with
  * a WebSocket of its own, and writes a message every PAUSE_MS on average. A message counts as acknowledged
  * when the replica's have-vector says so, that is after its commit. Signatures of others' entries are not
- * verified: the process stands for many machines. Commands on standard input, one line each, are answered
- * with one line of JSON: report   what each device has written, and the highest number of its feed that was
- * acknowledged wait     the same, once all are online and everything is acknowledged, nobody writing
- * meanwhile; then they go on read     a new device reads everything: which messages it got, and how often
+ * verified: the process stands for many machines.
+ *
+ * Commands on standard input, a line each, are answered with a line of JSON:
+ *   report   what each device has written, and up to which number of its feed all is acknowledged; and, when
+ *            the replica took the newest first, from where to where that is
+ *   wait     the same, once all are online and everything is acknowledged; nobody writes meanwhile
+ *   read     a new device reads everything: which messages it got, and how often
  *   ports P  other ports from now on
  * The first line, {"ready":true}, comes once all are online. Ends with standard input. */
 #include "client.h"
@@ -60,9 +63,9 @@ struct device {
     bool joined, linked, writable;
     usec next_us; /* when it is to connect, or to give up, or to begin the link again */
     usec write_us;
-    uint64_t written, acknowledged; /* the last messages; the last number of the feed */
-    uint64_t seq;                   /* the last number that it wrote itself */
-    struct record *records;         /* its own entries, by number - 1: the disk of this device */
+    uint64_t acknowledged;        /* everything up to this number of its feed */
+    uint64_t newest_from, newest; /* these, too, when the replica takes the newest first */
+    struct record *records;       /* its own entries, by number - 1: the disk of this device */
     size_t records_len;
     unsigned turns; /* which port is tried next */
 };
@@ -80,8 +83,10 @@ struct crowd {
     bool quiet;    /* nobody writes */
     uint8_t *read; /* how often the reader got each message, by number */
     uint64_t messages;
-    float *latencies_ms; /* of messages from a device at another tracker */
-    size_t latency_count;
+    struct latencies {
+        float *ms;
+        size_t count;
+    } across, beside; /* of messages from a device at another tracker, or at the same one */
     char line[256];
     size_t line_len;
 };
@@ -253,8 +258,19 @@ static void delivered(struct device *d, const struct entry_view *entry)
     if (sscanf(words, "crowd %llu %llu %llu", &number, &port, &sent) != 3) return;
     if (d == &crowd->devices[crowd->count]) {
         if (number < MESSAGES_MAX && crowd->read[number] < 255) crowd->read[number]++;
-    } else if (port != d->port && entry->path != PATH_NONE && crowd->latency_count < LATENCIES_MAX) {
-        crowd->latencies_ms[crowd->latency_count++] = (float)(now() - sent) / 1000;
+    } else if (entry->path != PATH_NONE) {
+        struct latencies *l = port != d->port ? &crowd->across : &crowd->beside;
+        if (l->count < LATENCIES_MAX) l->ms[l->count++] = (float)(now() - sent) / 1000;
+    }
+}
+
+static void acknowledged(struct device *d, uint64_t from, uint64_t seq)
+{
+    if (from > d->acknowledged + 1) {
+        d->newest_from = from;
+        d->newest = seq;
+    } else if (seq > d->acknowledged) {
+        d->acknowledged = seq;
     }
 }
 
@@ -266,12 +282,9 @@ static void carry_out(struct device *d)
         case ACTION_STORE: node_done(d->node, action.token, store(d, &action), SLICE_EMPTY, now()); break;
         case ACTION_READ: read_back(d, &action); break;
         case ACTION_WRITABLE: d->writable = true; break;
-        case ACTION_DELIVER:
-            if (memcmp(action.entry.author, node_device(d->node), ID_BYTES) == 0) d->seq = action.entry.seq;
-            delivered(d, &action.entry);
-            break;
+        case ACTION_DELIVER: delivered(d, &action.entry); break;
         case ACTION_DELIVERED:
-            if (action.role == ROLE_REPLICA && action.seq > d->acknowledged) d->acknowledged = action.seq;
+            if (action.role == ROLE_REPLICA) acknowledged(d, action.from, action.seq);
             break;
         case ACTION_CLOSE:
             d->linked = d->writable = false;
@@ -338,7 +351,6 @@ static void write_message(struct device *d)
                        (unsigned)d->port, (unsigned long long)now());
     cbor_put_array(&body, 1);
     cbor_put_bytes(&body, slice_of(text, (size_t)len));
-    d->written++;
     d->write_us = now() + crowd->pause_us / 2 + random_below(crowd, crowd->pause_us + 1);
     command(d, &(struct command){.kind = COMMAND_SEND,
                                  .channel = d->channel,
@@ -405,7 +417,8 @@ static bool settled(const struct crowd *crowd)
 {
     for (size_t i = 0; i < crowd->count; i++) {
         const struct device *d = &crowd->devices[i];
-        if (d->phase != ONLINE || !d->linked || !d->seq || d->acknowledged < d->records_len) return false;
+        if (d->phase != ONLINE || !d->linked || !d->records_len || d->acknowledged < d->records_len)
+            return false;
     }
     return true;
 }
@@ -429,26 +442,32 @@ static void print(json_t *json)
     json_decref(json);
 }
 
+static json_t *summary(struct latencies *l)
+{
+    size_t n = l->count;
+    if (n) qsort(l->ms, n, sizeof *l->ms, by_value);
+    l->count = 0;
+    return json_pack("{s:i,s:f,s:f,s:f}", "count", (int)n, "p50_ms", n ? (double)l->ms[n / 2] : 0.0, "p99_ms",
+                     n ? (double)l->ms[n * 99 / 100] : 0.0, "max_ms", n ? (double)l->ms[n - 1] : 0.0);
+}
+
 static void report(struct crowd *crowd, bool is_settled)
 {
     json_t *devices = json_array();
-    size_t online = 0, n = crowd->latency_count;
+    size_t online = 0;
     for (size_t i = 0; i < crowd->count; i++) {
         const struct device *d = &crowd->devices[i];
         char id[2 * ID_BYTES + 1];
         hex_encode(slice_of(node_device(d->node), ID_BYTES), id);
         online += d->phase == ONLINE;
-        json_array_append_new(devices,
-                              json_pack("{s:s,s:I,s:I,s:i}", "id", id, "written", (json_int_t)d->records_len,
-                                        "acknowledged", (json_int_t)d->acknowledged, "port", (int)d->port));
+        json_array_append_new(
+            devices, json_pack("{s:s,s:I,s:I,s:[I,I],s:i}", "id", id, "written", (json_int_t)d->records_len,
+                               "acknowledged", (json_int_t)d->acknowledged, "newest",
+                               (json_int_t)d->newest_from, (json_int_t)d->newest, "port", (int)d->port));
     }
-    qsort(crowd->latencies_ms, n, sizeof *crowd->latencies_ms, by_value);
-    print(json_pack("{s:o,s:i,s:b,s:I,s:{s:i,s:f,s:f,s:f}}", "devices", devices, "online", (int)online,
-                    "settled", is_settled, "messages", (json_int_t)crowd->messages, "across", "count", (int)n,
-                    "p50_ms", n ? (double)crowd->latencies_ms[n / 2] : 0.0, "p99_ms",
-                    n ? (double)crowd->latencies_ms[n * 99 / 100] : 0.0, "max_ms",
-                    n ? (double)crowd->latencies_ms[n - 1] : 0.0));
-    crowd->latency_count = 0;
+    print(json_pack("{s:o,s:i,s:b,s:I,s:o,s:o}", "devices", devices, "online", (int)online, "settled",
+                    is_settled, "messages", (json_int_t)crowd->messages, "across", summary(&crowd->across),
+                    "beside", summary(&crowd->beside)));
 }
 
 /* A new device gets everything that there is; it is done when nothing came for two seconds. */
@@ -543,9 +562,10 @@ int main(int argc, char **argv)
     crowd.crypto = *crypto_native();
     crowd.crypto.verify = trust;
     crowd.read = calloc(1, MESSAGES_MAX);
-    crowd.latencies_ms = calloc(LATENCIES_MAX, sizeof *crowd.latencies_ms);
+    crowd.across.ms = calloc(LATENCIES_MAX, sizeof *crowd.across.ms);
+    crowd.beside.ms = calloc(LATENCIES_MAX, sizeof *crowd.beside.ms);
     crowd.random = now();
-    if (!crowd.read || !crowd.latencies_ms) return 1;
+    if (!crowd.read || !crowd.across.ms || !crowd.beside.ms) return 1;
     for (size_t i = 0; i < crowd.accounts; i++) {
         snprintf(crowd.names[i], sizeof crowd.names[i], "crowd%zu-%06llu", i,
                  (unsigned long long)random_below(&crowd, 1000000));
