@@ -11,6 +11,8 @@
  *   messages        one row for each entry of a person, with the text where the channel is public: what
  *                   history, search, counters and export read. It lags behind `entries`; index_position says
  *                   how far it has come (id: the rowid of entries). account: name by the certificate.
+ *   messages_words  the full-text index of texts; kept by the operations, for SQLite lets no trigger do it when
+ *                   the schema is not trusted.
  *   read_markers    how far somebody has read.
  *   mentions        of whom a message speaks.
  *   conversations   sealed channels without a room that the replica keeps: direct ones, and whose they are.
@@ -59,10 +61,6 @@
     "CREATE INDEX messages_by_place ON messages(channel, place_ms, author, seq);"                            \
     "CREATE VIRTUAL TABLE messages_words USING fts5(text, content='messages', content_rowid='id',"           \
     " tokenize=\"unicode61 remove_diacritics 2\");"                                                          \
-    "CREATE TRIGGER message_in AFTER INSERT ON messages WHEN new.text IS NOT NULL BEGIN"                     \
-    " INSERT INTO messages_words (rowid, text) VALUES (new.id, new.text); END;"                              \
-    "CREATE TRIGGER message_out AFTER DELETE ON messages WHEN old.text IS NOT NULL BEGIN"                    \
-    " INSERT INTO messages_words (messages_words, rowid, text) VALUES ('delete', old.id, old.text); END;"    \
     "CREATE TABLE index_position (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;"          \
     "CREATE TABLE read_markers (account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"         \
     " channel BLOB NOT NULL, place_ms INTEGER NOT NULL, author BLOB NOT NULL, seq INTEGER NOT NULL,"         \
@@ -73,4 +71,6 @@
     "CREATE INDEX mentions_by_message ON mentions(message);"                                                 \
     "CREATE TABLE conversations (channel BLOB PRIMARY KEY, one TEXT NOT NULL, other TEXT NOT NULL)"          \
     " WITHOUT ROWID;"                                                                                        \
+    "CREATE INDEX conversations_by_one ON conversations(one);"                                               \
+    "CREATE INDEX conversations_by_other ON conversations(other);"                                           \
     "CREATE TABLE unkept_accounts (account INTEGER PRIMARY KEY REFERENCES accounts(id) ON DELETE CASCADE);"

@@ -607,6 +607,12 @@ const struct call_row channel_calls[] = {
     {"channel-invites", room_invite_list, CALL_PERSON},
     {"channel-invite-revoke", room_invite_revoke, CALL_PERSON},
     {"channel-invite-look", room_invite_look, CALL_PERSON},
+    {"history", room_history, CALL_PERSON},
+    {"search", room_search, CALL_PERSON},
+    {"unread", room_unread, CALL_PERSON},
+    {"mark-read", room_mark_read, CALL_PERSON},
+    {"mentions", room_mentions, CALL_PERSON},
+    {"mentions-seen", room_mentions_seen, CALL_PERSON},
     {"channel-redeem", room_invite_redeem, CALL_PERSON},
     {0},
 };

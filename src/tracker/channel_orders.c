@@ -156,7 +156,9 @@ void channel_orders_run(struct tracker *tracker)
 void channels_delivered(struct tracker *tracker, uint64_t token)
 {
     struct channels *c = tracker->rooms;
-    if (token == 0 || !c) return;
+    if (!c) return;
+    channel_index_due(tracker);
+    if (token == 0) return;
     c->moved_ms = tracker_now_ms(tracker);
     for (size_t i = 0; i < c->running_count; i++) {
         if (c->running[i].token != token) continue;

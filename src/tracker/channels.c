@@ -17,21 +17,56 @@
 
 /* --- start and end --- */
 
+static void reader_woke(uv_async_t *async)
+{
+    struct channels *c = async->data;
+    if (c->reader) store_complete(c->reader);
+}
+
+static void wake_reader(void *context)
+{
+    uv_async_send(&((struct channels *)context)->reader_wake);
+}
+
+static int open_reader(struct tracker *tracker, struct channels *c)
+{
+    char why[STORE_WHY_BYTES];
+    struct store_options options = {.path = tracker->config.database, .wake = wake_reader, .wake_context = c};
+    int err = store_open(&options, &c->reader, why);
+    return err ? err : store_start(c->reader);
+}
+
+static int open_rooms(struct tracker *tracker, struct channels *c)
+{
+    struct rate rate = {1 / KNOCK_S, KNOCK_BURST};
+    int err = rates_init(&c->knocks, &allocator_libc, KNOCKS, rate, c->secret);
+    if (err) return err;
+    c->tracker = tracker;
+    passwords_init(&c->passwords, tracker->loop);
+    c->passwords.running_max = 1;
+    if (uv_async_init(tracker->loop, &c->reader_wake, reader_woke)) {
+        rates_deinit(&c->knocks);
+        return ERR_MEMORY;
+    }
+    uv_timer_init(tracker->loop, &c->timer);
+    uv_timer_init(tracker->loop, &c->index_timer);
+    c->timer.data = c->index_timer.data = c->reader_wake.data = c;
+    return OK;
+}
+
 int channels_open(struct tracker *tracker)
 {
     struct channels *c = calloc(1, sizeof *c);
     if (!c) return ERR_MEMORY;
     crypto_native_random(c->secret, sizeof c->secret);
-    struct rate rate = {1 / KNOCK_S, KNOCK_BURST};
-    int err = rates_init(&c->knocks, &allocator_libc, KNOCKS, rate, c->secret);
+    int err = open_rooms(tracker, c);
     if (err) {
         free(c);
         return err;
     }
-    c->tracker = tracker;
-    passwords_init(&c->passwords, tracker->loop);
-    c->passwords.running_max = 1;
-    tracker->rooms = c;
+    tracker->rooms = c; /* channels_close frees it */
+    err = open_reader(tracker, c);
+    if (err) return err;
     for (size_t i = 0; i < tracker->channel_count; i++) {
         const struct hosted *hosted = &tracker->channels[i];
         uint8_t key[FOLD_KEY_BYTES_MAX];
@@ -77,15 +112,12 @@ void channels_start(struct tracker *tracker)
     if (certify_self(tracker))
         tracker_log_some(tracker, LOG_REPLICA,
                          "the tracker's device has no certificate: channels cannot be moderated");
-    if (!c->timer_open) {
-        uv_timer_init(tracker->loop, &c->timer);
-        c->timer.data = c;
-        c->timer_open = true;
-    }
     /* What another process began and did not finish is done again. */
     c->order_after = 0;
     c->running_count = 0;
     uv_timer_start(&c->timer, try_again, 0, 1000);
+    c->index_known = c->indexing = false;
+    channel_index_start(tracker);
 }
 
 void channels_stop(struct tracker *tracker)
@@ -95,11 +127,14 @@ void channels_stop(struct tracker *tracker)
     passwords_stop(&c->passwords);
     while (passwords_running(&c->passwords))
         uv_run(tracker->loop, UV_RUN_ONCE);
+    store_close(c->reader);
+    c->reader = NULL;
 }
 
-static void freed(uv_handle_t *timer)
+static void handle_closed(uv_handle_t *handle)
 {
-    free(timer->data);
+    struct channels *c = handle->data;
+    if (--c->closing == 0) free(c);
 }
 
 void channels_close(struct tracker *tracker)
@@ -108,10 +143,26 @@ void channels_close(struct tracker *tracker)
     tracker->rooms = NULL;
     if (!c) return;
     rates_deinit(&c->knocks);
-    if (c->timer_open)
-        uv_close((uv_handle_t *)&c->timer, freed);
-    else
-        free(c);
+    c->closing = 3;
+    uv_close((uv_handle_t *)&c->timer, handle_closed);
+    uv_close((uv_handle_t *)&c->index_timer, handle_closed);
+    uv_close((uv_handle_t *)&c->reader_wake, handle_closed);
+}
+
+/* --- reading --- */
+
+static void read_done(void *context, int result, const struct store_rows *rows)
+{
+    struct call *call = context;
+    call->asked(call, result, rows);
+}
+
+void channel_read(struct call *call, const struct store_operation *operation,
+                  const struct store_value *values, size_t count, call_asked *asked)
+{
+    call->asked = asked;
+    int err = store_ask(call->tracker->rooms->reader, operation, values, count, read_done, call);
+    if (err) call_failed(call, err);
 }
 
 /* --- the welcome --- */

@@ -19,6 +19,8 @@
 
 /* After the store was opened, before it is started: the hosted channels are rooms for everybody. */
 int channels_open(struct tracker *tracker) BASE_CHECKED;
+/* Adds GET /export. ERR_MEMORY. */
+int channel_export_open(struct tracker *tracker) BASE_CHECKED;
 /* After store_start, and when this process has become the one that holds the replica. */
 void channels_start(struct tracker *tracker);
 /* Before the store is closed: what waits for a password is refused. Runs the loop. */
@@ -68,7 +70,6 @@ struct channels {
         uint64_t key, at_ms;
     } slow[SLOW_SLOTS];
     uv_timer_t timer; /* orders are tried again */
-    bool timer_open;
     /* Orders, in the process that has the node: */
     bool asking, again;  /* the list is being read; it has grown meanwhile */
     int64_t order_after; /* the last one that was begun */
@@ -78,10 +79,25 @@ struct channels {
     } running[ORDERS_RUNNING_MAX]; /* entries that are on their way to the disk */
     size_t running_count;
     uint64_t moved_ms; /* when one of them was last there */
+    /* The index, likewise: */
+    uv_timer_t index_timer;
+    bool index_known, indexing, index_more, index_failed;
+    unsigned index_adding;          /* messages that are on their way */
+    int64_t index_at, index_before; /* how far it is; and was, before what is under way */
+    /* A second connection to the database, so that reading is in nobody's way. */
+    struct store *reader;
+    uv_async_t reader_wake;
+    unsigned closing; /* handles that are open */
 };
 
 /* Begins with the orders that are waiting, when this process has the node. */
 void channel_orders_run(struct tracker *tracker);
+/* An entry may have come; and, when this process has become the one with the node: */
+void channel_index_due(struct tracker *tracker);
+void channel_index_start(struct tracker *tracker);
+/* As call_ask, over the reader: for operations that do not write. */
+void channel_read(struct call *call, const struct store_operation *operation,
+                  const struct store_value *values, size_t count, call_asked *asked);
 
 /* Answers with the words for an error of the operations in channels_sql.h. */
 void channel_failed(struct call *call, int err);
@@ -106,9 +122,13 @@ const char *room_role_name(int64_t role);
 /* -1: it is none. */
 int room_role_of(slice name);
 
+/* One row of enum message_column; NULL without memory. */
+json_t *message_json(const struct store_value *row);
+
 /* Handlers of the table in channel_calls.c. */
 call_handler room_create, room_find, room_join, room_invite_create, room_invite_list, room_invite_revoke,
     room_invite_look, room_invite_redeem, room_members, room_kick, room_ban, room_unban, room_mute,
-    room_unmute, room_role, room_hand_over, room_approve, room_refuse, room_hide, room_show;
+    room_unmute, room_role, room_hand_over, room_approve, room_refuse, room_hide, room_show, room_history,
+    room_search, room_unread, room_mark_read, room_mentions, room_mentions_seen;
 
 #endif

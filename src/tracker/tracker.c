@@ -294,6 +294,7 @@ static int open_routes(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
     if (!err) err = pages_open(tracker);
     if (!err) err = open_accounts(tracker);
     if (!err) err = calls_open(tracker);
+    if (!err) err = channel_export_open(tracker);
     if (!err) err = classic_open(tracker);
     if (!err) err = sockets_open(tracker);
     if (!err) err = outlets_open(tracker);
