@@ -143,10 +143,11 @@ static void certificate_kept(struct web_job *job, slice certificate)
 static void certified(void *context, int result, const struct store_row *row)
 {
     struct web_job *job = context;
-    if (result == ERR_DENIED && !job->again)
+    bool turned_away = result == ERR_DENIED || result == ERR_WRONG_STATE;
+    if (turned_away && !job->again)
         forget(job); /* it was logged out by its person */
     else if (result)
-        end(job, result == ERR_DENIED ? ERR_FULL : result);
+        end(job, turned_away ? ERR_BUSY : result);
     else
         certificate_kept(job, row->record);
 }
