@@ -9,7 +9,7 @@
  *
  * Rules
  *   Thread:  all functions on the thread of the loop; handlers run there, never inside a call of the bus.
- *            Handlers may call everything but bus_close.
+ *            Handlers may call everything but bus_close. The program ignores SIGPIPE.
  *   Memory:  copies what it is given; a message is borrowed for the call of its handler. folder and version
  *            are borrowed for its life.
  *   Bounds:  BUS_QUEUE_BYTES_MAX wait for one peer: then ERR_FULL, and nothing of that message was taken. Who

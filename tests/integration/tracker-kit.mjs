@@ -41,10 +41,10 @@ export function run(args, options = {}) {
 }
 
 /** `weaprous up` (or `tracker`) on a free port; `t.after` ends it and removes the folder. */
-export async function startTracker(t, { args = [], folder, command, argsBefore = [], subcommand = "up" } = {}) {
+export async function startTracker(t, { args = [], folder, command, argsBefore = [], subcommand = "up", env = {} } = {}) {
   const own = folder ?? newFolder();
   const words = [...argsBefore, subcommand, "--server-port", "0", "--data", join(own, "data"), ...args];
-  const child = spawn(command ?? program, words, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command ?? program, words, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
   const tracker = { child, folder: own, out: "", err: "" };
   const ended = new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })));
   child.stderr.on("data", (bytes) => (tracker.err += bytes));
