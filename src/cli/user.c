@@ -14,6 +14,7 @@
 #include "cli/data.h"
 #include "cli/secret.h"
 #include "crypto/native.h"
+#include "store/accounts_sql.h"
 
 #define DATA_HELP "folder of the server (default " DATA_DEFAULT ")"
 
@@ -79,34 +80,34 @@ int user_end_sessions(struct store *store, int64_t account, uint64_t *out_count)
 
 /* --- one account --- */
 
-struct one {
-    const char *name, *data;
-    uint8_t key_room[FOLD_KEY_BYTES_MAX];
-    slice key;
-};
-
-static enum args_result parse_one(const char *usage, struct one *one, int argc, char **argv)
+bool user_read_name(struct user_one *one)
 {
-    *one = (struct one){.data = DATA_DEFAULT};
-    const struct arg args[] = {
-        {"NAME", ARG_WORD, &one->name, NULL, "name of the account", 0, 0},
-        {"data", ARG_TEXT, &one->data, "DIR", DATA_HELP, 0, 0},
-    };
-    enum args_result result = args_parse(usage, args, sizeof args / sizeof args[0], argc, argv);
-    if (result != ARGS_OK) return result;
     const char *problem = name_problem(slice_text(one->name));
     int len = problem ? 0 : fold_name(slice_text(one->name), one->key_room);
     if (!problem && len < 0) problem = "This name cannot be used.";
-    if (problem) {
+    if (problem)
         complain("%s", problem);
-        return ARGS_WRONG;
-    }
-    one->key = slice_of(one->key_room, (size_t)len);
-    return ARGS_OK;
+    else
+        one->key = slice_of(one->key_room, (size_t)len);
+    return !problem;
 }
 
-/* An account that must be there. */
-static int find_one(struct store *store, const struct one *one, struct user_found *out)
+static enum args_result parse_one(const char *usage, struct user_one *one, bool adds, int argc, char **argv)
+{
+    *one = (struct user_one){.data = DATA_DEFAULT};
+    const struct arg args[] = {
+        {"NAME", ARG_WORD, &one->name, NULL, "name of the account", 0, 0},
+        {"data", ARG_TEXT, &one->data, "DIR", DATA_HELP, 0, 0},
+        {"reuse", ARG_FLAG, &one->reuse, NULL,
+         "the name may be one of an account that was deleted, whose messages\nstay signed with it", 0, 0},
+    };
+    int count = (int)(sizeof args / sizeof args[0]) - !adds;
+    enum args_result result = args_parse(usage, args, count, argc, argv);
+    if (result != ARGS_OK) return result;
+    return user_read_name(one) ? ARGS_OK : ARGS_WRONG;
+}
+
+int user_find_one(struct store *store, const struct user_one *one, struct user_found *out)
 {
     int err = user_find(store, one->key, out);
     if (err == ERR_NOT_FOUND)
@@ -116,7 +117,7 @@ static int find_one(struct store *store, const struct one *one, struct user_foun
     return err;
 }
 
-static int hash_new_password(const struct one *one, char out_hash[PASSWORD_HASH_BYTES])
+static int hash_new_password(const struct user_one *one, char out_hash[PASSWORD_HASH_BYTES])
 {
     struct secret secret;
     int err = secret_read(one->name, &secret);
@@ -127,7 +128,31 @@ static int hash_new_password(const struct one *one, char out_hash[PASSWORD_HASH_
     return err;
 }
 
-static int add_to(struct store *store, const struct one *one)
+static void retired(void *context, int result, const struct store_rows *rows)
+{
+    bool *there = context;
+    *there = !result && rows->count > 0;
+}
+
+/* The name of an account that was deleted is given again only when that is wanted. */
+static int release_name(struct store *store, const struct user_one *one)
+{
+    bool was = false;
+    const struct store_value values[] = {store_text(one->key)};
+    int err = store_ask_now(store, &STORE_NAME_RETIRED, values, 1, retired, &was);
+    if (!err && was && !one->reuse) {
+        complain(
+            "%s was the name of an account that was deleted, and what that one wrote stays signed with it; "
+            "--reuse gives the name again.",
+            one->name);
+        return ERR_EXISTS;
+    }
+    if (!err && was) err = store_ask_now(store, &STORE_NAME_RELEASE, values, 1, NULL, NULL);
+    if (err) user_complain(one->data, err);
+    return err;
+}
+
+static int add_to(struct store *store, const struct user_one *one)
 {
     struct user_found other;
     char hash[PASSWORD_HASH_BYTES];
@@ -144,6 +169,8 @@ static int add_to(struct store *store, const struct one *one)
         user_complain(one->data, err);
         return err;
     }
+    err = release_name(store, one);
+    if (err) return err;
     err = hash_new_password(one, hash);
     if (err) return err;
     struct store_row row = {
@@ -158,12 +185,12 @@ static int add_to(struct store *store, const struct one *one)
     return err;
 }
 
-static int change_password(struct store *store, const struct one *one)
+static int change_password(struct store *store, const struct user_one *one)
 {
     struct user_found account;
     char hash[PASSWORD_HASH_BYTES];
     uint64_t sessions = 0;
-    int err = find_one(store, one, &account);
+    int err = user_find_one(store, one, &account);
     if (!err) err = hash_new_password(one, hash);
     if (err) return err;
     struct store_row row = {.key = one->key, .secret = slice_text(hash)};
@@ -177,11 +204,11 @@ static int change_password(struct store *store, const struct one *one)
     return err;
 }
 
-static int remove_from(struct store *store, const struct one *one)
+static int remove_from(struct store *store, const struct user_one *one)
 {
     struct user_found account;
     uint64_t sessions = 0;
-    int err = find_one(store, one, &account);
+    int err = user_find_one(store, one, &account);
     if (err) return err;
     err = user_end_sessions(store, account.account, &sessions);
     if (!err) err = store_run(store, STORE_ACCOUNT_REMOVE, &(struct store_row){.key = one->key}, NULL, NULL);
@@ -198,12 +225,12 @@ static int remove_from(struct store *store, const struct one *one)
     return OK;
 }
 
-static int with_one(const char *usage, bool make, int (*work)(struct store *, const struct one *), int argc,
-                    char **argv)
+int user_with_one(const char *usage, bool make, int (*work)(struct store *, const struct user_one *),
+                  int argc, char **argv)
 {
-    struct one one;
+    struct user_one one;
     struct store *store;
-    enum args_result result = parse_one(usage, &one, argc, argv);
+    enum args_result result = parse_one(usage, &one, make, argc, argv);
     if (result != ARGS_OK) return result == ARGS_HELP ? EXIT_OK : EXIT_USAGE;
     if (user_open(one.data, make, &store)) return EXIT_STOPPED;
     int err = work(store, &one);
@@ -213,7 +240,7 @@ static int with_one(const char *usage, bool make, int (*work)(struct store *, co
 
 static int user_add(int argc, char **argv)
 {
-    return with_one(
+    return user_with_one(
         "Usage: weaprous user add NAME [--data DIR]\n\n"
         "Adds an account. The password is asked for on a terminal; otherwise it is read from standard\n"
         "input, one line. It is never an argument: everybody on this computer can see those.\n",
@@ -222,18 +249,20 @@ static int user_add(int argc, char **argv)
 
 static int user_passwd(int argc, char **argv)
 {
-    return with_one("Usage: weaprous user passwd NAME [--data DIR]\n\n"
-                    "Sets a new password, asked for on a terminal or read from standard input, and ends the\n"
-                    "sessions of the account.\n",
-                    false, change_password, argc, argv);
+    return user_with_one(
+        "Usage: weaprous user passwd NAME [--data DIR]\n\n"
+        "Sets a new password, asked for on a terminal or read from standard input, and ends the\n"
+        "sessions of the account.\n",
+        false, change_password, argc, argv);
 }
 
 static int user_remove(int argc, char **argv)
 {
-    return with_one("Usage: weaprous user remove NAME [--data DIR]\n\n"
-                    "Removes an account, ends its sessions and takes back the certificates of its devices.\n"
-                    "What it has written stays.\n",
-                    false, remove_from, argc, argv);
+    return user_with_one(
+        "Usage: weaprous user remove NAME [--data DIR]\n\n"
+        "Removes an account, ends its sessions and takes back the certificates of its devices.\n"
+        "What it has written stays.\n",
+        false, remove_from, argc, argv);
 }
 
 /* --- all accounts --- */
@@ -288,6 +317,13 @@ static const struct {
     {"passwd", "set a new password", user_passwd},
     {"list", "print the accounts", user_list},
     {"remove", "remove an account", user_remove},
+    {"disable", "let an account log in no more", user_disable},
+    {"enable", "let it log in again", user_enable},
+    {"role", "make an administrator, or a person again", user_role},
+    {"totp-off", "ask for no code at the login any more", user_totp_off},
+    {"reset-link", "print a link for a new password", user_reset_link},
+    {"admin-link", "print a link that makes an administrator", user_admin_link},
+    {"invite", "print an invite for a new account", user_invite},
     {"import", "add the accounts of another server: CSV or Users.json", user_import},
 };
 
@@ -304,7 +340,9 @@ int user_main(const struct subcommand *self, int argc, char **argv)
 {
     (void)self;
     if (argc < 2) {
-        complain("weaprous user: say what to do: add, passwd, list, remove or import.");
+        complain("weaprous user: say what to do: add, passwd, list, remove or import ...; `weaprous user "
+                 "--help` lists all."
+                 "");
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {

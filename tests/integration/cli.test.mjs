@@ -184,7 +184,7 @@ test("a full disk at the start: one sentence", async (t) => {
 
 test("a disk that fills up later: writers are told, nothing acknowledged is lost, and with room it goes on", async (t) => {
   const folder = folderFor(t);
-  const tracker = await startTracker(t, { folder, command: "/bin/sh", argsBefore: ["-c", 'ulimit -f 600; exec "$0" "$@"', program] });
+  const tracker = await startTracker(t, { folder, command: "/bin/sh", argsBefore: ["-c", 'ulimit -f 1200; exec "$0" "$@"', program] });
   const kept = [];
   let refusal;
   for (let i = 0; i < 200 && !refusal; i++) {
