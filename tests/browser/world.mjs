@@ -64,14 +64,16 @@ export async function always(attempt, ms) {
 
 /** `weaprous up`, as a person starts it. Killed and started again it keeps its port and its data. */
 export class Tracker {
-  constructor(folder) {
+  /** subcommand: "tracker" may share its folder with others. */
+  constructor(folder, subcommand = "up") {
     this.folder = folder;
+    this.subcommand = subcommand;
     this.port = 0;
     this.output = "";
   }
 
   async start() {
-    const child = spawn(program, ["up", "--server-port", String(this.port), "--data", this.folder], {
+    const child = spawn(program, [this.subcommand, "--server-port", String(this.port), "--data", this.folder], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.child = child;
@@ -308,10 +310,10 @@ export class Person {
 }
 
 export class World {
-  async start(folder) {
+  async start(folder, subcommand) {
     this.folder = folder;
     this.people = [];
-    this.tracker = new Tracker(join(folder, "data"));
+    this.tracker = new Tracker(join(folder, "data"), subcommand);
     [this.browser] = await Promise.all([chromium.launch(launchOptions), this.tracker.start()]);
   }
 
@@ -370,11 +372,11 @@ export class World {
 }
 
 /** Runs `scenario(world)` in a world of its own; a page that reports an error fails the test too. */
-export async function inWorld(t, scenario) {
+export async function inWorld(t, scenario, subcommand = "up") {
   const world = new World();
   let failed = true;
   try {
-    await world.start(mkdtempSync(join(tmpdir(), "weaprous-browser-")));
+    await world.start(mkdtempSync(join(tmpdir(), "weaprous-browser-")), subcommand);
     await scenario(world);
     failed = false;
   } finally {
