@@ -5,6 +5,7 @@
 
 #include "core/entry.h"
 #include "core/ledger.h"
+#include "lanes.h"
 
 const uint8_t check_mark[SIM_WINDOW_BYTES] = {0xc3, 'p', 'l', 'a', 'i', 'n', 0xb6, 0x01};
 
@@ -335,17 +336,16 @@ static void check_peer(struct sim *sim, struct device *d, const struct action *a
     sim_fail(sim, "device %u: PEER says that %u is linked over path %d", d->index, other, action->path);
 }
 
-static void digest_action(struct sim *sim, const struct device *d, const struct action *action)
+static void digest_action(struct sim *sim, const struct device *d, const struct action *a)
 {
-    digest_number(sim, (uint64_t)action->kind << 32 | d->index);
-    digest_number(sim, sim->now);
-    digest_number(sim, (uint64_t)action->link << 32 | (uint32_t)action->result);
-    digest_number(sim, action->token);
-    digest_number(sim, action->seq ^ action->entry.seq);
-    digest_number(sim, action->rtt_us ^ (uint64_t)action->path);
-    digest_bytes(sim, action->record);
-    if (action->entry.id) digest_bytes(sim, slice_of(action->entry.id, ID_BYTES));
-    if (action->device) digest_bytes(sim, slice_of(action->device, ID_BYTES));
+    struct lanes l = lanes_of(sim->report.digest);
+    lanes_words(&l, (uint64_t)a->kind << 32 | d->index, sim->now,
+                (uint64_t)a->link << 32 | (uint32_t)a->result, a->token);
+    lanes_words(&l, a->seq, a->entry.seq, a->rtt_us, (uint64_t)a->path);
+    lanes_add(&l, a->record);
+    if (a->entry.id) lanes_block(&l, a->entry.id);
+    if (a->device) lanes_block(&l, a->device);
+    sim->report.digest = lanes_end(&l, 0);
 }
 
 static void tell_action(struct sim *sim, struct device *d, const struct action *a)
@@ -414,8 +414,10 @@ void check_link_bytes(struct sim *sim, struct pipe *pipe, uint32_t side, slice b
 {
     struct flow *flow = &pipe->flow[side];
     const size_t keep = sizeof flow->last;
-    digest_number(sim, (uint64_t)pipe->id << 1 | side);
-    digest_bytes(sim, bytes);
+    struct lanes l = lanes_of(sim->report.digest);
+    l.len = (uint64_t)pipe->id << 1 | side;
+    lanes_add(&l, bytes);
+    sim->report.digest = lanes_end(&l, 0);
     if (!honest(&sim->devices[pipe->end[side].device])) return;
     uint8_t seam[2 * (SIM_WINDOW_BYTES - 1)];
     size_t head = bytes.len < keep ? bytes.len : keep;

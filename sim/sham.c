@@ -2,12 +2,7 @@
 
 #include <string.h>
 
-#include "random.h"
-
-/* A mixer of 128 bits of state, eight bytes at a time. */
-struct mixer {
-    uint64_t a, b, len;
-};
+#include "lanes.h"
 
 static uint64_t load(const uint8_t *p, size_t len)
 {
@@ -23,28 +18,10 @@ static void store(uint8_t *p, size_t len, uint64_t word)
         p[i] = (uint8_t)word;
 }
 
-static void absorb_word(struct mixer *m, uint64_t word)
-{
-    m->a = (m->a ^ word) * 0x9fb21c651e98df25u;
-    m->a ^= m->a >> 29;
-    m->b = (m->b << 27 | m->b >> 37) + m->a;
-    m->b = (m->b ^ (m->b >> 32)) * 0xd6e8feb86659fd93u;
-}
-
-static void absorb(struct mixer *m, slice bytes)
-{
-    size_t at = 0;
-    for (; at + 8 <= bytes.len; at += 8)
-        absorb_word(m, word_of(bytes.ptr + at));
-    if (at < bytes.len) absorb_word(m, load(bytes.ptr + at, bytes.len - at));
-    m->len += bytes.len;
-    absorb_word(m, bytes.len); /* so that where one input ends and the next begins counts */
-}
-
-static void squeeze(const struct mixer *m, uint8_t *out, size_t len)
+static void squeeze(const struct lanes *l, uint8_t *out, size_t len)
 {
     for (size_t at = 0; at < len; at += 8) {
-        uint64_t word = dice_mix(m->a + at * 0x9e3779b97f4a7c15u) ^ dice_mix(m->b ^ (m->len + at));
+        uint64_t word = lanes_end(l, at);
         if (len - at >= 8)
             word_put(out + at, word);
         else
@@ -52,35 +29,30 @@ static void squeeze(const struct mixer *m, uint8_t *out, size_t len)
     }
 }
 
-static struct mixer mixer_of(uint64_t purpose)
-{
-    return (struct mixer){dice_mix(purpose), dice_mix(~purpose), 0};
-}
-
 static void sham_hash(void *context, uint8_t *out, size_t out_len, slice input)
 {
     (void)context;
-    struct mixer m = mixer_of(out_len);
-    absorb(&m, input);
-    squeeze(&m, out, out_len);
+    struct lanes l = lanes_of(out_len);
+    lanes_add(&l, input);
+    squeeze(&l, out, out_len);
 }
 
 static void sham_sign_public(void *context, uint8_t public_key[KEY_BYTES], const uint8_t seed[KEY_BYTES])
 {
     (void)context;
-    struct mixer m = mixer_of(1001);
-    absorb(&m, slice_of(seed, KEY_BYTES));
-    squeeze(&m, public_key, KEY_BYTES);
+    struct lanes l = lanes_of(1001);
+    lanes_block(&l, seed);
+    squeeze(&l, public_key, KEY_BYTES);
 }
 
 static void sham_sign(void *context, uint8_t signature[SIGNATURE_BYTES], const uint8_t seed[KEY_BYTES],
                       const uint8_t public_key[KEY_BYTES], slice message)
 {
     (void)context, (void)seed;
-    struct mixer m = mixer_of(1002);
-    absorb(&m, slice_of(public_key, KEY_BYTES));
-    absorb(&m, message);
-    squeeze(&m, signature, SIGNATURE_BYTES);
+    struct lanes l = lanes_of(1002);
+    lanes_block(&l, public_key);
+    lanes_add(&l, message);
+    squeeze(&l, signature, SIGNATURE_BYTES);
 }
 
 static bool sham_verify(void *context, const uint8_t signature[SIGNATURE_BYTES],
@@ -116,30 +88,31 @@ static bool sham_exchange(void *context, uint8_t shared[KEY_BYTES], const uint8_
     return memcmp(shared, zero, KEY_BYTES) != 0;
 }
 
+/* Each word of it by its place: none waits for the one before. */
 static void stream(uint8_t *out, const uint8_t key[KEY_BYTES], uint64_t counter, const uint8_t *in,
                    size_t len)
 {
-    struct mixer m = mixer_of(counter);
-    absorb(&m, slice_of(key, KEY_BYTES));
-    uint64_t word = m.b;
-    size_t at = 0;
-    for (; at + 8 <= len; at += 8) {
-        word = (word ^ word >> 32) * 0x9fb21c651e98df25u + m.a;
-        word_put(out + at, word_of(in + at) ^ word);
+    struct lanes l = lanes_of(counter);
+    lanes_block(&l, key);
+    uint64_t state = lanes_end(&l, 0);
+    for (size_t at = 0; at < len; at += 8, state += 0x9e3779b97f4a7c15u) {
+        uint64_t word = (state ^ state >> 32) * 0x9fb21c651e98df25u;
+        if (len - at >= 8)
+            word_put(out + at, word_of(in + at) ^ word);
+        else
+            store(out + at, len - at, load(in + at, len - at) ^ word);
     }
-    word = (word ^ word >> 32) * 0x9fb21c651e98df25u + m.a;
-    if (at < len) store(out + at, len - at, load(in + at, len - at) ^ word);
 }
 
 static void tag(uint8_t out[TAG_BYTES], const uint8_t key[KEY_BYTES], uint64_t counter, slice associated,
                 slice sealed)
 {
-    struct mixer m = mixer_of(1003);
-    absorb(&m, slice_of(key, KEY_BYTES));
-    absorb_word(&m, counter);
-    absorb(&m, associated);
-    absorb(&m, sealed);
-    squeeze(&m, out, TAG_BYTES);
+    struct lanes l = lanes_of(counter);
+    lanes_block(&l, key);
+    lanes_add(&l, associated);
+    lanes_add(&l, sealed);
+    word_put(out, lanes_end(&l, 1));
+    word_put(out + 8, lanes_end(&l, 2));
 }
 
 static void sham_seal(void *context, uint8_t *out, const uint8_t key[KEY_BYTES], uint64_t counter,
@@ -165,9 +138,9 @@ static bool sham_open(void *context, uint8_t *out, const uint8_t key[KEY_BYTES],
 
 static uint64_t nonce_word(const uint8_t nonce[NONCE_BYTES])
 {
-    struct mixer m = mixer_of(1004);
-    absorb(&m, slice_of(nonce, NONCE_BYTES));
-    return m.a ^ m.b;
+    struct lanes l = lanes_of(1004);
+    lanes_add(&l, slice_of(nonce, NONCE_BYTES));
+    return lanes_end(&l, 0);
 }
 
 static void sham_xseal(void *context, uint8_t *out, const uint8_t key[KEY_BYTES],
@@ -185,9 +158,9 @@ static bool sham_xopen(void *context, uint8_t *out, const uint8_t key[KEY_BYTES]
 /* The secret follows from the public key: whoever wants to cheat can. In a sham nobody does. */
 static void box_secret_of(uint8_t secret[KEY_BYTES], const uint8_t public_key[KEY_BYTES])
 {
-    struct mixer m = mixer_of(1005);
-    absorb(&m, slice_of(public_key, KEY_BYTES));
-    squeeze(&m, secret, KEY_BYTES);
+    struct lanes l = lanes_of(1005);
+    lanes_block(&l, public_key);
+    squeeze(&l, secret, KEY_BYTES);
 }
 
 static void sham_box_secret(void *context, uint8_t secret[KEY_BYTES], const uint8_t seed[KEY_BYTES])

@@ -470,7 +470,6 @@ static inline bool sim_has(const struct sim *sim, enum fault fault)
     return (sim->faults & (uint32_t)fault) != 0;
 }
 void digest_number(struct sim *sim, uint64_t value);
-void digest_bytes(struct sim *sim, slice bytes);
 uint64_t bytes_hash(slice bytes);
 uint32_t device_of_id(const struct sim *sim, const uint8_t *id); /* UINT32_MAX when unknown */
 

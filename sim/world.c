@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lanes.h"
+
 enum { STREAM_WORLD = 10, STREAM_DEVICE = 11, STREAM_ACTIVITIES = 12 };
 enum { QUIET_SECONDS = 35, QUIET_BYTES_MAX = 6000 };
 
@@ -40,21 +42,9 @@ void digest_number(struct sim *sim, uint64_t value)
 
 uint64_t bytes_hash(slice bytes)
 {
-    uint64_t hash = bytes.len;
-    size_t at = 0;
-    for (; at + 8 <= bytes.len; at += 8) {
-        hash = (hash ^ word_of(bytes.ptr + at)) * 0x9fb21c651e98df25u;
-        hash ^= hash >> 31;
-    }
-    uint8_t rest[8] = {0};
-    if (at < bytes.len) memcpy(rest, bytes.ptr + at, bytes.len - at);
-    hash = (hash ^ word_of(rest)) * 0x9fb21c651e98df25u;
-    return hash ^ hash >> 31;
-}
-
-void digest_bytes(struct sim *sim, slice bytes)
-{
-    digest_number(sim, bytes_hash(bytes));
+    struct lanes l = lanes_of(0);
+    lanes_add(&l, bytes);
+    return lanes_end(&l, 0);
 }
 
 uint32_t device_of_id(const struct sim *sim, const uint8_t *id)
