@@ -72,8 +72,13 @@ static void target_changed(struct call *call, int result, const struct store_row
         call_failed(call, result);
     } else {
         audit_call(call, target->what, slice_text(target->info.name), target->detail);
-        call_answer(call, NULL);
-        sockets_account_changed(tracker, account);
+        if (account == call->account) { /* while the socket that asks is there */
+            call_answer(call, NULL);
+            sockets_account_changed(tracker, account);
+        } else { /* what the sockets ask of the store comes before this question: then it counts for them */
+            sockets_account_changed(tracker, account);
+            call_ask(call, &STORE_ADMIN_LOOK, NULL, 0, call_done);
+        }
     }
 }
 
