@@ -24,7 +24,7 @@ export interface HostOptions {
   label: string;
   loadTools: () => Promise<CoreTools>;
   openSocket: () => Socket;
-  session: () => Promise<boolean | undefined>;
+  session: () => Promise<boolean | number | undefined>;
   network: () => boolean;
   /** Ends the worker. */
   exit: () => void;

@@ -87,6 +87,8 @@ const RETRY_LONG_MS = 15_000;
 const RETRY_LONG_AFTER = 20;
 const REPLACED_PAUSE_MS = 5000;
 const RENEW_PAUSE_MS = 2000;
+/** A server that is started again asks for pauses, so that not all come at once. */
+const ASKED_PAUSE_MAX_MS = 60_000;
 const GREET_WITHIN_MS = 10_000;
 const ASK_AFTER_MS = 12_000;
 const ANSWER_WITHIN_MS = 8000;
@@ -113,8 +115,9 @@ function isWelcome(message: object): message is Welcome {
 
 export function createTracker(options: {
   open: () => Socket;
-  /** Whether there is a session: a page is not told why an upgrade was refused. Undefined: cannot be asked. */
-  session: () => Promise<boolean | undefined>;
+  /** Whether there is a session: a page is not told why an upgrade was refused. Undefined: cannot be asked. A
+   *  number: there is one, and the socket may be tried again after so many milliseconds. */
+  session: () => Promise<boolean | number | undefined>;
   clock: Clock;
   random: () => number;
   hooks: TrackerHooks;
@@ -197,15 +200,22 @@ export function createTracker(options: {
     const longest = failures < RETRY_LONG_AFTER ? RETRY_MAX_MS : RETRY_LONG_MS;
     const pause = pauseMs ?? Math.min(longest, RETRY_FIRST_MS * 2 ** failures) * (0.5 + random() / 2);
     failures++;
+    tryAfter(pause);
+    if (early) void askSession();
+  }
+
+  function tryAfter(pause: number): void {
+    cancelRetry();
     retryAt = Math.round(clock.now() + pause);
     cancelRetry = clock.after(pause, connect);
     hooks.changed();
-    if (early) void askSession();
   }
 
   async function askSession(): Promise<void> {
     const there = await session().catch(() => undefined);
-    if (there !== false || state !== "waiting") return;
+    if (state !== "waiting") return;
+    if (typeof there === "number") return tryAfter(Math.min(there, ASKED_PAUSE_MAX_MS));
+    if (there !== false) return;
     cancelRetry();
     retryAt = undefined;
     enter("logged-out");
@@ -271,11 +281,12 @@ export function createTracker(options: {
       case "relay-close":
         return hooks.relayClosed(message.relay as number);
       case "goodbye":
-        return goodbye(message.reason as string);
+        return goodbye(message.reason as string, message.retry_ms);
     }
   }
 
-  function goodbye(reason: string): void {
+  function goodbye(reason: string, retryMs: unknown): void {
+    if (typeof retryMs === "number") pauseMs = Math.min(Math.max(0, retryMs), ASKED_PAUSE_MAX_MS);
     if (reason === "replaced") pauseMs = REPLACED_PAUSE_MS;
     if (reason !== "logged-out") return;
     drop("logged out", "logged-out");

@@ -44,11 +44,13 @@ async function loadTools(): Promise<CoreTools> {
   }
 }
 
-/** The socket's path answers a plain request with 401 when there is no session. */
-async function session(): Promise<boolean | undefined> {
+/** The socket's path answers a plain request with 401 when there is no session, and with a pause when many come. */
+async function session(): Promise<boolean | number | undefined> {
   try {
     const response = await fetch("/ws", { cache: "no-store", signal: AbortSignal.timeout(SESSION_WITHIN_MS) });
-    return response.status === 401 ? false : true;
+    if (response.status !== 503) return response.status !== 401;
+    const { retry_ms: pause } = (await response.json()) as { retry_ms?: unknown };
+    return typeof pause === "number" ? pause : undefined;
   } catch {
     return undefined;
   }

@@ -145,7 +145,8 @@ struct change {
 static void tell_viewer(void *context, struct person *viewer)
 {
     const struct change *change = context;
-    if (!presence_sees(viewer, change->person)) return;
+    bool itself = viewer == change->person && !change->seat;
+    if (itself || !presence_sees(viewer, change->person)) return;
     tell_seats(change->tracker, viewer, change->text, change->len, change->seat, true);
     outlets_take(change->tracker, viewer, change->text, change->len);
 }
@@ -226,8 +227,8 @@ json_t *presence_introduction(const struct person *viewer, const struct group *g
         json_array_append_new(devices, device_of(other->seats, true, 0));
         if (json_array_size(devices) == PRESENCE_INTRODUCED) break;
     }
-    return json_pack("{s:s,s:s,s:i,s:o}", "type", "introduction", "channel", channel, "online",
-                     (int)presence_count(group), "devices", devices);
+    return json_pack("{s:s,s:i,s:o}", "channel", channel, "online", (int)presence_count(group), "devices",
+                     devices);
 }
 
 void presence_list_for(struct tracker *tracker, struct person *viewer,
@@ -249,7 +250,10 @@ void presence_list_for(struct tracker *tracker, struct person *viewer,
     json_decref(listing.people);
     for (size_t i = 0; i < viewer->place_count && !listing.ended; i++) {
         const struct group *group = viewer->places[i].group;
-        if (group->large) listing.ended = !take(context, presence_introduction(viewer, group));
+        if (!group->large) continue;
+        json_t *message = presence_introduction(viewer, group);
+        if (message) json_object_set_new(message, "type", json_string("introduction"));
+        listing.ended = !take(context, message);
     }
 }
 
@@ -511,8 +515,8 @@ void presence_loaded(struct tracker *tracker, struct person *person, struct audi
 {
     struct audience after = {0};
     if (!before->people) { /* for the first time, or there is no memory to be exact */
-        settle(tracker, person, NULL);
         make_stale(tracker, person);
+        settle(tracker, person, NULL);
         return;
     }
     presence_audience(tracker, person, &after);

@@ -72,7 +72,7 @@ json_t *presence_of_account(struct tracker *tracker, const struct person *viewer
 /* People of a channel who are here, by account number from `after` on: an array of {"account", "devices"};
  * *after is the last one, 0 when there are no more. */
 json_t *presence_page(const struct person *viewer, const struct group *group, size_t limit, int64_t *after);
-/* {"type":"introduction", ...}: how many there are, and some of them. */
+/* {"channel", "online", "devices"}: how many there are, and some of them. */
 json_t *presence_introduction(const struct person *viewer, const struct group *group);
 /* How many people of the channel are seen to be here. */
 static inline uint32_t presence_count(const struct group *group)

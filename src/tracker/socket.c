@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "crypto/native.h"
 #include "store/accounts_sql.h"
+#include "tracker/admission.h"
 #include "tracker/call.h"
 #include "tracker/events.h"
 #include "tracker/remote.h"
@@ -108,11 +109,19 @@ void client_fail(struct client *client, const char *reason)
     wr_socket_close(client->socket, WR_CLOSE_POLICY, reason);
 }
 
-void client_goodbye(struct client *client, const char *reason, const char *message, int code)
+static void goodbye(struct client *client, const char *reason, const char *message, int code,
+                    uint32_t retry_ms)
 {
-    client_send(client, json_pack("{s:s,s:s,s:s}", "type", "goodbye", "reason", reason, "message", message));
+    json_t *words = json_pack("{s:s,s:s,s:s}", "type", "goodbye", "reason", reason, "message", message);
+    if (words && retry_ms) json_object_set_new(words, "retry_ms", json_integer(retry_ms));
+    client_send(client, words);
     leave(client);
     wr_socket_close(client->socket, code, reason);
+}
+
+void client_goodbye(struct client *client, const char *reason, const char *message, int code)
+{
+    goodbye(client, reason, message, code, 0);
 }
 
 bool client_is_full(const struct client *client)
@@ -320,9 +329,9 @@ static int claim_device(struct client *client, json_int_t id, const uint8_t nonc
                             .time_ms = now_ms,
                             .expires_ms = fields.expires_s * 1000,
                             .renew_ms = now_ms + CERTIFICATE_LIFE_MS / 2};
-    const struct store_value seen[] = {store_id(client->seat.device), store_id(client->session),
-                                       store_text(slice_text(client->seat.label)), store_number((int64_t)now_ms),
-                                       store_text(slice_text(wr_socket_address(client->socket)))};
+    const struct store_value seen[] = {
+        store_id(client->seat.device), store_id(client->session), store_text(slice_text(client->seat.label)),
+        store_number((int64_t)now_ms), store_text(slice_text(wr_socket_address(client->socket)))};
     int err = store_submit(tracker->store, STORE_DEVICE_CLAIM, &row, claimed, claim);
     if (err) {
         free(claim);
@@ -533,6 +542,15 @@ static void upgrade_found(void *context, struct wr_request *request, int result,
         wr_respond_error(request, 401, "You are not logged in.");
         return;
     }
+    if (!result) {
+        /* A page is not told why a handshake was refused, and asks with a plain request. */
+        bool handshake = wr_request_header(request, "Upgrade") != NULL;
+        uint32_t retry_ms = handshake ? admission_wait_ms(tracker) : admission_guess_ms(tracker);
+        if (retry_ms) {
+            admission_refuse(request, retry_ms);
+            return;
+        }
+    }
     struct client *client = result ? NULL : calloc(1, sizeof *client);
     if (!result && !client) result = ERR_MEMORY;
     if (!result && tracker->stopping) result = ERR_CLOSED;
@@ -615,6 +633,7 @@ void sockets_goodbye(struct tracker *tracker)
     struct client *client;
     for (size_t at = 0; (client = handles_next(&tracker->clients, &at));) {
         if (client->phase != CLIENT_LEAVING)
-            client_goodbye(client, "shutting-down", "The server is shutting down.", WR_CLOSE_GOING_AWAY);
+            goodbye(client, "shutting-down", "The server is shutting down.", WR_CLOSE_GOING_AWAY,
+                    admission_spread_ms(tracker->clients.used));
     }
 }

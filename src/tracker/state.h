@@ -106,6 +106,9 @@ struct tracker {
     size_t list_at;          /* who gets the whole list next, when lists_wait */
     bool lists_wait;
 
+    struct bucket admission; /* admission.h, as the next one */
+    uint64_t turns_us;       /* when the last one who was turned away may come again */
+
     struct measures *measures;
 
     uint64_t logged_ms[LOG_KINDS];

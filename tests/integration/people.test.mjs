@@ -160,3 +160,229 @@ test("calls over HTTP need the cookie", async (t) => {
   const form = await ask(tracker, "POST", "/call/friends", { headers: { Cookie: an.cookie } });
   assert.deepEqual(form.json, { status: "success", friends: [] });
 });
+
+// --- who sees whom ---
+
+/** Everybody out of the channel that all are in. */
+async function strangers(t, names, options) {
+  const all = await people(t, names, options);
+  for (const name of names) {
+    const { socket, welcome } = all[name];
+    assert.equal((await socket.ask("channel-leave", { channel: welcome.channels[0].id })).status, "success");
+  }
+  for (const name of names) await lists(all[name], (list) => list.length === 0);
+  return all;
+}
+
+/** What a socket knows of the devices of others, from all that it was told. */
+function known({ socket }) {
+  const devices = new Map();
+  for (const message of socket.told ?? []) {
+    if (message.type !== "presence") continue;
+    if (message.full) devices.clear();
+    for (const { device, account, status } of message.devices) {
+      if (status === "online") devices.set(device, account);
+      else devices.delete(device);
+    }
+  }
+  return [...devices.values()].sort();
+}
+
+/** Waits until the list fits. */
+async function lists(person, fits) {
+  const end = Date.now() + 10_000;
+  person.socket.told ??= [...(person.presence ? [person.presence] : [])];
+  for (;;) {
+    person.socket.told.push(...person.socket.seen.splice(0));
+    if (fits(known(person))) return;
+    assert.ok(Date.now() < end, `sees ${known(person)}`);
+    await person.socket.ask("ping");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+test("strangers do not see each other; friends do, at once, until they are none", async (t) => {
+  const { tracker, an, binh } = await strangers(t, ["an", "binh"]);
+  assert.equal((await an.socket.ask("signal", { to: binh.device.id, attempt: "1", description: {} })).code, 404);
+  assert.equal((await an.socket.ask("relay-open", { to: binh.device.id })).code, 404);
+  await an.socket.ask("friend-ask", { account: "binh" });
+  await binh.socket.ask("friend-accept", { account: "an" });
+  await lists(an, (list) => list.join() === "binh");
+  await lists(binh, (list) => list.join() === "an");
+  assert.equal((await an.socket.ask("relay-open", { to: binh.device.id })).status, "success");
+  const friend = (await an.socket.ask("friends")).friends[0];
+  assert.deepEqual([friend.status, friend.devices], ["online", [{ device: binh.device.id, label: "binh's browser" }]]);
+
+  const second = await online(t, tracker, binh.cookie);
+  await lists(an, (list) => list.join() === "binh,binh");
+  await lists(second, (list) => list.join() === "an,binh");
+  second.socket.ws.terminate();
+  await lists(an, (list) => list.join() === "binh");
+  await binh.socket.ask("friend-remove", { account: "an" });
+  await lists(an, (list) => list.length === 0);
+  await lists(binh, (list) => list.length === 0);
+});
+
+test("who shares a channel sees each other, until one leaves it", async (t) => {
+  const { an, binh } = await strangers(t, ["an", "binh"]);
+  const { channel } = await an.socket.ask("channel-create", { name: "lan", policy: "open" });
+  await binh.socket.ask("channel-join", { channel: channel.id });
+  await lists(an, (list) => list.join() === "binh");
+  await lists(binh, (list) => list.join() === "an");
+  const page = await an.socket.ask("online", { channel: channel.id });
+  assert.deepEqual([page.online, page.people.map(({ account }) => account), page.next], [2, ["an", "binh"], 0]);
+  const first = await an.socket.ask("online", { channel: channel.id, limit: 1 });
+  assert.equal(first.people.length, 1);
+  assert.deepEqual((await an.socket.ask("online", { channel: channel.id, after: first.next })).people.map(({ account }) => account), ["binh"]);
+  await binh.socket.ask("channel-leave", { channel: channel.id });
+  await lists(an, (list) => list.length === 0);
+  assert.equal((await binh.socket.ask("online", { channel: channel.id })).code, 404);
+});
+
+test("who is blocked sees nothing, in a channel of both either, and cannot reach anybody", async (t) => {
+  const { an, mallory, carol } = await people(t, ["an", "mallory", "carol"]);
+  await lists(mallory, (list) => list.join() === "an,carol");
+  await an.socket.ask("block", { account: "mallory" });
+  await lists(mallory, (list) => list.join() === "carol");
+  await lists(an, (list) => list.join() === "carol");
+  for (const type of ["signal", "relay-open"])
+    assert.equal((await mallory.socket.ask(type, { to: an.device.id, attempt: "1", description: {} })).code, 404);
+  const page = await mallory.socket.ask("online", { channel: mallory.welcome.channels[0].id });
+  assert.deepEqual(page.people.map(({ account }) => account), ["mallory", "carol"]);
+  await an.socket.ask("unblock", { account: "mallory" });
+  await lists(mallory, (list) => list.join() === "an,carol");
+  await lists(carol, (list) => list.join() === "an,mallory");
+});
+
+test("invisible is offline for all but own devices, and still sees; the last time here is not told on", async (t) => {
+  const { tracker, an, binh } = await people(t, ["an", "binh"]);
+  await an.socket.ask("friend-ask", { account: "binh" });
+  await binh.socket.ask("friend-accept", { account: "an" });
+  assert.equal((await an.socket.ask("invisible")).on, false);
+  const before = Date.now();
+  assert.equal((await an.socket.ask("invisible", { on: true })).status, "success");
+  await lists(binh, (list) => list.length === 0);
+  await lists(an, (list) => list.join() === "binh");
+  const second = await online(t, tracker, an.cookie);
+  await lists(second, (list) => list.join() === "an,binh");
+  assert.deepEqual(known(binh), []);
+  assert.equal((await binh.socket.ask("signal", { to: an.device.id, attempt: "1", description: {} })).code, 404);
+  assert.equal((await an.socket.ask("signal", { to: binh.device.id, attempt: "1", description: {} })).code, 403);
+  const { online: count, people: page } = await binh.socket.ask("online", { channel: binh.welcome.channels[0].id });
+  assert.deepEqual([count, page.map(({ account }) => account)], [1, ["binh"]]);
+  const friend = (await binh.socket.ask("friends")).friends[0];
+  assert.equal(friend.status, "offline");
+  assert.ok(Math.abs(friend.seen_ms - before) < 5000);
+  await second.socket.close();
+  await an.socket.ask("invisible", { on: false });
+  await lists(binh, (list) => list.join() === "an");
+});
+
+test("a conversation that both have opened shows them to each other, friends or not", async (t) => {
+  const { an, binh } = await strangers(t, ["an", "binh"]);
+  assert.equal((await an.socket.ask("session", { account: "binh", open: true })).status, "success");
+  await an.socket.ask("ping");
+  assert.deepEqual([known(an), known(binh)], [[], []], "one alone cannot look");
+  await binh.socket.ask("session", { account: "an", open: true });
+  await lists(an, (list) => list.join() === "binh");
+  await lists(binh, (list) => list.join() === "an");
+  await an.socket.ask("session", { account: "binh", open: false });
+  await lists(an, (list) => list.length === 0);
+  await lists(binh, (list) => list.length === 0);
+  await an.socket.ask("session", { account: "binh", open: true });
+  await lists(an, (list) => list.join() === "binh");
+  await binh.socket.close();
+  await lists(an, (list) => list.length === 0);
+  assert.equal((await an.call("session", { account: "binh", open: true })).code, 403, "for devices only");
+});
+
+test("when somebody was here last is known after a restart, and is written when they go", async (t) => {
+  const { tracker, an, binh } = await people(t, ["an", "binh"]);
+  await an.socket.ask("friend-ask", { account: "binh" });
+  await binh.socket.ask("friend-accept", { account: "an" });
+  const seen = async () => (await an.socket.ask("friends")).friends[0];
+  assert.equal((await seen()).status, "online");
+  const before = Date.now();
+  await binh.socket.close();
+  const offline = await an.socket.next((message) => message.type === "presence" && message.people?.some(({ account, status }) => account === "binh" && status === "offline"));
+  assert.ok(Math.abs(offline.people[0].seen_ms - before) < 5000);
+  const told = await seen();
+  assert.deepEqual([told.status, Math.abs(told.seen_ms - before) < 5000], ["offline", true]);
+  await tracker.end("SIGTERM");
+  const again = await startTracker(t, { folder: tracker.folder });
+  const later = await post(again, "/call/friends", {}, { headers: { Cookie: an.cookie } });
+  assert.equal(later.json.friends[0].seen_ms, told.seen_ms);
+});
+
+test("in a large channel newcomers are introduced to some, and are told how many there are", async (t) => {
+  const { tracker, an, crowd } = await people(t, ["an", "crowd"]);
+  const channel = an.welcome.channels[0].id;
+  const sockets = [];
+  for (let i = 0; i < 210; i++) sockets.push(await online(t, tracker, crowd.cookie));
+  await lists(an, (list) => list.length === 0, "the list is sent anew, without the channel");
+  const carol = await online(t, tracker, await register(tracker, "carol"));
+  assert.deepEqual(carol.presence.devices, [], "nobody is told one by one");
+  const introduction = await carol.socket.next("introduction");
+  assert.deepEqual([introduction.channel, introduction.online], [channel, 3]);
+  assert.deepEqual(introduction.devices.map(({ account }) => account).sort(), ["an", "crowd"]);
+  const { devices } = await carol.socket.ask("introduce", { channel });
+  assert.equal(devices.length, 2);
+  assert.equal((await carol.socket.ask("signal", { to: an.device.id, attempt: "1", description: {} })).status, "success");
+
+  an.socket.told.length = 0;
+  for (const { socket } of sockets.splice(0, 90)) socket.ws.terminate();
+  await lists(an, (list) => list.filter((account) => account === "carol").length === 1, "it is small again");
+});
+
+// --- without a WebSocket ---
+
+test("events: the news of an account by long poll, with numbers, a wait, and gaps that are told", async (t) => {
+  const { tracker, an, binh } = await people(t, ["an", "binh"]);
+  const cookie = await register(tracker, "curl");
+  const events = async (query) => (await ask(tracker, "GET", `/events${query}`, { headers: { Cookie: cookie } })).json;
+  assert.equal((await ask(tracker, "GET", "/events")).status, 401);
+  for (const bad of ["?after=x", "?after=-1", "?wait=56", "?wait=x"])
+    assert.equal((await ask(tracker, "GET", `/events${bad}`, { headers: { Cookie: cookie } })).status, 400, bad);
+  const first = await events("");
+  assert.equal(first[0].type, "presence");
+  assert.equal(first[0].full, true);
+  assert.deepEqual(first[0].devices.map(({ account }) => account).sort(), ["an", "binh"]);
+  const came = await an.socket.next((message) => message.people?.[0]?.account === "curl");
+  assert.equal(came.people[0].status, "online", "somebody who polls is here");
+
+  let last = first.at(-1).n;
+  const began = Date.now();
+  assert.deepEqual(await events(`?after=${last}&wait=0`), []);
+  assert.deepEqual(await events(`?after=${last}&wait=1`), []);
+  assert.ok(Date.now() - began > 900, "waits");
+  const waiting = events(`?after=${last}&wait=30`);
+  await an.socket.ask("friend-ask", { account: "curl", line: "hi" });
+  const [asking] = await waiting;
+  assert.deepEqual([asking.type, asking.account, asking.state, asking.n], ["friend", "an", "asking", last + 1]);
+  last = asking.n;
+
+  for (let i = 0; i < 300; i++) await binh.socket.ask(i % 2 ? "friend-remove" : "friend-ask", { account: "curl" });
+  const [lost, ...rest] = await events(`?after=${last}`);
+  assert.equal(lost.type, "lost");
+  assert.ok(lost.n > last && rest.length > 0 && rest.length <= 256);
+  assert.deepEqual(rest.map(({ n }) => n), rest.map((_, i) => lost.n + 1 + i));
+  assert.equal((await events(`?after=${rest.at(-1).n + 1000}`))[0].type, "lost", "a number of another server");
+  const logout = events(`?after=${rest.at(-1).n}&wait=30`);
+  await post(tracker, "/logout", {}, { headers: { Cookie: cookie } });
+  assert.ok(Array.isArray(await logout));
+  const went = await an.socket.next((message) => message.people?.[0]?.account === "curl" && message.people[0].status === "offline");
+  assert.ok(went);
+});
+
+test("a stop answers those who wait for events, and tells sockets when to come again", async (t) => {
+  const { tracker, an } = await people(t, ["an"]);
+  const waiting = ask(tracker, "GET", "/events?wait=50", { headers: { Cookie: an.cookie } });
+  await waiting;
+  const second = ask(tracker, "GET", `/events?after=${(await waiting).json.at(-1).n}&wait=50`, { headers: { Cookie: an.cookie } });
+  await an.socket.ask("ping");
+  const ended = tracker.end("SIGTERM");
+  assert.deepEqual((await second).json, []);
+  const goodbye = await an.socket.next("goodbye");
+  assert.ok(goodbye.retry_ms >= 500 && goodbye.retry_ms < 2000, String(goodbye.retry_ms));
+  assert.equal((await ended).code, 0);
+});

@@ -183,3 +183,24 @@ test("binary frames carry the relay's number before the link's bytes", async () 
   last().bufferedAmount = 1 << 30;
   assert.equal(tracker.room(), 0);
 });
+
+test("the pause that a goodbye or a refusal names is kept, within bounds", async () => {
+  let pause = 4321;
+  const { tracker, clock, sockets, last, say, online } = scene({ session: async () => pause });
+  tracker.start();
+  await online();
+  say({ type: "goodbye", reason: "shutting-down", message: "", retry_ms: 1234 });
+  last().onclose();
+  assert.equal(tracker.retryAt(), clock.now() + 1234);
+  await clock.pass(1234);
+  assert.equal(sockets.length, 2);
+  last().onclose(); // refused
+  await clock.pass(0);
+  assert.equal(tracker.state(), "waiting");
+  assert.equal(tracker.retryAt(), clock.now() + 4321);
+  await clock.pass(4321);
+  pause = 10 ** 9;
+  last().onclose();
+  await clock.pass(0);
+  assert.equal(tracker.retryAt(), clock.now() + 60_000);
+});
