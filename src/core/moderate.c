@@ -187,10 +187,13 @@ static int take(struct node *n, struct channel *c, const struct entry *e)
         rc = !c->roster && body.account.len ? rule_put(n, &m->bans, &body, e->seq, true) : ERR_EXISTS;
         if (rc == OK && n->started) member_changed(n, c->index);
         return rc;
-    case MODERATE_HIDE:
-    case MODERATE_SHOW:
     case MODERATE_MUTE:
     case MODERATE_UNMUTE:
+        /* What the authority had seen before is not meant, however fast its author's clock runs. */
+        if (body.from_ms < e->time_ms) body.from_ms = e->time_ms;
+        /* fall through */
+    case MODERATE_HIDE:
+    case MODERATE_SHOW:
         rc = rule_put(n, &m->windows, &body, e->seq, false);
         if (rc == OK && n->started) channel_announce(n, c, CHANNEL_SAY_UNLOCKED);
         return rc;

@@ -49,7 +49,7 @@ const struct store_operation STORE_INDEX_ADD = {
          "INSERT INTO messages (id, channel, author, seq, kind, entry, time_ms, place_ms, account, text, "
          "hidden)"
          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, CASE WHEN ?11 = 0 AND ?5 <> 10 AND EXISTS"
-         " (SELECT 1 FROM room_orders o WHERE o.channel = ?2 AND o.kind IN (7, 9) AND ((o.account = ?9 AND"
+         " (SELECT 1 FROM room_orders o WHERE o.channel = ?2 AND o.kind = 7 AND ((o.account = ?9 AND"
          " o.author IS NULL AND ?7 BETWEEN o.from_ms AND o.until_ms) OR (o.author = ?3 AND o.number = ?4)))"
          " THEN 1 ELSE ?11 END) ON CONFLICT DO NOTHING",
          0},

@@ -5,6 +5,7 @@
 
 #include "base/hex.h"
 #include "crypto/native.h"
+#include "tracker/audit.h"
 #include "tracker/channels.h"
 #include "tracker/push.h"
 #include "tracker/socket.h"
@@ -112,9 +113,24 @@ void channel_done(struct call *call, int result, const struct store_rows *rows)
         call_answer(call, NULL);
 }
 
+void channel_audit(struct call *call)
+{
+    char detail[ID_TEXT_BYTES + 1];
+    const json_t *account = json_object_get(call->fields, "account");
+    const json_t *channel = json_object_get(call->fields, "channel");
+    snprintf(detail, sizeof detail, "%s", json_string_length(channel) ? json_string_value(channel) : "");
+    /* About whom, and where; of decisions about a channel, about that. */
+    if (json_is_string(account))
+        audit_call(call, call->row->type, slice_of(json_string_value(account), json_string_length(account)),
+                   detail);
+    else
+        audit_call(call, call->row->type, slice_text(detail), "");
+}
+
 void channel_decided(struct call *call, int result, const struct store_rows *rows)
 {
     struct tracker *tracker = call->tracker;
+    if (!result && call->row->run != room_leave) channel_audit(call);
     channel_done(call, result, rows);
     if (!result) channels_due(tracker);
 }
@@ -459,7 +475,7 @@ static void left(struct call *call, int result, const struct store_rows *rows)
     channel_decided(call, result, rows);
 }
 
-static void room_leave(struct call *call)
+void room_leave(struct call *call)
 {
     struct store_value values[3];
     if (channel_begin(call, values)) call_ask(call, &STORE_ROOM_LEAVE, values, 2, left);

@@ -27,8 +27,10 @@ static void index_in(struct tracker *tracker, uint64_t ms)
 
 void channel_index_due(struct tracker *tracker)
 {
-    if (tracker->rooms && tracker->rooms->index_known && !tracker->rooms->indexing)
-        index_in(tracker, INDEX_SOON_MS);
+    struct channels *c = tracker->rooms;
+    if (!c || !c->index_known) return;
+    c->index_again = c->indexing; /* it may have come after the list that is being worked on */
+    if (!c->indexing) index_in(tracker, INDEX_SOON_MS);
 }
 
 /* --- mentions --- */
@@ -208,7 +210,9 @@ static void moved(void *context, int result, const struct store_rows *rows)
     c->indexing = false;
     if (result) c->index_at = c->index_before; /* what is there already stays as it is */
     c->index_failed = false;
-    if (!tracker->stopping && (c->index_more || result)) index_in(tracker, result ? INDEX_LATER_MS : 1);
+    bool more = c->index_more || c->index_again || result;
+    c->index_again = false;
+    if (!tracker->stopping && more) index_in(tracker, result ? INDEX_LATER_MS : 1);
 }
 
 /* A hidden entry is shown without its body, but the index keeps the text, so that it can be shown again. */
@@ -231,7 +235,12 @@ static void listed(void *context, int result, const struct store_rows *rows)
     struct tracker *tracker = context;
     struct channels *c = tracker->rooms;
     c->indexing = false;
-    if (result || !tracker->node || tracker->stopping || rows->count == 0) return;
+    if (!tracker->node || tracker->stopping) return;
+    if (result || rows->count == 0) {
+        if (result || c->index_again) index_in(tracker, INDEX_LATER_MS);
+        c->index_again = false;
+        return;
+    }
     c->index_before = c->index_at;
     for (size_t i = 0; i < rows->count; i++) {
         struct entry_view view;
@@ -242,7 +251,7 @@ static void listed(void *context, int result, const struct store_rows *rows)
     }
     c->index_more = rows->count == INDEX_BATCH || c->index_at != store_at(rows, rows->count - 1, 0)->number;
     c->indexing = c->index_adding > 0;
-    if (!c->indexing && c->index_more) index_in(tracker, INDEX_LATER_MS);
+    if (!c->indexing && (c->index_more || c->index_again)) index_in(tracker, INDEX_LATER_MS);
 }
 
 static void go_on(uv_timer_t *timer)

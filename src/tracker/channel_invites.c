@@ -104,10 +104,10 @@ static void answer_look(struct call *call, int result, const struct store_rows *
     char id[ID_TEXT_BYTES] = "";
     const struct store_value *v = store_at(rows, 0, 0);
     if (v[0].bytes.len == ID_BYTES) hex_encode(v[0].bytes, id);
-    call_answer(call, json_pack("{s:s,s:s%,s:s%,s:I,s:s%}", "id", id, "name", (const char *)v[1].bytes.ptr,
-                                v[1].bytes.len, "topic", v[2].bytes.len ? (const char *)v[2].bytes.ptr : "",
-                                v[2].bytes.len, "members", (json_int_t)v[4].number, "by",
-                                (const char *)v[5].bytes.ptr, v[5].bytes.len));
+    call_answer(call, json_pack("{s:s,s:s%,s:s%,s:I,s:s%}", "channel", id, "name",
+                                (const char *)v[1].bytes.ptr, v[1].bytes.len, "topic",
+                                v[2].bytes.len ? (const char *)v[2].bytes.ptr : "", v[2].bytes.len, "members",
+                                (json_int_t)v[4].number, "by", (const char *)v[5].bytes.ptr, v[5].bytes.len));
 }
 
 void room_invite_look(struct call *call)

@@ -81,7 +81,7 @@ struct channels {
     uint64_t moved_ms; /* when one of them was last there */
     /* The index, likewise: */
     uv_timer_t index_timer;
-    bool index_known, indexing, index_more, index_failed;
+    bool index_known, indexing, index_more, index_again, index_failed;
     unsigned index_adding;          /* messages that are on their way */
     int64_t index_at, index_before; /* how far it is; and was, before what is under way */
     /* A second connection to the database, so that reading is in nobody's way. */
@@ -103,8 +103,10 @@ void channel_read(struct call *call, const struct store_operation *operation,
 void channel_failed(struct call *call, int err);
 /* For call_ask: success, or channel_failed. */
 void channel_done(struct call *call, int result, const struct store_rows *rows);
-/* As channel_done, and what was decided is carried out. */
+/* As channel_done, and what was decided is carried out, and stands in the audit log. */
 void channel_decided(struct call *call, int result, const struct store_rows *rows);
+/* Who asks has done this: into the audit log. */
+void channel_audit(struct call *call);
 /* The first three values of most operations; false when "channel" is not right, and the call is answered. */
 bool channel_begin(struct call *call, struct store_value values[3]);
 /* Tells all devices of the account: {"type":"channel","change":change, ...}. Takes `more` (may be NULL). */
@@ -126,9 +128,9 @@ int room_role_of(slice name);
 json_t *message_json(const struct store_value *row);
 
 /* Handlers of the table in channel_calls.c. */
-call_handler room_create, room_find, room_join, room_invite_create, room_invite_list, room_invite_revoke,
-    room_invite_look, room_invite_redeem, room_members, room_kick, room_ban, room_unban, room_mute,
-    room_unmute, room_role, room_hand_over, room_approve, room_refuse, room_hide, room_show, room_history,
-    room_search, room_unread, room_mark_read, room_mentions, room_mentions_seen;
+call_handler room_create, room_leave, room_find, room_join, room_invite_create, room_invite_list,
+    room_invite_revoke, room_invite_look, room_invite_redeem, room_members, room_kick, room_ban, room_unban,
+    room_mute, room_unmute, room_role, room_hand_over, room_approve, room_refuse, room_hide, room_show,
+    room_history, room_search, room_unread, room_mark_read, room_mentions, room_mentions_seen;
 
 #endif
