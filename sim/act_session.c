@@ -16,7 +16,7 @@
 enum { STREAM_SESSION = 140, STREAM_TUNNEL = 141, TALKS_MAX = 6, TALK_DEVICES_MAX = 16 };
 
 #define SILENCE_US (15 * SECONDS)
-#define LONELY_US (SILENCE_US + 35 * SECONDS) /* later news are waited for, stores fail for a while */
+#define LONELY_US (SILENCE_US + 35 * SECONDS) /* later news are waited for */
 #define ABSENCE_US (LONELY_US + 15 * SECONDS)
 #define TUNNEL_US (SILENCE_US + 5 * SECONDS) /* at least; at most LONELY_US more */
 
@@ -28,6 +28,7 @@ struct ear {
     enum session_reason reason;
     uint8_t id[NODE_SESSION_BYTES];
     usec alone_since; /* in this open session without the other side; 0: not so */
+    bool storing;     /* what it has said of the session is not durable yet */
 };
 
 struct talk {
@@ -223,7 +224,8 @@ static void lonely_event(struct sim *sim, uint32_t number, uint32_t unused, uint
         struct ear *ear = &t->ears[i];
         const struct device *d = &sim->devices[ear->device];
         consider_tunnel(sim, number, ear);
-        if (!d->up || ear->state != SESSION_OPEN || other_is_there(sim, t, d))
+        /* An end that a failing disk does not take is tried again with growing pauses, up to a minute. */
+        if (!d->up || ear->state != SESSION_OPEN || ear->storing || other_is_there(sim, t, d))
             ear->alone_since = 0;
         else if (ear->alone_since == 0)
             ear->alone_since = sim->now;
@@ -383,6 +385,11 @@ static void session_action(struct sim *sim, struct device *d, const struct actio
         if (a->state == SESSION_ENDED) talks_of(sim)->ended++;
         sim_tell(sim, "device %u: session %02x%02x in channel %u: state %d, reason %d", d->index,
                  a->session[0], a->session[1], t->channel, a->state, a->reason);
+    }
+    if (a->entry.kind == ENTRY_SESSION && (a->kind == ACTION_STORE || a->kind == ACTION_DELIVER)) {
+        struct talk *t = talk_of(sim, a->entry.channel);
+        struct ear *ear = t ? ear_of(t, d) : NULL;
+        if (ear && device_of_id(sim, a->entry.author) == d->index) ear->storing = a->kind == ACTION_STORE;
     }
     if (a->kind != ACTION_DELIVER || a->entry.kind != ENTRY_TEXT) return;
     struct talk *t = talk_of(sim, a->entry.channel);
