@@ -59,6 +59,8 @@ export interface Device {
   /** Proves this device to the tracker, as soon as it is open; `current` says whether that is still wanted. */
   greet(welcome: Welcome, current: () => boolean): Promise<void>;
   online(certificate: Bytes): void;
+  /** The tracker takes this device no more: what it has here is removed, and it begins again as a new one. */
+  revoked(): Promise<void>;
   presence(full: boolean, devices: PresenceDevice[]): void;
   trackerDown(): void;
   networkChanged(): void;
@@ -495,6 +497,18 @@ export function createDevice(options: DeviceOptions): Device {
       const proof = tools.sign(identity.seed, HELLO_DOMAIN, concat(nonce, to, toUtf8(account)));
       welcomed = welcome;
       tracker.greet(core.device, toHex(proof), options.label);
+    },
+    async revoked() {
+      if (!open || closed()) return;
+      open.shell.stop("logged out for good");
+      try {
+        await open.flush();
+        await store?.forget();
+        options.broken();
+      } catch (error) {
+        if (isLeaseLost(error)) options.broken();
+        else storageLost();
+      }
     },
     online(certificate) {
       if (!open || !welcomed) return;

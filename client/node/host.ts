@@ -82,6 +82,7 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
     hooks: {
       welcome: (next) => void welcomed(next),
       online: (certificate) => device?.online(certificate),
+      revoked: () => void device?.revoked(),
       presence: (full, devices) => device?.presence(full, devices),
       signal: (from, signal) => device?.links()?.signal(from, signal),
       relayOpened: (from, relay) => device?.links()?.relayOpened(from, relay),

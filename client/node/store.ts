@@ -48,10 +48,14 @@ export interface Store extends FileRows {
   savePeers(rows: PeerRow[]): Promise<void>;
   relations(): Promise<RelationRow[]>;
   saveRelation(row: RelationRow): Promise<void>;
+  /** Removes everything; the next opening makes a new device. */
+  forget(): Promise<void>;
   close(): void;
 }
 
 const RESTORE_BATCH = 500;
+/** All but the lease. */
+const CONTENT: StoreName[] = ["identity", "entries", "channels", "marks", "peers", "files", "leaves", "relations"];
 
 async function restoreRows(database: IDBDatabase, visit: (record: Uint8Array) => void): Promise<void> {
   const channels = await transact(database, ["channels"], "readonly", "relaxed", (store) =>
@@ -113,6 +117,10 @@ export async function openStore(account: string, holder: string, lost: () => voi
       write(["identity"], "relaxed", async (store) => {
         const row = await done<IdentityRow | undefined>(store("identity").get("device"));
         if (row) store("identity").put({ ...row, ...changes }, "device");
+      }),
+    forget: () =>
+      write(CONTENT, "strict", (store) => {
+        for (const name of CONTENT) store(name).clear();
       }),
     restore: (visit) => restoreRows(database, visit),
     commit: (rows) =>

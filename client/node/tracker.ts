@@ -36,6 +36,8 @@ export interface TrackerHooks {
   /** Prove the device with greet(). */
   welcome(welcome: Welcome): void;
   online(certificate: Bytes): void;
+  /** This device was logged out for good: the tracker takes it no more. */
+  revoked(): void;
   presence(full: boolean, devices: PresenceDevice[]): void;
   signal(from: Id, signal: Signal): void;
   relayOpened(from: Id, relay: number): void;
@@ -92,6 +94,7 @@ const ASKED_PAUSE_MAX_MS = 60_000;
 const GREET_WITHIN_MS = 10_000;
 const ASK_AFTER_MS = 12_000;
 const ANSWER_WITHIN_MS = 8000;
+const GONE = 410;
 const SEND_BUFFER_BYTES_MAX = 256 * 1024;
 
 interface Answer {
@@ -260,7 +263,7 @@ export function createTracker(options: {
     answeredAt = clock.now();
     if (state === "online") askLater();
     if (message.status === "success") request?.resolve(message);
-    else request?.reject(new Error(message.message ?? "the tracker refused"));
+    else request?.reject(Object.assign(new Error(message.message ?? "the tracker refused"), { code: message.code }));
   }
 
   function push(message: FromTracker): void {
@@ -324,8 +327,10 @@ export function createTracker(options: {
           hooks.online(fromHex(String(answer.certificate)) ?? new Uint8Array(0));
           hooks.changed();
         },
-        () => {
-          if (state === "connecting") lost("the tracker refused the hello");
+        (error: { code?: unknown }) => {
+          if (state !== "connecting") return;
+          if (error.code === GONE) hooks.revoked();
+          else lost("the tracker refused the hello");
         },
       );
     },

@@ -38,9 +38,10 @@ static void answer_good(struct attempt *attempt)
         wr_respond_redirect(request, 302, location);
         return;
     }
-    json_t *answer = json_pack("{s:s,s:s,s:s,s:s}", "status", "success", "message",
+    json_t *answer = json_pack("{s:s,s:s,s:s,s:s,s:s}", "status", "success", "message",
                                reset ? "Your password was changed: log in with it." : "Logged in.",
-                               "username", attempt->info.name, "redirect", location);
+                               "username", attempt->info.name, "role",
+                               attempt->info.role == ROLE_ADMIN ? "admin" : "person", "redirect", location);
     if (answer && attempt->more) json_object_update(answer, attempt->more);
     wr_respond_json(request, 200, answer);
 }

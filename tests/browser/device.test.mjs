@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { eventually, inWorld } from "./world.mjs";
+import { PASSWORD, eventually, inWorld } from "./world.mjs";
 
 test("a reload keeps the device, the history and the marks", (t) =>
   inWorld(t, async (world) => {
@@ -131,4 +131,34 @@ test("without SharedWorker a second tab says so, writes nothing, and takes over 
     assert.equal(await second.device(), device);
     await second.say("in the second tab");
     await second.marked("in the second tab", "handed");
+  }));
+
+test("a device that was logged out for good begins again as a new one at its next login, and gets the history anew", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An");
+    await an.say("from the desk");
+    const phone = await world.login("An");
+    await phone.sees("from the desk");
+    const device = await phone.device();
+    const call = (tab, type, fields = {}) =>
+      tab.page.evaluate(
+        async ([path, body]) => (await fetch(path, { method: "POST", body, headers: { Accept: "application/json" } })).json(),
+        [`/call/${type}`, JSON.stringify(fields)],
+      );
+    const { sessions } = await call(phone, "account-sessions");
+    const lost = sessions.find(({ current }) => current).device;
+    assert.equal((await call(an, "device-end", { device: lost })).status, "success");
+    await eventually(async () => assert.equal((await call(phone, "account")).status, "error"));
+
+    await phone.page.goto(`${world.tracker.url}/login`);
+    await phone.enter("login", "An", PASSWORD);
+    await phone.ready();
+    await eventually(async () => assert.notEqual(await phone.device(), device));
+    await phone.connection("Online");
+    await phone.sees("from the desk");
+    await phone.say("from the new key");
+    await an.sees("from the new key");
+    const { devices } = await call(an, "account-sessions");
+    assert.equal(devices.length, 2);
+    assert.ok(!devices.some(({ device: id }) => id === lost));
   }));
