@@ -27,7 +27,7 @@ export function prepare(t) {
 
 async function make(t) {
   const folder = newFolder();
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   const tracker = await startTracker(t, { folder });
   const cookies = Object.fromEntries(await Promise.all(PEOPLE.map(async (name) => [name, await register(tracker, name)])));
   const call = async (as, name, body) => {

@@ -1,0 +1,30 @@
+// Calls about others: friends, who is here, conversations.
+import { count, flag, id, line, list, maybe, name, number, object, one, ref, text, time, truth } from "./words.mjs";
+
+const account = { account: name };
+const state = one("none", "asked", "asking", "friend", "blocked");
+const standing = { account: text, state };
+
+export const schemas = {
+  Friend: object({ account: text, state, line: text, since_ms: time, seen_ms: maybe(time) }),
+};
+
+export const calls = {
+  friends: { who: "person", answer: { friends: list(ref("Friend")) } },
+  "friend-ask": { who: "person", fields: { ...account, line: maybe(line(140)) }, answer: standing, errors: [404, 409] },
+  "friend-accept": { who: "person", fields: account, answer: standing, errors: [404, 409] },
+  "friend-decline": { who: "person", fields: account, answer: standing, errors: [404] },
+  "friend-remove": { who: "person", fields: account, answer: standing, errors: [404] },
+  block: { who: "person", fields: account, answer: standing, errors: [404, 409] },
+  unblock: { who: "person", fields: account, answer: standing, errors: [404] },
+  "devices-of": { who: "person", fields: { ...account, after: maybe(id) }, answer: { devices: list(object({ device: id, certificate: text, expires_ms: time })), more: flag }, errors: [404] },
+  online: {
+    who: "person",
+    fields: { channel: id, after: maybe(number(0, Number.MAX_SAFE_INTEGER)), limit: maybe(number(1, 100)) },
+    answer: { online: count, people: list(object({})), next: count },
+    errors: [404, 409],
+  },
+  introduce: { who: "person", fields: { channel: id }, errors: [404, 409] },
+  invisible: { who: "person", fields: { on: maybe(truth) }, answer: { on: maybe(flag) }, errors: [409] },
+  session: { who: "person", fields: { ...account, open: maybe(truth) }, errors: [404, 409] },
+};
