@@ -147,6 +147,15 @@ void bridge_peer_left(struct tracker *tracker, uint32_t peer)
     }
 }
 
+void bridges_close(struct tracker *tracker, const char *text)
+{
+    struct bridge *bridge;
+    for (size_t at = 0; (bridge = handles_next(&tracker->bridges, &at));) {
+        if (bridge->there) tell_closed(tracker, bridge->peer, bridge->there, text);
+        end(bridge, text);
+    }
+}
+
 /* --- bytes --- */
 
 bool bridge_is_full(struct bridge *bridge)

@@ -62,6 +62,9 @@ void bridge_took(struct bridge *bridge, size_t bytes);
 /* Tells the other side and frees. */
 void bridge_close(struct bridge *bridge, const char *text);
 
+/* The end: all are closed, and both sides of each are told. */
+void bridges_close(struct tracker *tracker, const char *text);
+
 /* --- for peers.c --- */
 
 peers_handler bridge_asked, bridge_was_opened, bridge_bytes, bridge_credit, bridge_was_closed;

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "tracker/bridge.h"
 #include "tracker/replica.h"
 
 /* The kernel ends the lock of a process that has died a moment after its sockets. */
@@ -139,6 +140,18 @@ void holder_named(struct tracker *tracker, uint32_t peer, slice message)
     (void)message;
     tracker->holder->peer = peer;
     replica_links_go_on(tracker);
+}
+
+void holder_retired(struct tracker *tracker, uint32_t peer, slice message)
+{
+    (void)message;
+    if (tracker->holder->peer == peer) tracker->holder->peer = 0;
+}
+
+void holder_retire(struct tracker *tracker)
+{
+    if (tracker->node) peers_publish(tracker, PEERS_RETIRED, SLICE_EMPTY);
+    bridges_close(tracker, "The server is being restarted.");
 }
 
 void holder_joined(struct tracker *tracker, uint32_t peer)

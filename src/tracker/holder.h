@@ -18,6 +18,8 @@ int holder_prepare(struct tracker *tracker) BASE_CHECKED;
 int holder_open(struct tracker *tracker, char why[TRACKER_WHY_BYTES]) BASE_CHECKED;
 /* The peer that said to have the replica, ready; 0: none that we know of, or it is here (tracker->node). */
 uint32_t holder_peer(const struct tracker *tracker);
+/* This process is about to end: the others do not count on it any more. */
+void holder_retire(struct tracker *tracker);
 /* Before holder_close run the loop until this is false. */
 bool holder_is_busy(const struct tracker *tracker);
 /* After the store was closed: another process may have it now. */
@@ -25,7 +27,7 @@ void holder_close(struct tracker *tracker);
 
 /* --- for peers.c --- */
 
-peers_handler holder_named;
+peers_handler holder_named, holder_retired;
 void holder_joined(struct tracker *tracker, uint32_t peer);
 void holder_left(struct tracker *tracker, uint32_t peer);
 

@@ -23,6 +23,7 @@ static peers_handler *const handlers[PEERS_KIND_COUNT] = {
     [PEERS_ASK] = job_asked,
     [PEERS_ANSWER] = job_answered,
     [PEERS_HOLDER] = holder_named,
+    [PEERS_RETIRED] = holder_retired,
     [PEERS_BRIDGE_OPEN] = bridge_asked,
     [PEERS_BRIDGE_OPENED] = bridge_was_opened,
     [PEERS_BRIDGE_BYTES] = bridge_bytes,

@@ -83,7 +83,7 @@ int port_open(struct tracker *tracker, const uint8_t device[ID_BYTES], struct cl
 void port_close(struct port *port)
 {
     struct tracker *tracker = port->tracker;
-    node_link_down(tracker->node, port->number, tracker_now_us(tracker));
+    if (tracker->node) node_link_down(tracker->node, port->number, tracker_now_us(tracker));
     port_free(port);
 }
 

@@ -388,6 +388,7 @@ void tracker_stop(struct tracker *tracker)
 {
     if (tracker->stopping) return;
     tracker->stopping = true;
+    holder_retire(tracker);
     sockets_goodbye(tracker);
     outlets_stop(tracker);
     wr_stop(tracker->app);

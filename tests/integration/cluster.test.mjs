@@ -237,6 +237,22 @@ test("when the process with the replica is killed the other takes over within 3 
   checkIntegrity(database);
 });
 
+test("when the process with the replica is ended it hands over, and comes back as one of the others", async (t) => {
+  const [a, b] = await cluster(t);
+  const crowd = await startCrowd(t, [a.port, b.port], { accounts: 2, devices: 10, pauseMs: 300 });
+  const ended = Date.now();
+  assert.deepEqual(await a.end("SIGTERM"), { code: 0, signal: null });
+  await until("the other one has the replica", () => b.err.includes("has the replica now"), 3000);
+  t.diagnostic(`handed over after ${Date.now() - ended} ms`);
+  const again = await startTracker(t, { subcommand: "tracker", folder: a.folder, args: ["--verbose", "--server-port", String(a.port)] });
+  assert.ok((await crowd.tell("wait")).settled);
+  await crowd.tell(`ports ${a.port}`);
+  await b.end("SIGTERM");
+  await until("the first one has it again", () => again.err.includes("has the replica now"), 3000);
+  const read = await crowd.tell("read");
+  assert.deepEqual([read.missing, read.doubled], [[], []]);
+});
+
 test("when the process without the replica is killed, who was there goes on at the other one", async (t) => {
   const [a, b] = await cluster(t);
   const crowd = await startCrowd(t, [a.port, b.port], { accounts: 2, devices: 10, pauseMs: 300 });
