@@ -79,3 +79,10 @@ export function checkAcknowledged(report, database, ask = question) {
 export function checkIntegrity(database, ask = question) {
   assert.equal(ask(database, "PRAGMA integrity_check; PRAGMA foreign_key_check;"), "ok");
 }
+
+/** Of what all have written a newcomer got each message once. */
+export function checkRead({ messages, once, missing, doubled }) {
+  const some = (list) => `${list.length} (${list.slice(0, 10).join(", ")} ...)`;
+  assert.ok(!missing.length && !doubled.length, `of ${messages} messages ${some(missing)} are missing and ${some(doubled)} came more than once`);
+  assert.equal(once, messages);
+}

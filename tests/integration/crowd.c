@@ -19,6 +19,7 @@
 
 #include "base/cbor.h"
 #include "base/hex.h"
+#include "base/map.h"
 #include "core/node.h"
 #include "crypto/native.h"
 
@@ -65,7 +66,8 @@ struct device {
     usec write_us;
     uint64_t acknowledged;        /* everything up to this number of its feed */
     uint64_t newest_from, newest; /* these, too, when the replica takes the newest first */
-    struct record *records;       /* its own entries, by number - 1: the disk of this device */
+    struct record *records;       /* the disk of this device */
+    struct map places;
     size_t records_len;
     unsigned turns; /* which port is tried next */
 };
@@ -215,28 +217,45 @@ static bool on_text(struct device *d, slice text)
 
 /* --- the core --- */
 
-/* Keeps own entries, which the core may ask for again; those of others come from the replica. */
+static bool is_reader(const struct device *d)
+{
+    return d == &d->crowd->devices[d->crowd->count];
+}
+
+/* Where an entry stands in d->records. Those of others come from the replica, and only the reader keeps them.
+ */
+static void key_of(const struct entry_view *entry, uint8_t out[MAP_KEY_BYTES])
+{
+    memcpy(out, entry->author, ID_BYTES);
+    for (int i = 0; i < 8; i++)
+        out[i] ^= (uint8_t)(entry->seq >> 8 * i);
+}
+
 static int store(struct device *d, const struct action *action)
 {
+    uint8_t key[MAP_KEY_BYTES];
     const struct entry_view *entry = &action->entry;
-    if (!entry->author || memcmp(entry->author, node_device(d->node), ID_BYTES) != 0) return OK;
-    if (entry->seq != d->records_len + 1) return ERR_INVALID;
+    if (!entry->author || (!is_reader(d) && memcmp(entry->author, node_device(d->node), ID_BYTES) != 0))
+        return OK;
     struct record *grown = realloc(d->records, (d->records_len + 1) * sizeof *grown);
     if (grown) d->records = grown;
     uint8_t *copy = grown ? malloc(action->record.len) : NULL;
     if (!copy) return ERR_MEMORY;
     memcpy(copy, action->record.ptr, action->record.len);
+    key_of(entry, key);
+    if (map_set(&d->places, key, (uint32_t)d->records_len)) return ERR_MEMORY;
     d->records[d->records_len++] = (struct record){copy, action->record.len};
     return OK;
 }
 
 static void read_back(struct device *d, const struct action *action)
 {
-    const struct entry_view *entry = &action->entry;
-    bool own = memcmp(entry->author, node_device(d->node), ID_BYTES) == 0 && entry->seq <= d->records_len;
-    const struct record *record = own ? &d->records[entry->seq - 1] : NULL;
-    node_done(d->node, action->token, own ? OK : ERR_NOT_FOUND,
-              own ? slice_of(record->ptr, record->len) : SLICE_EMPTY, now());
+    uint8_t key[MAP_KEY_BYTES];
+    uint32_t place;
+    key_of(&action->entry, key);
+    bool found = map_get(&d->places, key, &place);
+    node_done(d->node, action->token, found ? OK : ERR_NOT_FOUND,
+              found ? slice_of(d->records[place].ptr, d->records[place].len) : SLICE_EMPTY, now());
 }
 
 static int by_value(const void *a, const void *b)
@@ -256,7 +275,7 @@ static void delivered(struct device *d, const struct entry_view *entry)
     unsigned long long number, port, sent;
     if (text.len) memcpy(words, text.ptr, text.len);
     if (sscanf(words, "crowd %llu %llu %llu", &number, &port, &sent) != 3) return;
-    if (d == &crowd->devices[crowd->count]) {
+    if (is_reader(d)) {
         if (number < MESSAGES_MAX && crowd->read[number] < 255) crowd->read[number]++;
     } else if (entry->path != PATH_NONE) {
         struct latencies *l = port != d->port ? &crowd->across : &crowd->beside;
@@ -373,7 +392,7 @@ static void dial(struct device *d)
 
 static void turn(struct device *d, bool readable)
 {
-    bool writes = d != &d->crowd->devices[d->crowd->count] && !d->crowd->quiet;
+    bool writes = !is_reader(d) && !d->crowd->quiet;
     if (d->phase == AWAY && now() >= d->next_us) dial(d);
     if (d->phase != AWAY && (readable || d->ws.in.len > d->ws.taken) && !read_frames(d)) leave(d, RETRY_US);
     if (d->phase == GREETING && now() >= d->next_us) leave(d, RETRY_US);
@@ -395,6 +414,7 @@ static bool prepare(struct crowd *crowd, size_t index, size_t account)
     crypto_native_random(d->seed, sizeof d->seed);
     crypto_native_random(config.random_seed, sizeof config.random_seed);
     memcpy(config.identity_seed, d->seed, sizeof d->seed);
+    map_init(&d->places, &allocator_libc, MESSAGES_MAX, d->seed);
     return !node_create(&config, &allocator_libc, &crowd->crypto, now(), &d->node);
 }
 
@@ -500,6 +520,7 @@ static void read_all(struct crowd *crowd)
     for (size_t i = 0; i < d->records_len; i++)
         free(d->records[i].ptr);
     free(d->records);
+    map_deinit(&d->places);
     *d = (struct device){0};
     crowd->quiet = false;
     print(json_pack("{s:I,s:I,s:o,s:o,s:b}", "messages", (json_int_t)crowd->messages, "once",
