@@ -36,7 +36,7 @@ enum registration { REGISTRATION_OPEN, REGISTRATION_INVITE, REGISTRATION_CLOSED 
 struct account_event {
     const char *what;   /* "login", "login-failed", "register" ... */
     int64_t account;    /* 0: none that exists */
-    slice name;         /* of the account, or as it was typed */
+    slice name;         /* of the account, or empty */
     const char *detail; /* never NULL */
     slice address;
 };

@@ -126,8 +126,7 @@ void attempt_too_fast(struct attempt *attempt, uint64_t wait_ms, const char *wha
 void attempt_event(const struct attempt *attempt, const char *what, const char *detail)
 {
     const struct account_info *info = &attempt->info;
-    accounts_event(attempt->accounts, what, info->account,
-                   info->account ? slice_text(info->name) : attempt->name, detail, attempt->address);
+    accounts_event(attempt->accounts, what, info->account, slice_text(info->name), detail, attempt->address);
 }
 
 void attempt_ask(struct attempt *attempt, const struct store_operation *operation,

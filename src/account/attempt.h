@@ -59,7 +59,7 @@ void attempt_password_broke(struct attempt *attempt, int err);
 void attempt_too_fast(struct attempt *attempt, uint64_t wait_ms, const char *what);
 /* Makes a session for info.account; the end. */
 void attempt_in(struct attempt *attempt);
-/* Tells the audit log. */
+/* Tells the audit log. A name that no account has is left out: it may be a password in the wrong field. */
 void attempt_event(const struct attempt *attempt, const char *what, const char *detail);
 /* store_ask; answers when it cannot be queued. */
 void attempt_ask(struct attempt *attempt, const struct store_operation *operation,

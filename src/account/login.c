@@ -78,7 +78,7 @@ static void verified(void *context, int result, slice hash)
     struct attempt *attempt = context;
     struct accounts *accounts = attempt->accounts;
     if (result == ERR_AUTH) {
-        attempt_event(attempt, "login-failed", "password");
+        attempt_event(attempt, "login-failed", attempt->info.account ? "password" : "name");
         attempt_refuse(attempt, 401, attempt_wrong);
         return;
     }

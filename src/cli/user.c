@@ -279,8 +279,9 @@ static int print_account(void *context, const struct store_account *account)
     if (!*count) printf("%-*s %-10s %9s %8s\n", NAME_COLUMNS, "NAME", "SINCE", "SESSIONS", "DEVICES");
     size_t letters = utf8_length(account->name);
     int pad = letters < NAME_COLUMNS ? (int)(NAME_COLUMNS - letters) : 0;
-    printf("%.*s%*s %-10s %9" PRIu64 " %8" PRIu64 "\n", (int)account->name.len,
-           (const char *)account->name.ptr, pad, "", day, account->sessions, account->devices);
+    printf("%.*s%*s %-10s %9" PRIu64 " %8" PRIu64 "%s%s\n", (int)account->name.len,
+           (const char *)account->name.ptr, pad, "", day, account->sessions, account->devices,
+           account->role == STORE_ROLE_ADMIN ? "  administrator" : "", account->disabled ? "  disabled" : "");
     ++*count;
     return OK;
 }

@@ -463,7 +463,8 @@ int sqlite_each_account(struct sqlite_engine *engine, uint64_t time_ms, store_ac
         engine->db,
         "SELECT id, name, secret, created_ms,"
         " (SELECT count(*) FROM sessions WHERE account = accounts.id AND expires_ms > ?1),"
-        " (SELECT count(*) FROM devices WHERE account = accounts.id) FROM accounts ORDER BY key",
+        " (SELECT count(*) FROM devices WHERE account = accounts.id), role, disabled_ms FROM accounts"
+        " ORDER BY key",
         -1, &q.statement, NULL);
     bind_number(&q, time_ms);
     int err = OK;
@@ -473,7 +474,9 @@ int sqlite_each_account(struct sqlite_engine *engine, uint64_t time_ms, store_ac
                                         .secret = column_bytes(&q, 2),
                                         .created_ms = (uint64_t)sqlite3_column_int64(q.statement, 3),
                                         .sessions = (uint64_t)sqlite3_column_int64(q.statement, 4),
-                                        .devices = (uint64_t)sqlite3_column_int64(q.statement, 5)};
+                                        .devices = (uint64_t)sqlite3_column_int64(q.statement, 5),
+                                        .role = sqlite3_column_int(q.statement, 6),
+                                        .disabled = sqlite3_column_int64(q.statement, 7) > 0};
         err = visit(context, &account);
     }
     int failed = query_end(&q);

@@ -74,6 +74,8 @@ struct store_account {
     int64_t account;
     slice name, secret; /* valid during the visit */
     uint64_t created_ms;
+    int role;                   /* accounts_sql.h */
+    bool disabled;              /* it cannot log in */
     uint64_t sessions, devices; /* how many: sessions that are not over, device certificates */
 };
 /* Visits all accounts by name; a result other than OK ends the walk and is returned. time_ms: now. */

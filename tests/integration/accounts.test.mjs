@@ -453,6 +453,7 @@ test("the command line gives and takes the role, disables, enables, and makes li
   assert.match((await user(folder, "disable", "an")).out, /cannot log in any more/);
   assert.equal((await socket.next("goodbye")).reason, "logged-out");
   assert.equal((await login(tracker, "an")).status, 403);
+  assert.match((await user(folder, "list")).out, /^an .* administrator {2}disabled\nbinh .* administrator\n/m);
   assert.match((await user(folder, "enable", "an")).out, /can log in again/);
   const link = (await user(folder, "reset-link", "an", "--url", "http://chat.example:8080/")).out;
   const ticket = /http:\/\/chat\.example:8080\/reset\?ticket=(\w{64})/.exec(link)[1];
@@ -473,6 +474,7 @@ test("failed logins fill the audit log so far and no further, and it says how ma
   for (let i = 0; i < 126; i += 6) await Promise.all(Array.from({ length: 6 }, (_, j) => one(i + j)));
   const failed = (await good(tracker, admin, "admin-audit", { what: "login-failed", limit: 200 })).rows;
   assert.ok(failed.length >= 100 && failed.length <= 105, String(failed.length));
+  assert.ok(failed.every(({ who, detail }) => who === "" && detail.startsWith("name")), "what was typed may be a password");
   await login(tracker, "root");
   const { rows } = await good(tracker, admin, "admin-audit", { what: "login" });
   assert.match(rows[0].detail, /^\(\d+ others before it were not written\)$/);

@@ -185,7 +185,7 @@ test("a login sets two cookies: one that scripts cannot read, and a hint that op
   const server = await startBackend(t, await site(t));
   const response = await login(server);
   assert.equal(response.status, 200);
-  assert.deepEqual(response.json, { status: "success", message: "Logged in.", username: "an", redirect: "/" });
+  assert.deepEqual(response.json, { status: "success", message: "Logged in.", username: "an", role: "person", redirect: "/" });
   const [session, auth] = response.headers["set-cookie"];
   assert.match(session, /^session=[0-9a-f]{64}; Path=\/; Max-Age=2592000; HttpOnly; SameSite=Lax$/);
   assert.match(auth, /^auth=true; Path=\/; Max-Age=2592000; SameSite=Lax$/);
