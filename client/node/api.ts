@@ -27,8 +27,12 @@ export interface Connection {
 
 export interface Channel {
   id: Id;
+  /** Of a direct conversation: "@" and the name of the other one. */
   name: string;
   unread: number;
+  type: "public" | "private" | "direct";
+  /** This account is not in it any more: the row is to go. */
+  left?: boolean;
 }
 
 /** One device of one person, as far as this node knows. */
@@ -84,7 +88,13 @@ export interface Message {
   author: Id;
   account: string;
   seq: number;
-  kind: "text" | "join" | "leave" | "profile" | "unknown";
+  kind:
+    | "text"
+    | "join"
+    | "leave"
+    /** What the devices tell each other: certificates, keys, who may what. It says nothing to people. */
+    | "control"
+    | "unknown";
   text: string;
   /** The author's clock, ms since 1970. */
   time: number;

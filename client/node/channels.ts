@@ -8,7 +8,11 @@ export interface Channels {
   list(): Channel[];
   /** Only channels of this authority are shown: another tracker may have lived at this address before. */
   useTracker(tracker: Id): void;
-  joined(channel: Id, name: string, authority: Id): void;
+  joined(channel: Id, name: string, authority: Id, type: Channel["type"]): void;
+  /** It is shown no longer; its messages stay on this device. */
+  left(channel: Id): void;
+  /** Those of the present tracker, direct conversations left out. */
+  rooms(): Id[];
   delivered(message: Message): void;
   markRead(channel: Id, place: number): Promise<void>;
 }
@@ -35,7 +39,7 @@ export async function createChannels(options: {
     known.set(row.channel, { ...row, unread: await count(row.channel, row.readPlace) });
   }
 
-  const view = ({ channel, name, unread }: Known): Channel => ({ id: channel, name, unread });
+  const view = ({ channel, name, unread, type = "public" }: Known): Channel => ({ id: channel, name, unread, type });
   const shown = (row: Known): boolean => row.name !== "" && row.authority === tracker;
   const tell = (row: Known): void => {
     if (shown(row)) changed(view(row));
@@ -54,14 +58,23 @@ export async function createChannels(options: {
     useTracker(device) {
       tracker = device;
     },
-    joined(channel, name, authority) {
+    joined(channel, name, authority, type) {
       const row = get(channel);
-      if (row.name !== name || row.authority !== authority) {
-        Object.assign(row, { name, authority });
-        store.saveChannel(channel, { name, authority }).catch(() => {});
+      if (row.name !== name || row.authority !== authority || row.type !== type) {
+        Object.assign(row, { name, authority, type });
+        store.saveChannel(channel, { name, authority, type }).catch(() => {});
       }
       tell(row);
     },
+    left(channel) {
+      const row = known.get(channel);
+      if (!row || row.name === "") return;
+      const gone = view(row);
+      row.name = "";
+      store.saveChannel(channel, { name: "" }).catch(() => {});
+      changed({ ...gone, left: true });
+    },
+    rooms: () => [...known.values()].filter((row) => shown(row) && row.type !== "direct").map((row) => row.channel),
     delivered({ channel, kind, mine, place }) {
       const row = get(channel);
       if (kind !== "text" || mine || place <= row.readPlace) return;

@@ -11,8 +11,7 @@ import type { Id, NodeError } from "./api";
 
 export type { Action, ChannelSpec, Command, Entry, LinkPath };
 export const ENTRY = {
-  join: 1, leave: 2, text: 3, profile: 4, key: 5, member: 6, session: 7, file: 8, reaction: 9,
-} as const;
+  join: 1, leave: 2, text: 3, profile: 4, key: 5, member: 6, session: 7, file: 8, reaction: 9, moderate: 10, } as const;
 export const TRANSMIT_ROOM = 20 * 1024;
 export const TRANSMIT_MAX = 64 * 1024;
 export const BODY_BYTES_MAX = 16 * 1024;

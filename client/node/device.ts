@@ -6,6 +6,7 @@ import type { Clock } from "./clock";
 import { BODY_BYTES_MAX, ENTRY, type CoreTools, type Entry } from "./core";
 import { nodeError } from "./errors";
 import { createChannels } from "./channels";
+import { createRooms } from "./rooms";
 import type { EntryRow } from "./idb";
 import { acquireLease, isLeaseLost, type Lease } from "./lease";
 import { createLinks, type Links, type RtcTab } from "./links";
@@ -19,7 +20,7 @@ import { createTalks, type TalkCommands } from "./talks";
 import { createShell, type NodeAction, type Shell, type StoreRequest } from "./shell";
 import { openStore, type Store } from "./store";
 import type { PresenceDevice, Tracker, Welcome } from "./tracker";
-import type { Channel, Commands, Events, Id, Message, NodeError, Peer } from "./api";
+import type { Channel, Commands, Events, Id, Message, NodeError, Peer, News } from "./api";
 
 export type DeviceState = "opening" | "other-tab" | "ready" | "storage-failed" | "closed";
 
@@ -62,6 +63,8 @@ export interface Device {
   /** The tracker takes this device no more: what it has here is removed, and it begins again as a new one. */
   revoked(): Promise<void>;
   presence(full: boolean, devices: PresenceDevice[]): void;
+  /** What the tracker tells of itself. */
+  news(news: News): void;
   trackerDown(): void;
   networkChanged(): void;
   /** Resolves when everything is written and the lease is free. */
@@ -230,6 +233,7 @@ async function openParts(options: DeviceOptions, store: Store) {
     authority: () => tracker.id,
     online: (name) => peers.list().some((peer) => peer.account === name && peer.presence === "online"),
     changed: (session) => emit("session", session),
+    opened: (channel, other, authority) => channels.joined(channel, `@${other}`, authority, "direct"),
   });
   const shell: Shell = createShell(core, { commit: commitRows, read: store.read }, clock, {
     leaves: files,
@@ -257,14 +261,21 @@ async function openParts(options: DeviceOptions, store: Store) {
   if (identity.certificate && identity.tracker) {
     // Without the tracker too: what is written now waits on the disk.
     useCertificate(shell, identity.certificate);
-    for (const { id, name } of channels.list()) {
-      shell.command({ kind: "join", channel: id, authority: identity.tracker, name });
+    for (const { id, name, type } of channels.list()) {
+      if (type === "public") shell.command({ kind: "join", channel: id, authority: identity.tracker, name });
     }
     talks.certified();
   }
   const flush = (): Promise<unknown> => Promise.all([markBatch.flush(), peerBatch.flush()]);
+  const rooms = createRooms({
+    shell: () => shell,
+    channels,
+    talks,
+    channelId: tools.channelId,
+    warn: (text) => emit("warning", { code: "JOIN", text }),
+  });
   return {
-    identity, tracker, core, store, shell, links, peers, channels, marks, gaps, talks, sending, asking, markOf, look,
+    rooms, identity, tracker, core, store, shell, links, peers, channels, marks, gaps, talks, sending, asking, markOf, look,
     room, wake, flush,
     unsaved: () => unsaved,
   };
@@ -363,21 +374,6 @@ function deviceCommands(account: string, ready: () => Promise<Open>): DeviceComm
       await (await ready()).channels.markRead(channel, place);
     },
   };
-}
-
-function joinChannels(open: Open, tools: CoreTools, welcome: Welcome, emit: DeviceOptions["emit"]): void {
-  for (const { id, name } of welcome.channels) {
-    if (tools.channelId({ type: "public", authority: welcome.tracker, name }) !== id) {
-      emit("warning", { code: "INVALID", text: `The tracker names a false id for the channel ${name}` });
-      continue;
-    }
-    try {
-      open.shell.command({ kind: "join", channel: id, authority: welcome.tracker, name });
-      open.channels.joined(id, name, welcome.tracker);
-    } catch (error) {
-      emit("warning", { code: "JOIN", text: `The channel ${name} cannot be joined: ${String(error)}` });
-    }
-  }
 }
 
 export function createDevice(options: DeviceOptions): Device {
@@ -518,10 +514,15 @@ export function createDevice(options: DeviceOptions): Device {
       open.channels.useTracker(welcomed.tracker);
       open.tracker.id = welcomed.tracker;
       open.talks.certified();
-      joinChannels(open, tools, welcomed, emit);
+      open.rooms.welcome(welcomed.channels, welcomed.tracker);
+      emit("news", { type: "again" });
       open.links.trackerUp(welcomed.tracker);
     },
     presence,
+    news(news) {
+      if (open && welcomed) open.rooms.news(news, welcomed.tracker);
+      emit("news", news);
+    },
     trackerDown() {
       if (!open) return;
       open.links.trackerDown();

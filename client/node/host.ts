@@ -84,6 +84,7 @@ export function createHost(options: HostOptions): { connect(port: PortLike): voi
       online: (certificate) => device?.online(certificate),
       revoked: () => void device?.revoked(),
       presence: (full, devices) => device?.presence(full, devices),
+      news: (news) => device?.news(news),
       signal: (from, signal) => device?.links()?.signal(from, signal),
       relayOpened: (from, relay) => device?.links()?.relayOpened(from, relay),
       relayClosed: (relay) => device?.links()?.relayClosed(relay),

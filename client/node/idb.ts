@@ -32,6 +32,7 @@ export interface ChannelRow {
   record?: Uint8Array;
   name: string;
   authority: Id;
+  type?: "public" | "private" | "direct";
   /** Everything up to this place has been read. */
   readPlace: number;
   /** Of a sealed channel that this account is in. */

@@ -10,7 +10,11 @@ const KINDS: Record<number, Message["kind"]> = {
   [ENTRY.join]: "join",
   [ENTRY.leave]: "leave",
   [ENTRY.text]: "text",
-  [ENTRY.profile]: "profile",
+  [ENTRY.profile]: "control",
+  [ENTRY.key]: "control",
+  [ENTRY.member]: "control",
+  [ENTRY.session]: "control",
+  [ENTRY.moderate]: "control",
 };
 
 const WEB_MARK = 1;

@@ -37,6 +37,8 @@ export async function createTalks(options: {
   /** Somebody of this account can be reached, as far as is known. */
   online: (account: string) => boolean;
   changed: (session: Events["session"]) => void;
+  /** There is a direct conversation with somebody. */
+  opened: (channel: Id, other: string, authority: Id) => void;
 }): Promise<Talks> {
   const { rows, account, shell, changed } = options;
   const specs = new Map<Id, ChannelSpec>();
@@ -56,6 +58,7 @@ export async function createTalks(options: {
   function remember(channel: Id, spec: ChannelSpec | undefined): void {
     if (spec) specs.set(channel, spec);
     else specs.delete(channel);
+    if (spec?.type === "direct") options.opened(channel, spec.account === account ? spec.other : spec.account, spec.authority);
     rows.saveChannel(channel, { spec }).catch(() => {});
   }
 

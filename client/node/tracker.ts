@@ -1,7 +1,8 @@
 // The tracker's socket (docs/protocol/tracker-socket.md) as a state machine: connects, greets, keeps a round trip
 // going, reconnects with growing pauses. It knows nothing of the core: link bytes and signals go through hooks.
 import type { Clock } from "./clock";
-import type { Id } from "./api";
+import type { Id, News } from "./api";
+import type { Room } from "./rooms";
 import { concat, fromHex, idBytes, type Bytes } from "./bytes";
 
 export interface Welcome {
@@ -9,7 +10,7 @@ export interface Welcome {
   account: string;
   nonce: string;
   version: string;
-  channels: { name: string; id: Id }[];
+  channels: Room[];
 }
 
 export interface PresenceDevice {
@@ -39,6 +40,7 @@ export interface TrackerHooks {
   /** This device was logged out for good: the tracker takes it no more. */
   revoked(): void;
   presence(full: boolean, devices: PresenceDevice[]): void;
+  news(news: News): void;
   signal(from: Id, signal: Signal): void;
   relayOpened(from: Id, relay: number): void;
   relayClosed(relay: number): void;
@@ -285,6 +287,8 @@ export function createTracker(options: {
         return hooks.relayClosed(message.relay as number);
       case "goodbye":
         return goodbye(message.reason as string, message.retry_ms);
+      default:
+        return hooks.news(message);
     }
   }
 

@@ -140,7 +140,7 @@ test("one author within five minutes is one group; another author, a gap, a day 
 });
 
 test("joins and leaves fold into one line, renewed certificates are not shown", () => {
-  const timeline = whole([message(1, { kind: "join" }), message(2, { kind: "profile" }), message(3, { kind: "leave" }), message(4)]);
+  const timeline = whole([message(1, { kind: "join" }), message(2, { kind: "control" }), message(3, { kind: "leave" }), message(4)]);
   assert.deepEqual(kinds(timeline), ["start", "day", "fold", "message"]);
   assert.equal(timeline.rows()[2].messages.length, 2);
 });

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/icons";
-import { channelHash } from "../state/route";
+import { channelHash, deskHash } from "../state/route";
 import { Action, CallForm, Fault, Field, Row, Waiting } from "./pieces";
 import { type Doing, useAnswer, useDoing } from "./answers";
 import { d } from "./words";
@@ -111,9 +111,12 @@ function RoomActions({ room, doing, onKnock }: { room: Room; doing: Doing; onKno
   if (state === "banned") return null;
   if (state === "member") {
     return (
-      <Action doing={doing} call="channel-leave" fields={{ channel: room.id }} sure={d("channels.leave.sure", { name: room.name })}>
-        {d("channels.leave")}
-      </Action>
+      <>
+        <a class="button small" href={deskHash("room", room.name)}>
+          {d("admin.open")}
+        </a>
+        <Leave room={room} doing={doing} />
+      </>
     );
   }
   if (state === "asks") {
@@ -135,6 +138,14 @@ function RoomActions({ room, doing, onKnock }: { room: Room; doing: Doing; onKno
     <button class="button small primary" type="button" onClick={onKnock}>
       {room.policy === "password" ? d("channels.join") : d("channels.ask")}
     </button>
+  );
+}
+
+function Leave({ room, doing }: { room: Room; doing: Doing }): JSX.Element {
+  return (
+    <Action doing={doing} call="channel-leave" fields={{ channel: room.id }} sure={d("channels.leave.sure", { name: room.name })}>
+      {d("channels.leave")}
+    </Action>
   );
 }
 

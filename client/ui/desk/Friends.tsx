@@ -3,10 +3,10 @@ import type { JSX } from "preact";
 import { ago } from "../format";
 import { Avatar } from "../parts/Avatar";
 import { peers } from "../state/chat";
+import { openDirect } from "../state/direct";
 import { here } from "../state/members";
 import { Action, CallForm, Fault, Field, Row, Section, Waiting } from "./pieces";
 import { type Doing, useAnswer, useDoing } from "./answers";
-import { openDirect } from "./direct";
 import { d } from "./words";
 
 interface Friend {
@@ -61,7 +61,7 @@ export function FriendsPage(): JSX.Element {
           <ul class="plain-list">
             {friends.map((friend) => (
               <Person key={friend.account} friend={friend} about={presenceOf(friend)}>
-                <button class="button small primary" type="button" onClick={() => void openDirect(friend.account)}>
+                <button class="button small primary" type="button" onClick={() => void openDirect(friend.account, true)}>
                   {d("friends.write")}
                 </button>
                 <Action doing={doing} call="friend-remove" fields={{ account: friend.account }} sure={d("friends.remove.sure", { name: friend.account })}>

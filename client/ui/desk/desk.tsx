@@ -7,6 +7,7 @@ import { AccountPage } from "./Account";
 import { AdminPage } from "./Admin";
 import { ChannelsPage } from "./Channels";
 import { FriendsPage } from "./Friends";
+import { RoomPage } from "./Room";
 import { d } from "./words";
 
 const pages = {
@@ -14,6 +15,7 @@ const pages = {
   admin: { title: "admin.title", Page: AdminPage },
   friends: { title: "friends.title", Page: FriendsPage },
   channels: { title: "channels.title", Page: ChannelsPage },
+  room: { title: "room.title", Page: RoomPage },
 } satisfies Record<DeskPage, { title: Parameters<typeof d>[0]; Page: ComponentType }>;
 
 export function DeskView({ page }: { page: DeskPage }): JSX.Element {

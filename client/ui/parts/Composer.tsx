@@ -7,6 +7,7 @@ import { connection, readDraft, sendText, writeDraft } from "../state/chat";
 import { linkedPeople } from "../state/members";
 import { Icon } from "./icons";
 import { inOpenBlock } from "./markup";
+import { channelTitle } from "./words";
 
 /** An entry's body is 16 KiB; the list and text heads of CBOR take up to four bytes of it. */
 const BODY_BYTES_MAX = 16 * 1024 - 4;
@@ -85,8 +86,8 @@ export function Composer({ channel }: { channel: Channel }): JSX.Element {
           data-testid="composer"
           rows={1}
           dir="auto"
-          placeholder={t("composer.placeholder", { name: channel.name })}
-          aria-label={t("composer.placeholder", { name: channel.name })}
+          placeholder={t("composer.placeholder", { name: channelTitle(channel) })}
+          aria-label={t("composer.placeholder", { name: channelTitle(channel) })}
           aria-describedby="composer-notes"
           aria-invalid={over}
           enterkeyhint="send"

@@ -3,12 +3,15 @@ import type { JSX } from "preact";
 import type { Channel } from "../../node/api";
 import { t } from "../i18n";
 import { here, unsure } from "../state/members";
+import { deskHash } from "../state/route";
 import { sidePanel, toggleMembers } from "../state/view";
 import { Banner } from "./Banner";
 import { Composer } from "./Composer";
 import { Icon } from "./icons";
 import { MessageList } from "./MessageList";
 import { NotificationOffer } from "./NotificationOffer";
+import { channelIcon, channelTitle } from "./words";
+import { mayWrite, SessionBar } from "./SessionBar";
 
 export function Conversation({ channel }: { channel: Channel }): JSX.Element {
   return (
@@ -17,7 +20,8 @@ export function Conversation({ channel }: { channel: Channel }): JSX.Element {
       <Banner channel={channel.id} />
       <MessageList key={channel.id} channel={channel} />
       <NotificationOffer />
-      <Composer key={`composer-${channel.id}`} channel={channel} />
+      <SessionBar channel={channel} />
+      {mayWrite(channel) && <Composer key={`composer-${channel.id}`} channel={channel} />}
     </main>
   );
 }
@@ -31,12 +35,15 @@ function ConversationHead({ channel }: { channel: Channel }): JSX.Element {
         <Icon name="back" />
       </a>
       <span class="channel-sign">
-        <Icon name="hash" />
+        <Icon name={channelIcon(channel)} />
       </span>
       <span class="grow">
-        <h1 class="name clip">{channel.name}</h1>
+        <h1 class="name clip">{channelTitle(channel).replace(/^#/, "")}</h1>
         <span class="faint clip">{others > 0 ? t("head.others", { n: others }) : t(unsure.value ? "head.unlinked" : "head.alone")}</span>
       </span>
+      {channel.type !== "direct" && <a class="icon-button" href={deskHash("room", channel.name)} aria-label={t("head.room")} data-tip={t("head.room")} data-testid="way-room">
+        <Icon name="settings" />
+      </a>}
       <button
         class="icon-button"
         type="button"

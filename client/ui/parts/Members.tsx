@@ -5,6 +5,7 @@ import type { Channel } from "../../node/api";
 import { ago } from "../format";
 import { t } from "../i18n";
 import { account, timelineOf } from "../state/chat";
+import { openDirect } from "../state/direct";
 import { away, here, type Member } from "../state/members";
 import { openChannel } from "../state/view";
 import { Avatar } from "./Avatar";
@@ -35,7 +36,7 @@ export function Members(): JSX.Element {
   return (
     <>
       <MemberList />
-      {openChannel.value && <Invite channel={openChannel.value} />}
+      {openChannel.value?.type === "public" && <Invite channel={openChannel.value} />}
     </>
   );
 }
@@ -138,6 +139,17 @@ function MemberRow({ member }: { member: Member }): JSX.Element {
         <span class="travel" role="img" aria-label={linkWords(member.path, member.rttMs)} data-tip={linkWords(member.path, member.rttMs)}>
           <Icon name={icon} />
         </span>
+      )}
+      {member.account !== account.value && (
+        <button
+          class="icon-button"
+          type="button"
+          aria-label={t("members.write", { name: member.account })}
+          data-tip={t("members.write", { name: member.account })}
+          onClick={() => void openDirect(member.account)}
+        >
+          <Icon name="send" />
+        </button>
       )}
     </div>
   );

@@ -3,19 +3,34 @@ import type { JSX } from "preact";
 import type { Channel } from "../../node/api";
 import { shortTime } from "../format";
 import { type Key, t } from "../i18n";
-import { account, channels, draftVersion, readDraft, timelineOf } from "../state/chat";
+import { account, channels, draftVersion, readDraft, sessions, timelineOf } from "../state/chat";
 import { channelHash, deskHash, type DeskPage, route } from "../state/route";
 import { isNarrow, openChannel } from "../state/view";
 import { AccountButton } from "./AccountMenu";
 import { Icon, type IconName, Logo } from "./icons";
 import { Pill } from "./Pill";
+import { channelIcon, channelTitle } from "./words";
 
 const ways: { page: DeskPage; icon: IconName; key: Key }[] = [
   { page: "friends", icon: "people", key: "way.friends" },
   { page: "channels", icon: "hash", key: "way.channels" },
 ];
 
+function Rows({ title, rows }: { title: string; rows: Channel[] }): JSX.Element {
+  return (
+    <>
+      <h2 class="section-title">{title}</h2>
+      <ul class="plain-list">
+        {rows.map((channel) => (
+          <ChannelRow key={channel.id} channel={channel} current={!isNarrow.value && !route.value.desk && channel.id === openChannel.value?.id} />
+        ))}
+      </ul>
+    </>
+  );
+}
+
 export function Sidebar(): JSX.Element {
+  const direct = channels.value.filter(({ type }) => type === "direct");
   return (
     <nav class="sidebar" aria-label={t("sidebar.label")}>
       <header class="sidebar-head">
@@ -33,12 +48,10 @@ export function Sidebar(): JSX.Element {
           </a>
         ))}
       </div>
-      <h2 class="section-title">{t("sidebar.channels")}</h2>
-      <ul class="plain-list channels">
-        {channels.value.map((channel) => (
-          <ChannelRow key={channel.id} channel={channel} current={!isNarrow.value && !route.value.desk && channel.id === openChannel.value?.id} />
-        ))}
-      </ul>
+      <div class="channels">
+        {direct.length > 0 && <Rows title={t("sidebar.direct")} rows={direct} />}
+        <Rows title={t("sidebar.channels")} rows={channels.value.filter(({ type }) => type !== "direct")} />
+      </div>
       <AccountButton />
     </nav>
   );
@@ -62,11 +75,11 @@ function ChannelRow({ channel, current }: { channel: Channel; current: boolean }
     <li>
       <a class="channel-row" href={channelHash(channel.name)} aria-current={current ? "page" : undefined}>
         <span class="channel-sign">
-          <Icon name="hash" />
+          <Icon name={channelIcon(channel)} />
         </span>
         <span class="channel-text">
           <span class="channel-top">
-            <bdi class="name clip">{channel.name}</bdi>
+            <bdi class="name clip">{channelTitle(channel).replace(/^#/, "")}</bdi>
             {last && <time class="faint">{shortTime(last.place)}</time>}
           </span>
           <span class="channel-last">
@@ -75,6 +88,8 @@ function ChannelRow({ channel, current }: { channel: Channel; current: boolean }
                 <>
                   <em class="draft">{t("sidebar.draft")}</em> {draft}
                 </>
+              ) : sessions.value.get(channel.id)?.state === "asking" ? (
+                <em class="draft">{t("session.asks")}</em>
               ) : last ? (
                 `${last.account === account.value ? t("you") : shortName(last.account)}: ${last.text}`
               ) : (

@@ -9,6 +9,7 @@ import type { Row } from "../state/timeline";
 import { Icon } from "./icons";
 import { MessageView } from "./MessageView";
 import { OutgoingView } from "./OutgoingView";
+import { channelTitle } from "./words";
 
 interface Props {
   row: Row;
@@ -44,7 +45,7 @@ class RowBody extends Component<Props> {
 function RowOfKind({ row, channel, focusable }: Props): JSX.Element {
   switch (row.kind) {
     case "start":
-      return <p class="beginning">{t("messages.start", { name: channel.name })}</p>;
+      return <p class="beginning">{t("messages.start", { name: channelTitle(channel) })}</p>;
     case "loading":
       return <p class="beginning">{t("messages.loading")}</p>;
     case "day":

@@ -52,3 +52,13 @@ export function extras(message: Message): string {
   const parts = [clock(message.time), message.mark ? markWords(message.mark) : travelWords(message)];
   return parts.join(", ");
 }
+
+/** The sign of a channel: everybody's, sealed, or with one person. */
+export function channelIcon({ type }: { type: "public" | "private" | "direct" }): IconName {
+  return type === "public" ? "hash" : type === "private" ? "lock" : "person";
+}
+
+/** As people write it: "#general", "reading" (sealed), "Binh". */
+export function channelTitle({ name, type }: { name: string; type: "public" | "private" | "direct" }): string {
+  return type === "public" ? `#${name}` : name.replace(/^@/, "");
+}

@@ -1,7 +1,7 @@
 // What the node says, as signals that the page draws. Everything that happens in a chat passes here: opening
 // the node, its events, sending, reading. Nothing here knows how it looks.
 import { batch, computed, signal } from "@preact/signals";
-import type { Channel, Commands, Connection, Gap, Holder, Id, Message, News, Node, Peer } from "../../node/api";
+import type { Channel, Commands, Connection, Gap, Holder, Id, Message, News, Node, Peer, Session } from "../../node/api";
 import { announce, notify } from "./attention";
 import { logEvent } from "./log";
 import { readSetting, writeSetting } from "./settings";
@@ -25,6 +25,8 @@ export const failure = signal<string | null>(null);
 export const ready = signal(false);
 /** The last news of the tracker: a friend, a channel ... */
 export const news = signal<News | null>(null);
+/** How direct conversations stand, by channel. */
+export const sessions = signal<ReadonlyMap<Id, Session>>(new Map());
 /** Messages that came late and stand above what was read already, oldest first. */
 export const lateArrivals = signal<Message[]>([]);
 
@@ -75,6 +77,7 @@ export async function openChat(open: () => Promise<Node>): Promise<void> {
       peers.value = new Map(status.peers.map((peer) => [peer.device, peer]));
       takeConnection(status.connection);
     });
+    for (const row of await node.commands.sessions()) if (!sessions.value.has(row.channel)) sessions.value = new Map(sessions.value).set(row.channel, row);
     memberSince = rememberStart(status.account);
     listed = true;
     await Promise.all(channels.value.map(loadFirst));
@@ -103,6 +106,7 @@ function listen(opened: Node): void {
   opened.on("connection", takeConnection);
   opened.on("channel", takeChannel);
   opened.on("recording", ({ on }) => (recording.value = on));
+  opened.on("session", (row) => (sessions.value = new Map(sessions.value).set(row.channel, row)));
   opened.on("news", (item) => (news.value = item));
   opened.on("warning", (warning) => logEvent({ kind: "warning", text: warning.text }));
 }
@@ -137,6 +141,10 @@ function takeConnection(next: Connection): void {
 }
 
 function takeChannel(channel: Channel): void {
+  if (channel.left) {
+    channels.value = channels.value.filter((other) => other.id !== channel.id);
+    return;
+  }
   const known = channels.value.some((other) => other.id === channel.id);
   channels.value = known
     ? channels.value.map((other) => (other.id === channel.id ? channel : other))

@@ -2,22 +2,24 @@
 // its own (friends, channels, the account ...). Narrow screens show one of the columns, so that Back leads to the list.
 import { signal } from "@preact/signals";
 
-export const deskPages = ["friends", "channels", "account", "admin"] as const;
+export const deskPages = ["friends", "channels", "room", "account", "admin"] as const;
 export type DeskPage = (typeof deskPages)[number];
 
 export interface Route {
   channel: string | null;
   desk: DeskPage | null;
+  /** What the page is about: the name of a channel. */
+  rest: string | null;
 }
 
 function parse(hash: string): Route {
   const match = /^#\/(c|desk)\/(.+)$/.exec(hash);
   try {
-    const rest = decodeURIComponent(match?.[2] ?? "");
-    const desk = match?.[1] === "desk" ? deskPages.find((page) => page === rest) : undefined;
-    return { channel: match?.[1] === "c" ? rest : null, desk: desk ?? null };
+    if (match?.[1] === "c") return { channel: decodeURIComponent(match[2] ?? ""), desk: null, rest: null };
+    const [name, rest] = (match?.[2] ?? "").split("/");
+    return { channel: null, desk: deskPages.find((page) => page === name) ?? null, rest: rest ? decodeURIComponent(rest) : null };
   } catch {
-    return { channel: null, desk: null };
+    return { channel: null, desk: null, rest: null };
   }
 }
 
@@ -25,7 +27,7 @@ export const route = signal<Route>(parse(location.hash));
 addEventListener("hashchange", () => (route.value = parse(location.hash)));
 
 export const channelHash = (name: string): string => `#/c/${encodeURIComponent(name)}`;
-export const deskHash = (page: DeskPage): string => `#/desk/${page}`;
+export const deskHash = (page: DeskPage, rest?: string): string => `#/desk/${page}${rest ? `/${encodeURIComponent(rest)}` : ""}`;
 
 /** First visit: the list goes under the conversation in the history, so Back finds it; and the address of the
  *  login form is the chat's from now on. */

@@ -203,7 +203,7 @@ export class Timeline {
     let above: Message | null = null; // the message that the next one may be grouped with
     for (const message of this.messages) {
       if (message.withdrawn) continue;
-      if (message.kind === "profile") continue; // a renewed certificate says nothing to people
+      if (message.kind === "control") continue;
       if (dayOf(message.place) !== day) {
         day = dayOf(message.place);
         rows.push({ kind: "day", key: `day-${day}`, time: message.place });
