@@ -189,6 +189,28 @@ test("the replica takes messages and hands them to somebody who comes later", as
   assert.equal(came.path, "tracker");
 });
 
+test("what is sent through a classic route is an ordinary message, marked, and at once with who is linked", async () => {
+  const cookie = await register("classic");
+  const reader = await device(await register("reader"));
+  const send = (message) =>
+    fetch(address("/send-channel-message"), { method: "POST", headers: { cookie }, body: new URLSearchParams({ channel_name: "general", message }) });
+  for (const message of ["by curl", "and again"]) {
+    const answer = await send(message);
+    assert.equal(answer.status, 200, await answer.text());
+    const came = await reader.until(text(message), message);
+    assert.equal(came.account, "classic");
+    assert.equal(came.path, "tracker");
+    assert.deepEqual(cborDecode(came.body)[1], [1], "the mark");
+  }
+  const [first, second] = reader.log.texts.filter(({ account }) => account === "classic");
+  assert.deepEqual([first.author, first.seq + 1], [second.author, second.seq]);
+  reader.say("an answer");
+  await reader.until((log) => log.delivered.find(({ replica, seq }) => replica && seq >= 2), "handed to the replica");
+  assert.equal((await send("after the answer")).status, 200);
+  const last = await reader.until(text("after the answer"), "the third message");
+  assert.ok(last.place > reader.log.texts.find((entry) => entry.text === "an answer").place, "it stands behind what was known when it was written");
+});
+
 test("two devices that cannot link directly talk through the relay, and it closes when one leaves", async () => {
   const [dung, em] = [await device(await register("dung"), { replica: false }), await device(await register("em"), { replica: false })];
   await dung.until((log) => log.peers.find(({ device: id, path }) => id === em.core.device && path === "relay"), "a relayed link");
