@@ -95,4 +95,5 @@ export const calls = {
   "mark-read": { who: "person", fields: { ...channel, at: maybe(text), unread: maybe(truth) }, answer: { channel: id, unread: count, mentions: count, read: maybe(text) }, errors: [404] },
   mentions: { who: "person", fields: { before: maybe(number(1, INT_MAX)), limit: maybe(number(1, 200)) }, answer: { mentions: list(ref("Entry")), more: flag } },
   "mentions-seen": { who: "person", fields: { mention: maybe(number(1, INT_MAX)) } },
+  "keep-conversations": { who: "person", fields: { keep: maybe(truth) }, answer: { keep: flag } },
 };

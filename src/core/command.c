@@ -169,7 +169,8 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     uint64_t token = 0;
     int rc = ERR_INVALID;
     bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER ||
-                         c->kind == COMMAND_HISTORY || c->kind == COMMAND_BRING || c->kind == COMMAND_MODERATE;
+                         c->kind == COMMAND_HISTORY || c->kind == COMMAND_BRING || c->kind == COMMAND_MODERATE ||
+                         c->kind == COMMAND_FORGET;
     bool needs_device = c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER ||
                         c->kind == COMMAND_CONNECT_FAILED || c->kind == COMMAND_SIGNAL;
     node_clock(n, now);
@@ -203,6 +204,7 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     case COMMAND_FILE_FETCH:
     case COMMAND_FILE_PAUSE:
     case COMMAND_FILE_DROP: rc = transfer_command(n, c); break;
+    case COMMAND_FORGET: rc = forget_command(n, c); break;
     case COMMAND_MODERATE: rc = moderate_command(n, c, &token); break;
     case COMMAND_BRING: rc = bring_entry(n, c, &token); break;
     default: break;

@@ -209,6 +209,10 @@ enum command_kind {
     COMMAND_MODERATE = 23,   /* channel, bytes: a moderation_write. By the replica that is the channel's
                                 authority; it finds out itself how far a banned account's feeds count. Its
                                 store is not tried again */
+    COMMAND_FORGET = 24,     /* channel (direct), online: in any case, else only when others hold all of it
+                                (ERR_AGAIN: they do not). By a replica: nothing of it is held any more, and it
+                                is not carried until COMMAND_OPEN. Then its entries may be deleted. ERR_BUSY:
+                                something is under way */
 };
 
 enum relation { RELATION_NONE = 0, RELATION_FRIEND = 1 /* no question asked */, RELATION_BLOCKED = 2 };

@@ -484,6 +484,9 @@ int channel_open(struct node *n, const struct channel_spec *spec, slice certific
 /* Carries the channel and, unless it is quiet, writes a JOIN when the feed is empty. */
 int channel_enter(struct node *n, uint32_t channel, bool quiet, uint64_t *out_token) BASE_CHECKED;
 
+/* forget.c: COMMAND_FORGET. */
+int forget_command(struct node *n, const struct command *command) BASE_CHECKED;
+
 /* feed.c */
 int feed_receive(struct node *n, uint32_t channel, slice wire, struct pipe *from) BASE_CHECKED;
 int feed_append(struct node *n, uint32_t channel, uint32_t kind, slice body,
@@ -518,6 +521,10 @@ void sync_lost(struct node *n, uint32_t channel, uint32_t author);
 bool sync_make_room(struct node *n, struct channel *c);
 /* After LEAVE: lets go of the channel once another device has everything. */
 void sync_leave(struct node *n, uint32_t channel);
+/* Others hold all that is held here. */
+bool sync_all_kept(const struct node *n, uint32_t channel);
+/* The channel is carried no more, and what the link has said of it is forgotten. */
+void sync_forget(struct node *n, struct pipe *p, uint32_t channel);
 void sync_pipe_gone(struct node *n, struct pipe *p);
 /* Changed have-vectors are due; who leaves may go. */
 void sync_tick(struct node *n, uint32_t channel);

@@ -187,6 +187,22 @@ static bool all_kept(const struct node *n, uint32_t channel)
     return true;
 }
 
+bool sync_all_kept(const struct node *n, uint32_t channel)
+{
+    return all_kept(n, channel);
+}
+
+void sync_forget(struct node *n, struct pipe *p, uint32_t channel)
+{
+    struct share *s = share_of(p, channel);
+    if (!s) return;
+    if (s->ours && p->open_done && !p->closing && sync_carry(n, p, channel, false) < 0)
+        pipe_close(n, p, ERR_FULL, err_text(ERR_FULL));
+    deactivate(n, p, channel);
+    if (s->introduce) p->introductions--;
+    share_free(n, p, channel);
+}
+
 void sync_leave(struct node *n, uint32_t channel)
 {
     struct channel *c = n->channels[channel];

@@ -71,12 +71,75 @@ const struct store_operation STORE_INDEX_MENTION = {
          0},
     }};
 
+/* --- direct conversations that the replica keeps --- */
+
+#define NOT_KEPT(one, other)                                                                                 \
+    "SELECT 1 FROM unkept_accounts u JOIN accounts a ON a.id = u.account WHERE a.name IN (" one ", " other ")"
+
 const struct store_operation STORE_CONVERSATION_PUT = {
     "conversation put",
     true,
     3,
-    {{STEP_RUN, "INSERT INTO conversations (channel, one, other) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    {
+        {STEP_RUN,
+         "INSERT INTO conversations (channel, one, other) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", 0},
+        {STEP_ROWS, NOT_KEPT("?2", "?3"), 0},
+    }};
+
+const struct store_operation STORE_CONVERSATIONS_PAGE = {
+    "conversations page",
+    false,
+    1,
+    {{STEP_ROWS,
+      "SELECT d.channel, d.one, d.other, (SELECT COUNT(*) FROM entries e WHERE e.channel = d.channel),"
+      " (SELECT COALESCE(SUM(LENGTH(e.record)), 0) FROM entries e WHERE e.channel = d.channel),"
+      " (SELECT COALESCE(MAX(e.place_ms), 0) FROM entries e WHERE e.channel = d.channel),"
+      " EXISTS (" NOT_KEPT("d.one", "d.other") "), d.trimmed FROM conversations d WHERE d.channel > ?1"
+                                               " ORDER BY d.channel LIMIT 50",
       0}}};
+
+/* A rowid that is free again may be given again: the index must not be ahead of it. */
+#define FORGET_ENTRIES                                                                                       \
+    {STEP_RUN, "DELETE FROM entries WHERE channel = ?1", 0},                                                 \
+        {STEP_RUN, "DELETE FROM messages WHERE channel = ?1", 0},                                            \
+        {STEP_RUN,                                                                                           \
+         "UPDATE index_position SET position = (SELECT COALESCE(MAX(rowid), 0) FROM entries)"                \
+         " WHERE position > (SELECT COALESCE(MAX(rowid), 0) FROM entries)",                                  \
+         0}
+#define LAST_ROWID {STEP_ROWS, "SELECT COALESCE(MAX(rowid), 0) FROM entries", 0}
+
+const struct store_operation STORE_CONVERSATION_TRIM = {
+    "conversation trim",
+    true,
+    1,
+    {
+        FORGET_ENTRIES,
+        {STEP_RUN, "UPDATE conversations SET trimmed = 1 WHERE channel = ?1", 0},
+        LAST_ROWID,
+    }};
+
+const struct store_operation STORE_CONVERSATION_DROP = {
+    "conversation drop",
+    true,
+    1,
+    {
+        FORGET_ENTRIES,
+        {STEP_RUN, "DELETE FROM conversations WHERE channel = ?1", 0},
+        {STEP_RUN, "DELETE FROM channels WHERE channel = ?1", 0},
+        LAST_ROWID,
+    }};
+
+const struct store_operation STORE_KEEP_SET = {
+    "keep set",
+    true,
+    2,
+    {
+        {STEP_RUN, "DELETE FROM unkept_accounts WHERE account = ?1 AND ?2 = 1", 0},
+        {STEP_RUN, "INSERT INTO unkept_accounts (account) SELECT ?1 WHERE ?2 = 0 ON CONFLICT DO NOTHING", 0},
+    }};
+
+const struct store_operation STORE_KEEP_NOT = {
+    "keep not", false, 1, {{STEP_ROWS, "SELECT 1 FROM unkept_accounts WHERE account = ?1", 0}}};
 
 /* --- reading --- */
 

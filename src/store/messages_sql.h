@@ -32,8 +32,24 @@ extern const struct store_operation STORE_INDEX_ADD;
 /* rowid, channel, key of an account -> account, name of the room. Who wrote it, or is not there, gets none.
  */
 extern const struct store_operation STORE_INDEX_MENTION;
-/* channel, one account, the other: a direct conversation */
+
+/* --- direct conversations that the replica keeps --- */
+
+enum { CONVERSATIONS_PAGE = 50 };
+/* channel, one account, the other -> a row when one of them does not want it to be kept */
 extern const struct store_operation STORE_CONVERSATION_PUT;
+/* after (a channel, or x''), -> channel, one, other, entries, bytes, newest place_ms, 1: not to be kept,
+ * trimmed */
+extern const struct store_operation STORE_CONVERSATIONS_PAGE;
+/* channel -> the largest rowid of entries that is left. What was said there goes; the replica takes the
+ * newest only. */
+extern const struct store_operation STORE_CONVERSATION_TRIM;
+/* The same, and nothing is left of it. */
+extern const struct store_operation STORE_CONVERSATION_DROP;
+/* account, 1: its conversations are kept */
+extern const struct store_operation STORE_KEEP_SET;
+/* account -> a row when its conversations are not kept */
+extern const struct store_operation STORE_KEEP_NOT;
 
 /* --- reading --- */
 

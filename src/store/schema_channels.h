@@ -11,12 +11,11 @@
  *   messages        one row for each entry of a person, with the text where the channel is public: what
  *                   history, search, counters and export read. It lags behind `entries`; index_position says
  *                   how far it has come (id: the rowid of entries). account: name by the certificate.
- *   messages_words  the full-text index of texts; kept by the operations, for SQLite lets no trigger do it when
- *                   the schema is not trusted.
- *   read_markers    how far somebody has read.
- *   mentions        of whom a message speaks.
- *   conversations   sealed channels without a room that the replica keeps: direct ones, and whose they are.
- *   unkept_accounts whose direct conversations the replica does not keep. */
+ *   messages_words  the full-text index of texts; kept by the operations, for SQLite lets no trigger do it
+ * when the schema is not trusted. read_markers    how far somebody has read. mentions        of whom a
+ * message speaks. conversations   sealed channels without a room that the replica keeps: direct ones, and
+ * whose they are. trimmed: the replica has let go of what was old, and takes the newest only. unkept_accounts
+ * whose direct conversations the replica does not keep. */
 #define SCHEMA_CHANNELS                                                                                      \
     "CREATE TABLE rooms (id INTEGER PRIMARY KEY, channel BLOB NOT NULL UNIQUE, name TEXT NOT NULL,"          \
     " key TEXT UNIQUE, policy INTEGER NOT NULL, secret TEXT NOT NULL DEFAULT '',"                            \
@@ -69,8 +68,8 @@
     " account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE, seen INTEGER NOT NULL DEFAULT 0,"  \
     " PRIMARY KEY (account, message)) WITHOUT ROWID;"                                                        \
     "CREATE INDEX mentions_by_message ON mentions(message);"                                                 \
-    "CREATE TABLE conversations (channel BLOB PRIMARY KEY, one TEXT NOT NULL, other TEXT NOT NULL)"          \
-    " WITHOUT ROWID;"                                                                                        \
+    "CREATE TABLE conversations (channel BLOB PRIMARY KEY, one TEXT NOT NULL, other TEXT NOT NULL,"          \
+    " trimmed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"                                                    \
     "CREATE INDEX conversations_by_one ON conversations(one);"                                               \
     "CREATE INDEX conversations_by_other ON conversations(other);"                                           \
     "CREATE TABLE unkept_accounts (account INTEGER PRIMARY KEY REFERENCES accounts(id) ON DELETE CASCADE);"

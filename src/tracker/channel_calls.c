@@ -628,6 +628,7 @@ const struct call_row channel_calls[] = {
     {"unread", room_unread, CALL_PERSON},
     {"mark-read", room_mark_read, CALL_PERSON},
     {"mentions", room_mentions, CALL_PERSON},
+    {"keep-conversations", room_keep, CALL_PERSON},
     {"mentions-seen", room_mentions_seen, CALL_PERSON},
     {"channel-redeem", room_invite_redeem, CALL_PERSON},
     {0},

@@ -178,6 +178,9 @@ void channels_due(struct tracker *tracker)
 
 void channels_due_elsewhere(struct tracker *tracker, uint32_t peer, slice message)
 {
-    (void)peer, (void)message;
-    channel_orders_run(tracker);
+    (void)peer;
+    if (message.len)
+        channel_keep_due(tracker);
+    else
+        channel_orders_run(tracker);
 }

@@ -50,7 +50,8 @@ static int open_rooms(struct tracker *tracker, struct channels *c)
     }
     uv_timer_init(tracker->loop, &c->timer);
     uv_timer_init(tracker->loop, &c->index_timer);
-    c->timer.data = c->index_timer.data = c->reader_wake.data = c;
+    uv_timer_init(tracker->loop, &c->keep_timer);
+    c->timer.data = c->index_timer.data = c->keep_timer.data = c->reader_wake.data = c;
     return OK;
 }
 
@@ -118,6 +119,7 @@ void channels_start(struct tracker *tracker)
     uv_timer_start(&c->timer, try_again, 0, 1000);
     c->index_known = c->indexing = false;
     channel_index_start(tracker);
+    channel_keep_start(tracker);
 }
 
 void channels_stop(struct tracker *tracker)
@@ -143,7 +145,8 @@ void channels_close(struct tracker *tracker)
     tracker->rooms = NULL;
     if (!c) return;
     rates_deinit(&c->knocks);
-    c->closing = 3;
+    c->closing = 4;
+    uv_close((uv_handle_t *)&c->keep_timer, handle_closed);
     uv_close((uv_handle_t *)&c->timer, handle_closed);
     uv_close((uv_handle_t *)&c->index_timer, handle_closed);
     uv_close((uv_handle_t *)&c->reader_wake, handle_closed);

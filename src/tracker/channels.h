@@ -56,6 +56,8 @@ void channels_due(struct tracker *tracker);
 peers_handler channels_due_elsewhere;
 /* In the process that holds the replica: an entry is durable; token: of an own one, else 0. */
 void channels_delivered(struct tracker *tracker, uint64_t token);
+/* ... and the node carries a sealed channel that somebody has brought (ACTION_CHANNEL). */
+void channels_introduced(struct tracker *tracker, const struct action *action);
 
 /* --- private to channel_*.c --- */
 
@@ -84,6 +86,10 @@ struct channels {
     bool index_known, indexing, index_more, index_again, index_failed;
     unsigned index_adding;          /* messages that are on their way */
     int64_t index_at, index_before; /* how far it is; and was, before what is under way */
+    /* Conversations, likewise: */
+    uv_timer_t keep_timer;
+    uint8_t keep_at[ID_BYTES];
+    bool keep_first, keep_again;
     /* A second connection to the database, so that reading is in nobody's way. */
     struct store *reader;
     uv_async_t reader_wake;
@@ -95,6 +101,9 @@ void channel_orders_run(struct tracker *tracker);
 /* An entry may have come; and, when this process has become the one with the node: */
 void channel_index_due(struct tracker *tracker);
 void channel_index_start(struct tracker *tracker);
+/* Direct conversations: the same, and when somebody has changed his mind. */
+void channel_keep_start(struct tracker *tracker);
+void channel_keep_due(struct tracker *tracker);
 /* As call_ask, over the reader: for operations that do not write. */
 void channel_read(struct call *call, const struct store_operation *operation,
                   const struct store_value *values, size_t count, call_asked *asked);
@@ -131,6 +140,6 @@ json_t *message_json(const struct store_value *row);
 call_handler room_create, room_leave, room_find, room_join, room_invite_create, room_invite_list,
     room_invite_revoke, room_invite_look, room_invite_redeem, room_members, room_kick, room_ban, room_unban,
     room_mute, room_unmute, room_role, room_hand_over, room_approve, room_refuse, room_hide, room_show,
-    room_history, room_search, room_unread, room_mark_read, room_mentions, room_mentions_seen;
+    room_history, room_search, room_unread, room_mark_read, room_keep, room_mentions, room_mentions_seen;
 
 #endif

@@ -89,6 +89,7 @@ bool replica_run_actions(struct tracker *tracker)
             channels_delivered(tracker, action.token);
             web_delivered(tracker, &action.entry, action.token);
             break;
+        case ACTION_CHANNEL: channels_introduced(tracker, &action); break;
         case ACTION_CLOSE: port_closed_by_node(tracker, action.link, action.text); break;
         case ACTION_WARNING: warn(tracker, &action); break;
         case ACTION_WRITABLE: port_is_writable(tracker, action.link); break;

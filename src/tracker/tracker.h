@@ -41,6 +41,9 @@ struct tracker_config {
     bool classroom;          /* names without a login are taken for announcements: docs/api.md, part 1 */
     const char *pool_secret; /* of native peers that offer themselves; NULL: none can, but with classroom */
     double relay_bytes_per_second; /* for each account */
+    /* How much of one direct conversation is kept, and for how long after its last word; 0: the defaults. */
+    uint64_t conversation_bytes;
+    uint32_t conversation_days;
     uint32_t database_pages_max;   /* 0: no limit; for tests of a full disk */
     /* For the replica's node_config.trace: secrets too (core/trace.h). NULL: no trace. */
     void (*trace)(void *context, slice piece);
@@ -50,6 +53,8 @@ struct tracker_config {
     void *log_context;
 };
 
+#define CONVERSATION_BYTES ((int64_t)64 * 1024 * 1024)
+#define CONVERSATION_DAYS 365
 #define TRACKER_RELAY_BYTES_PER_SECOND (4.0 * 1024 * 1024)
 
 struct tracker;

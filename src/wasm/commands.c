@@ -34,7 +34,7 @@ double w_command(uint32_t len, double now_ms)
     struct channel_spec spec = {0};
     struct command command = {0};
     cbor_array(&r, 16);
-    command.kind = (enum command_kind)cbor_uint(&r, COMMAND_MODERATE);
+    command.kind = (enum command_kind)cbor_uint(&r, COMMAND_FORGET);
     command.channel = wasm_id(&r, ID_BYTES);
     command.device = wasm_id(&r, ID_BYTES);
     command.bytes = cbor_bytes(&r, len);

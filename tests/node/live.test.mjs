@@ -65,7 +65,7 @@ async function device(cookie, { replica = true, seed = crypto.getRandomValues(ne
     trace: (piece) => trace.push(piece),
   };
   const core = tools.create(options, clock.now());
-  const log = { texts: [], delivered: [], peers: [], states: [], online: [], members: [] };
+  const log = { texts: [], delivered: [], peers: [], states: [], online: [], members: [], decisions: [] };
   const listeners = new Set();
   const told = () => listeners.forEach((look) => look());
   let welcome;
@@ -76,6 +76,7 @@ async function device(cookie, { replica = true, seed = crypto.getRandomValues(ne
       if (action.kind === "delivered") log.delivered.push(action);
       if (action.kind === "peer") log.peers.push(action);
       if (action.kind === "deliver" && action.entry.kind === 1) log.members.push(action.entry);
+      if (action.kind === "deliver" && action.entry.kind === 10) log.decisions.push(action.entry);
       if (action.kind === "deliver" && action.entry.kind === 3 && !action.entry.locked) {
         log.texts.push({ ...action.entry, text: new TextDecoder().decode(cborDecode(action.entry.body)[0]) });
       }
@@ -100,7 +101,8 @@ async function device(cookie, { replica = true, seed = crypto.getRandomValues(ne
         log.certificate = tools.certificateParse(certificate);
         shell.command({ kind: "certificate", bytes: certificate });
         for (const account of friends) shell.command({ kind: "relation", account, relation: "friend" });
-        for (const { id, name } of welcome.channels) {
+        for (const { id, name, type } of welcome.channels) {
+          if (type === "private") continue; // the replica brings it
           assert.equal(tools.channelId({ type: "public", authority: welcome.tracker, name }), id);
           shell.command({ kind: "join", channel: id, authority: welcome.tracker, name });
         }
@@ -284,6 +286,80 @@ test("the server keeps a direct conversation for who is away, over a restart, an
     assert.ok(!written.some((bytes) => bytes.includes(words)), `the server's files and trace hold: ${words}`);
   }
   await startServer();
+});
+
+/** One of the calls of docs/api.md. */
+async function call(cookie, type, fields) {
+  const answer = await fetch(address(`/call/${type}`), {
+    method: "POST",
+    headers: { accept: "application/json", "content-type": "application/json", cookie },
+    body: JSON.stringify(fields),
+  });
+  const json = await answer.json();
+  assert.equal(answer.status, 200, `${type}: ${JSON.stringify(json)}`);
+  return json;
+}
+
+test("a private room: who is let in reads what was said before, who is thrown out nothing more; the server reads nothing", async () => {
+  const [cookieOne, cookieOther] = [await register("phuc"), await register("quang")];
+  const room = (await call(cookieOne, "channel-create", { name: "backstage", policy: "approval" })).channel;
+  const store = createMemoryStore();
+  const [one, other] = [await device(cookieOne), await device(cookieOther, { store })];
+  // What came locked is not delivered again when its key comes.
+  const shown = (words) => () =>
+    store.records().some((record) => {
+      const view = other.core.view(record);
+      return view?.kind === 3 && !view.locked && !view.withdrawn && new TextDecoder().decode(cborDecode(view.body)[0]) === words;
+    });
+  const joined = (account) => (log) => log.members.find((entry) => entry.channel === room.id && entry.account === account);
+  const say = (who, words) => who.shell.command({ kind: "send", channel: room.id, entryKind: 3, body: cborEncode([toUtf8(words)]) });
+  await one.until(joined("phuc"), "the room from the server, by itself");
+  say(one, "before anybody was here");
+  await one.until(text("before anybody was here"), "on the own disk");
+  await call(cookieOther, "channel-join", { channel: room.id, note: "let me in" });
+  await call(cookieOne, "channel-approve", { channel: room.id, account: "quang" });
+  await other.until(shown("before anybody was here"), "what was said before");
+  say(other, "thank you, @phuc");
+  await one.until(text("thank you, @phuc"), "the answer");
+  for (let tries = 0; ; tries++) {
+    const state = (await call(cookieOne, "unread", {})).channels.find(({ channel }) => channel === room.id);
+    if (state.unread === 1) break;
+    assert.ok(tries < 200, JSON.stringify(state));
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  await call(cookieOne, "channel-kick", { channel: room.id, account: "quang" });
+  await one.until((log) => log.decisions.some(({ channel }) => channel === room.id), "the decision in the room");
+  say(one, "without him");
+  await one.until(text("without him"), "on the own disk");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.ok(!shown("without him")());
+  const written = readdirSync(folder).map((name) => readFileSync(join(folder, name)));
+  for (const words of ["before anybody was here", "thank you, @phuc"]) assert.ok(!written.some((bytes) => bytes.includes(words)), words);
+});
+
+test("the server keeps no conversation of an account that does not want it", async () => {
+  const [cookieOne, cookieOther] = [await register("son"), await register("thu")];
+  const [one, other] = [await device(cookieOne, { friends: ["thu"] }), await device(cookieOther, { friends: ["son"] })];
+  const spec = { type: "direct", authority: one.welcome().tracker, account: "son", other: "thu" };
+  const channel = one.tools.channelId(spec);
+  const say = (words) => one.shell.command({ kind: "send", channel, entryKind: 3, body: cborEncode([toUtf8(words)]) });
+  const entries = () => Number(execFileSync("sqlite3", [join(folder, "weaprous.db"), `SELECT COUNT(*) FROM entries WHERE channel = x'${channel}'`]));
+  one.shell.command({ kind: "open", spec });
+  await one.until((log) => log.members.find((entry) => entry.channel === channel && entry.account === "thu"), "the other one takes part");
+  say("kept for now");
+  const { seq } = await one.until(text("kept for now"), "on the own disk");
+  await one.until((log) => log.delivered.some((mark) => mark.replica && mark.channel === channel && mark.seq >= seq), "kept by the server");
+  assert.ok(entries() > 0);
+  assert.equal((await call(cookieOther, "keep-conversations", { keep: false })).keep, false);
+  for (let tries = 0; entries() > 0; tries++) {
+    assert.ok(tries < 200, "the server still has it");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  say("from device to device");
+  await other.until(text("from device to device"), "over the relay");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.equal(entries(), 0);
+  assert.equal((await call(cookieOther, "keep-conversations", {})).keep, false);
 });
 
 test("without a session there is no socket, and the state says so", async () => {

@@ -9,7 +9,7 @@ const inRoom = [
 ];
 const forModerators = inRoom.filter(([type]) => !["channel-members", "channel-invite", "channel-invites", "channel-invite-revoke", "history", "mark-read"].includes(type));
 const forOwners = ["channel-rename", "channel-policy", "channel-close", "channel-role", "channel-hand-over"];
-const elsewhere = ["channel-create", "channel-list", "channel-mine", "channel-find", "channel-join", "channel-leave", "channel-invite-look", "channel-redeem", "search", "unread", "mentions", "mentions-seen"];
+const elsewhere = ["channel-create", "channel-list", "channel-mine", "channel-find", "channel-join", "channel-leave", "channel-invite-look", "channel-redeem", "search", "unread", "mentions", "mentions-seen", "keep-conversations"];
 const NOWHERE = "ab".repeat(32);
 
 export const rows = [
@@ -93,6 +93,12 @@ export const rows = [
   { name: "unless that is wanted", as: "member", call: "mark-read", body: at({ at: `6-${"1".repeat(64)}-1`, unread: true }), status: 200, check: ({ read }) => read.startsWith("6-") },
   { name: "a marker needs a place", as: "member", call: "mark-read", body: at({ at: "here" }), status: 400 },
   { name: "no mentions", as: "member", call: "mentions", body: {}, status: 200, check: ({ mentions }) => mentions.length === 0 },
+
+  { name: "conversations are kept", as: "member", call: "keep-conversations", body: {}, status: 200, check: ({ keep }) => keep === true },
+  { name: "no more", as: "member", call: "keep-conversations", body: { keep: "false" }, status: 200, check: ({ keep }) => keep === false },
+  { name: "which is one's own choice", as: "other", call: "keep-conversations", body: {}, status: 200, check: ({ keep }) => keep === true },
+  { name: "and again", as: "member", call: "keep-conversations", body: { keep: "true" }, status: 200, check: ({ keep }) => keep === true },
+  { name: "it is yes or no", as: "member", call: "keep-conversations", body: { keep: "perhaps" }, status: 400 },
 
   { name: "an administrator does what owners do", as: "admin", call: "channel-kick", body: at({ account: "user" }), status: 200 },
   { name: "kicked once", as: "owner", call: "channel-kick", body: at({ account: "user" }), status: 409 },
