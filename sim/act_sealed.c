@@ -435,7 +435,7 @@ static void check_keys(struct sim *sim, const struct room *room, struct device *
     struct hearsay *heard = &room->heard[d->index];
     struct cbor_reader r = {e->body, false};
     uint32_t members = members_at(sim, d, room);
-    if (e->seq <= heard->keyed) return;
+    if (e->seq <= heard->keyed || e->withdrawn) return; /* of a device whose account was removed meanwhile */
     heard->keyed = e->seq;
     (void)cbor_array(&r, 32);
     cbor_skip(&r, 1);
@@ -475,7 +475,8 @@ static void sealed_action(struct sim *sim, struct device *d, const struct action
         if (author == UINT32_MAX || account_of(room, sim->devices[author].account) == UINT32_MAX)
             sim_fail(sim, "device %u takes an entry of device %u, which is not in channel %u", d->index,
                      author, channel);
-        if (author == d->index && e->kind == ENTRY_KEY) check_keys(sim, room, d, e);
+        /* A removal may have come since it was written: then nothing of it is shown. */
+        if (author == d->index && e->kind == ENTRY_KEY && !e->withdrawn) check_keys(sim, room, d, e);
         if (author == d->index && e->kind == ENTRY_MEMBER) note_first(room, e->body);
         return;
     }
