@@ -50,7 +50,18 @@ int import_take(struct import_reader *reader, struct import_record *record)
                        "The name, or one that counts as the same, stands further up in the file already.");
         return OK;
     }
+    record->taken = true;
+    reader->friends = 0;
     return reader->handlers->record(reader->context, record);
+}
+
+int import_friend(struct import_reader *reader, const struct import_record *record, slice name)
+{
+    uint8_t key[FOLD_KEY_BYTES_MAX];
+    if (!record->taken || !reader->handlers->friend || name_problem(name)) return OK;
+    int len = fold_name(name, key);
+    if (len < 0 || ++reader->friends > IMPORT_FRIENDS_MAX) return OK;
+    return reader->handlers->friend(reader->context, slice_of(key, (size_t)len));
 }
 
 static slice without_mark(slice file)

@@ -137,6 +137,19 @@ static int learn_columns(struct csv *csv, const struct csv_record *record, bool 
     return ERR_MALFORMED;
 }
 
+static int take_friends(struct csv *csv, const struct import_record *account, slice names)
+{
+    int err = OK;
+    while (names.len && !err) {
+        size_t len = 0;
+        while (len < names.len && !memchr(" ,;", names.ptr[len], 3))
+            len++;
+        if (len) err = import_friend(csv->reader, account, slice_sub(names, 0, len));
+        names = slice_sub(names, len + 1, names.len);
+    }
+    return err;
+}
+
 static int take_account(struct csv *csv, const struct csv_record *record)
 {
     if (!record->problem && record->count == csv->width) {
@@ -146,7 +159,8 @@ static int take_account(struct csv *csv, const struct csv_record *record)
                                         .friends = field(csv, record, csv->friends_at).len > 0};
         slice nickname = field(csv, record, csv->nickname_at);
         account.nickname = nickname.len > 0 && !slice_equal(nickname, account.name);
-        return import_take(csv->reader, &account);
+        int err = import_take(csv->reader, &account);
+        return err ? err : take_friends(csv, &account, field(csv, record, csv->friends_at));
     }
     const char *problem = record->problem;
     if (!problem && csv->width == 2 && record->count == 1)

@@ -88,7 +88,14 @@ static int take_account(struct import_reader *reader, const json_t *value, const
         import_problem(reader, line, password ? "The password is not text." : "There is no password.");
         return OK;
     }
-    return import_take(reader, &record);
+    int err = import_take(reader, &record);
+    size_t i;
+    const json_t *friends = json_object_get(value, "friends"), *one;
+    json_array_foreach(friends, i, one)
+    {
+        if (!err) err = import_friend(reader, &record, text_of(one));
+    }
+    return err;
 }
 
 static int take_next(struct import_reader *reader, const json_t *value, const char *key,

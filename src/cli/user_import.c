@@ -17,12 +17,22 @@
 #include "cli/data.h"
 #include "cli/file.h"
 #include "cli/user.h"
+#include "store/people_sql.h"
 
 enum { HASHING_MAX = 16, PROGRESS_FROM = 20 };
+
+/* A name in somebody's list of friends. */
+struct friendship {
+    struct friendship *next;
+    struct row *of;
+    size_t key_len;
+    uint8_t key[];
+};
 
 struct row {
     struct row *next;
     int64_t account; /* that exists under this name, or 0 */
+    bool kept;       /* it was added, or got its new password */
     slice name, key, password;
     size_t bytes;
 };
@@ -32,7 +42,9 @@ struct import {
     bool replace, dry_run;
     struct store *store; /* NULL: --dry-run where there is no database yet */
 
-    struct row *first, **last, *todo;
+    struct row *first, **last, *todo, *newest;
+    struct friendship *friendships; /* of all rows */
+    size_t asked, befriended, strangers;
     size_t refused, nicknames, friends, short_passwords; /* in the file */
     size_t total, done, added, replaced, left;
 
@@ -77,6 +89,7 @@ static int keep_row(void *context, const struct import_record *record)
     row->password = keep(&room, record->password);
     *import->last = row;
     import->last = &row->next;
+    import->newest = row;
     import->total++;
     import->nicknames += record->nickname;
     import->friends += record->friends;
@@ -88,9 +101,20 @@ static int keep_row(void *context, const struct import_record *record)
     return OK;
 }
 
+static int keep_friend(void *context, slice key)
+{
+    struct import *import = context;
+    struct friendship *friendship = malloc(sizeof *friendship + key.len);
+    if (!friendship) return ERR_MEMORY;
+    *friendship = (struct friendship){import->friendships, import->newest, key.len};
+    memcpy(friendship->key, key.ptr, key.len);
+    import->friendships = friendship;
+    return OK;
+}
+
 static int read_rows(struct import *import)
 {
-    static const struct import_handlers handlers = {keep_row, tell_problem};
+    static const struct import_handlers handlers = {keep_row, tell_problem, keep_friend};
     struct buffer file;
     int err = file_read(import->file, IMPORT_BYTES_MAX / (1024 * 1024), &file);
     if (!err) {
@@ -107,6 +131,11 @@ static int read_rows(struct import *import)
 
 static void free_rows(struct import *import)
 {
+    while (import->friendships) {
+        struct friendship *friendship = import->friendships;
+        import->friendships = friendship->next;
+        free(friendship);
+    }
     while (import->first) {
         struct row *row = import->first;
         import->first = row->next;
@@ -137,7 +166,38 @@ static int keep_account(struct import *import, struct row *row, slice hash)
         err = store_run(import->store, STORE_ACCOUNT_ADD, &account, NULL, NULL);
         import->added += !err;
         import->left += err == ERR_EXISTS; /* somebody has just registered */
-        if (err == ERR_EXISTS) err = OK;
+        if (err == ERR_EXISTS) return OK;
+    }
+    row->kept = !err;
+    return err;
+}
+
+static void asked(void *context, int result, const struct store_rows *rows)
+{
+    struct import *import = context;
+    if (result || !rows->count) return;
+    if (store_at(rows, 0, 2)->number == PEOPLE_FRIEND)
+        import->befriended++;
+    else
+        import->asked++;
+}
+
+/* Who lists somebody has asked that one; so who list each other are friends. Accounts that were left alone
+ * keep theirs as they are. */
+static int make_friends(struct import *import)
+{
+    int err = OK;
+    for (struct friendship *f = import->friendships; f && !err; f = f->next) {
+        struct user_found account;
+        if (!f->of->kept) continue;
+        err = user_find(import->store, f->of->key, &account);
+        if (err) break;
+        const struct store_value values[] = {store_number(account.account),
+                                             store_text(slice_of(f->key, f->key_len)),
+                                             store_text(SLICE_EMPTY), store_number((int64_t)user_now_ms())};
+        err = store_ask_now(import->store, &PEOPLE_ASK, values, 4, asked, import);
+        import->strangers += err == ERR_NOT_FOUND || err == ERR_FULL || err == ERR_DENIED;
+        if (err == ERR_NOT_FOUND || err == ERR_FULL || err == ERR_DENIED || err == ERR_EXISTS) err = OK;
     }
     return err;
 }
@@ -214,6 +274,7 @@ static int import_rows(struct import *import)
     go_on(import);
     uv_run(&import->loop, UV_RUN_DEFAULT);
     uv_loop_close(&import->loop);
+    if (!import->err && !import->dry_run) import->err = make_friends(import);
     return import->err;
 }
 
@@ -247,9 +308,17 @@ static void print_summary(const struct import *import)
     if (import->nicknames)
         printf("%zu nickname%s not kept: an account has one name, the username.\n", import->nicknames,
                import->nicknames == 1 ? " was" : "s were");
-    if (import->friends)
-        printf("The friends of %zu account%s were not kept: friends come with a later version.\n",
-               import->friends, plural(import->friends));
+    if (import->befriended || import->asked > import->befriended)
+        printf("%zu friendship%s; %zu more request%s, which wait for an answer.\n", import->befriended,
+               plural(import->befriended), import->asked - import->befriended,
+               plural(import->asked - import->befriended));
+    if (import->strangers)
+        printf("%zu name%s in lists of friends could not be asked: there is no such account, or there are "
+               "too many.\n",
+               import->strangers, plural(import->strangers));
+    if (import->friends && import->dry_run)
+        printf("%zu account%s list%s friends.\n", import->friends, plural(import->friends),
+               import->friends == 1 ? "s" : "");
     if (import->dry_run) printf("Nothing was changed.\n");
 }
 

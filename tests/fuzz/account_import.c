@@ -36,9 +36,16 @@ static void problem(void *context, size_t line, const char *reason)
     seen->problems++;
 }
 
+static int friend(void *context, slice key)
+{
+    (void)context;
+    expect(key.len && key.len <= FOLD_KEY_BYTES_MAX);
+    return OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct import_handlers handlers = {record, problem};
+    static const struct import_handlers handlers = {record, problem, friend};
     struct seen seen = {0};
     slice file = slice_of(data, size);
     int err = import_read(file, &handlers, &seen);

@@ -257,7 +257,7 @@ test("a CSV list is imported, its passwords hashed; what is wrong is told by its
   for (const password of ["secret, with comma", "secret-four"]) assert.ok(!database.includes(password));
 });
 
-test("Users.json is imported; nicknames and friends are said not to be kept", async (t) => {
+test("Users.json is imported with its friends; nicknames are said not to be kept", async (t) => {
   const folder = folderFor(t);
   const list = [
     { nickname: "An Nguyễn", username: "an", password: "a", friends: ["binh"] },
@@ -270,12 +270,29 @@ test("Users.json is imported; nicknames and friends are said not to be kept", as
   assert.match(result.out, /Added 2 accounts/);
   assert.match(result.out, /1 password is shorter than 8/);
   assert.match(result.out, /1 nickname was not kept/);
-  assert.match(result.out, /friends of 1 account were not kept: friends come with a later version/);
+  assert.match(result.out, /0 friendships; 1 more request, which wait for an answer/);
   const tracker = await startTracker(t, { folder });
   assert.equal((await login(tracker, "an", "a")).status, 200, "a short one that is old stays good");
+  const friendsOf = async (name, password) => {
+    const cookie = cookieOf(await login(tracker, name, password));
+    const { json } = await post(tracker, "/call/friends", {}, { headers: { Cookie: cookie } });
+    return json.friends.map(({ account, state }) => `${account} ${state}`).sort();
+  };
+  assert.deepEqual(await friendsOf("binh", "secret-two"), ["an asking"]);
+  const friends = [
+    { username: "lan", password: "secret-one", friends: ["Mai", "binh", "no body", 7, "nobody-there", "lan"] },
+    { username: "mai", password: "secret-two", friends: ["lan"] },
+  ];
+  const listed = await succeeds(folder, ["import", "-"], JSON.stringify(friends));
+  assert.match(listed, /1 friendship; 1 more request, which wait for an answer/);
+  assert.match(listed, /2 names in lists of friends could not be asked/);
+  assert.deepEqual(await friendsOf("mai", "secret-two"), ["lan friend"]);
+  assert.deepEqual(await friendsOf("lan", "secret-one"), ["binh asked", "mai friend"]);
+  const csv = 'username,password,friends\nx1,secret-one,"x2; x3,lan"\nx2,secret-two,x1\nx3,secret-three,\n';
+  assert.match(await succeeds(folder, ["import", "-"], csv), /1 friendship; 2 more requests/);
   const object = await succeeds(folder, ["import", "-"], JSON.stringify({ dung: { password: "secret-one" }, x: { username: "em", password: "secret-two" } }));
   assert.match(object, /Added 2 accounts/);
-  assert.deepEqual(await names(folder), ["an", "binh", "dung", "em"]);
+  assert.deepEqual(await names(folder), ["an", "binh", "dung", "em", "lan", "mai", "x1", "x2", "x3"]);
 });
 
 test("an import leaves existing accounts alone, and can be run again; --replace gives them the new passwords and logs them out", async (t) => {

@@ -45,7 +45,13 @@ static void problem(void *context, size_t line, const char *reason)
     add(outcome, "%zu!%s;", line, reason);
 }
 
-static const struct import_handlers handlers = {record, problem};
+static int friend(void *context, slice key)
+{
+    add(context, "~%.*s;", (int)key.len, (const char *)key.ptr);
+    return OK;
+}
+
+static const struct import_handlers handlers = {record, problem, friend};
 
 /* From memory of exactly this size, so that the sanitizer sees a byte too far. */
 static int read_bytes(const void *bytes, size_t len, struct outcome *outcome)
@@ -88,7 +94,7 @@ static void csv_is_read_with_any_line_end_mark_or_header(void **state)
     reads("\n\nusername,password\nan,secret", "4 an=secret;");
     reads("Password, UserName ,mail\nsecret,an,an@example.org\n", "2 an=secret;");
     reads("nickname,username,password,friends\nAn Nguyen,an,secret,binh chi\nbinh,binh,secret,\n",
-          "2 an=secret+nickname+friends;3 binh=secret;");
+          "2 an=secret+nickname+friends;~binh;~chi;3 binh=secret;");
     reads("", "");
     reads("\n\r\n\n", "");
     reads("username,password", "");
@@ -149,7 +155,7 @@ static void json_is_read_as_a_list_or_as_an_object_with_the_line_of_each_record(
     reads("[\n {\"nickname\":\"An\", \"username\":\"an\",\n  \"password\":\"secret\", "
           "\"friends\":[\"binh\"]},\n"
           " {\"username\":\"binh\",\"password\":\"x\",\"nickname\":\"binh\",\"friends\":[]}\n]",
-          "2 an=secret+nickname+friends;4 binh=x;");
+          "2 an=secret+nickname+friends;~binh;4 binh=x;");
     reads("{\n\"an\": {\"password\":\"a\"},\n\n\"x\": {\"username\":\"binh\",\"password\":\"b\"}}",
           "2 an=a;4 binh=b;");
     reads("{\"users\":\n[{\"username\":\"an\",\"password\":\"a\"},\n{\"username\":\"binh\",\"password\":"
