@@ -9,8 +9,9 @@
 #include "store/classic_sql.h"
 #include "tracker/replica.h"
 
-/* An entry on its way: the seed is looked up, the device certified when it is not, the JOIN written when
- * there is none, then the entry; in the list of those that wait for the replica until it is durable. */
+/* An entry on its way, one of an account at a time: the seed is looked up, the device certified when it is
+ * not, the JOIN written when there is none, then the entry; in the list of those that wait for the replica
+ * until it is durable. */
 struct web_job {
     struct tracker *tracker;
     struct job *job;
@@ -58,6 +59,29 @@ bool web_body_read(slice body, slice *out_text, bool *out_web, slice *out_guest)
 
 /* --- the end of one --- */
 
+static int find_device(struct web_job *job);
+static void end(struct web_job *job, int result);
+
+/* One at a time for each account: what comes behind an entry that could not be stored must not be stored. */
+static unsigned jobs_of(const struct tracker *tracker, int64_t account)
+{
+    unsigned count = 0;
+    for (const struct web_job *job = tracker->web_jobs; job; job = job->next)
+        count += job->account == account;
+    return count;
+}
+
+static void next_of(struct tracker *tracker, int64_t account)
+{
+    struct web_job *next = NULL;
+    for (struct web_job *job = tracker->web_jobs; job; job = job->next) {
+        if (job->account == account) next = job; /* the oldest stands last */
+    }
+    if (!next || tracker->stopping) return;
+    int err = find_device(next);
+    if (err) end(next, err);
+}
+
 static void unlist(struct web_job *job)
 {
     for (struct web_job **at = &job->tracker->web_jobs; *at; at = &(*at)->next) {
@@ -77,10 +101,13 @@ static void end(struct web_job *job, int result)
     cbor_put_bytes(&w, slice_of(job->written.id, ID_BYTES));
     cbor_put_uint(&w, job->written.seq);
     cbor_put_uint(&w, job->written.time_ms);
+    struct tracker *tracker = job->tracker;
+    int64_t account = job->account;
     unlist(job);
     job_answer(job->job, result, writer_slice(&w));
     crypto_native_random(job->seed, sizeof job->seed); /* wipes it */
     free(job);
+    next_of(tracker, account);
 }
 
 /* --- in the replica --- */
@@ -242,7 +269,10 @@ void web_run(struct job *job, slice request)
         job_answer(job, ERR_MALFORMED, SLICE_EMPTY);
         return;
     }
-    struct web_job *web = tracker->web_count < WEB_WRITES_MAX ? calloc(1, sizeof *web + body.len) : NULL;
+    unsigned before = jobs_of(tracker, (int64_t)account);
+    struct web_job *web = NULL;
+    if (tracker->web_count < WEB_WRITES_MAX && before < WEB_WAITING_MAX)
+        web = calloc(1, sizeof *web + body.len);
     if (!web) {
         job_answer(job, ERR_BUSY, SLICE_EMPTY);
         return;
@@ -258,7 +288,7 @@ void web_run(struct job *job, slice request)
     web->next = tracker->web_jobs;
     tracker->web_jobs = web;
     tracker->web_count++;
-    int err = find_device(web);
+    int err = before ? OK : find_device(web);
     if (err) end(web, err);
 }
 
@@ -324,14 +354,11 @@ void web_delivered(struct tracker *tracker, const struct entry_view *entry, uint
 
 void web_lost(struct tracker *tracker, const uint8_t *channel, const uint8_t *author, uint64_t seq, int err)
 {
-    struct web_job *next;
-    for (struct web_job *job = tracker->web_jobs; job; job = next) {
-        next = job->next;
-        if (!job->token || job->written.seq < seq || memcmp(job->channel, channel, ID_BYTES) != 0 ||
-            memcmp(job->written.device, author, ID_BYTES) != 0)
-            continue;
-        end(job, err);
-    }
+    struct web_job *job = tracker->web_jobs;
+    while (job && (!job->token || job->written.seq < seq || memcmp(job->channel, channel, ID_BYTES) != 0 ||
+                   memcmp(job->written.device, author, ID_BYTES) != 0))
+        job = job->next;
+    if (job) end(job, err); /* an account has one at most */
 }
 
 void web_damaged(struct tracker *tracker)

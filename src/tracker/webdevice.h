@@ -18,7 +18,8 @@
 enum {
     WEB_TEXT_BYTES_MAX = 8 * 1024,
     WEB_BODY_BYTES_MAX = 9 * 1024,
-    WEB_WRITES_MAX = 1024, /* under way at one time */
+    WEB_WRITES_MAX = 1024, /* under way at one time ... */
+    WEB_WAITING_MAX = 128, /* ... of one account */
 };
 #define WEB_LABEL "web API"
 /* The second element of a TEXT's body is [WEB_MARK] or [WEB_MARK, name that was announced without a login].

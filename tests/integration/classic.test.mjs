@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { tool } from "./crowd-kit.mjs";
 import { PASSWORD, ask, cookieOf, newFolder, post, register, startTracker, within } from "./tracker-kit.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -92,6 +93,32 @@ test("killed while many write: what was acknowledged is there, once", async (t) 
   for (const text of sure) assert.ok(all.includes(text), `${text} was acknowledged`);
   assert.equal(database(tracker, "SELECT COUNT(*) FROM (SELECT author FROM entries GROUP BY author HAVING COUNT(*) <> MAX(seq))"), "0", "no gap in a feed");
   assert.equal(database(tracker, "PRAGMA integrity_check"), "ok");
+});
+
+test("while the disk is full nothing is written and that is said; then it goes on, without a gap", async (t) => {
+  const folder = newFolder(), control = join(newFolder(), "faults");
+  const disk = (full) => writeFileSync(control, `${full} 0 0\n`);
+  disk(0);
+  let tracker = await startTracker(t, { folder, env: { LD_PRELOAD: tool("faultfs.so"), FAULTFS: control } });
+  const people = await Promise.all(["an", "binh"].map((name) => register(tracker, name)));
+  const kept = [], refused = [];
+  for (const full of [0, 1000, 300, 0, 500, 0]) {
+    disk(full);
+    const texts = [...Array(24)].map((_, i) => `${full}.${kept.length + refused.length}.${i}`);
+    const answers = await Promise.all(texts.map((text, i) => say(tracker, people[i % 2], text)));
+    answers.forEach(({ status }, i) => (status === 200 ? kept : refused).push(texts[i]));
+    for (const { status, json } of answers) if (status !== 200) assert.match(json.message, status === 507 ? /disk is full/ : /database reports an error/, tracker.err);
+    if (full === 0) for (const { status, text } of answers) assert.equal(status, 200, text);
+    if (full === 1000) for (const { status } of answers) assert.ok(status === 507 || status === 500 /* SQLite says so of a sync */, String(status));
+  }
+  assert.ok(refused.length > 24, `${refused.length} were refused`);
+  assert.deepEqual(texts(await read(tracker, people[0])).sort(), [...kept].sort());
+  await tracker.end("SIGKILL");
+  tracker = await startTracker(t, { folder });
+  assert.deepEqual(texts(await read(tracker, people[0])).sort(), [...kept].sort());
+  assert.doesNotMatch(tracker.err, /did not fit/);
+  assert.equal((await say(tracker, people[0], "after all")).status, 200);
+  assert.equal(database(tracker, "SELECT COUNT(*) FROM (SELECT author FROM entries GROUP BY author HAVING COUNT(*) <> MAX(seq))"), "0", "no gap in a feed");
 });
 
 test("whoever polls with the last number misses none and gets none twice", async (t) => {
