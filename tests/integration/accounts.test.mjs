@@ -466,18 +466,19 @@ test("the command line gives and takes the role, disables, enables, and makes li
   for (const row of ["console role an admin", "console account-disable an ", "console account-enable an ", "console password-link an "]) assert.ok(seen.includes(row), seen.join("\n"));
 });
 
-test("failed logins fill the audit log so far and no further, and it says how many were left out", async (t) => {
+test("who does one thing again and again fills the audit log so far and no further, and it says how many were left out", async (t) => {
   const tracker = await startTracker(t);
   const admin = await makeAdmin(tracker);
-  // Each name from addresses of its own, so that the throttle lets them through.
-  const one = (i) => login(tracker, `nobody${i}`, "wrong wrong", {}, { from: `127.0.${1 + (i % 9)}.1` });
-  for (let i = 0; i < 126; i += 6) await Promise.all(Array.from({ length: 6 }, (_, j) => one(i + j)));
-  const failed = (await good(tracker, admin, "admin-audit", { what: "login-failed", limit: 200 })).rows;
-  assert.ok(failed.length >= 100 && failed.length <= 105, String(failed.length));
-  assert.ok(failed.every(({ who, detail }) => who === "" && detail.startsWith("name")), "what was typed may be a password");
-  await login(tracker, "root");
-  const { rows } = await good(tracker, admin, "admin-audit", { what: "login" });
-  assert.match(rows[0].detail, /^\(\d+ others before it were not written\)$/);
+  const an = await register(tracker, "an");
+  for (let i = 0; i < 130; i++) await good(tracker, an, "sessions-end");
+  const ends = (await good(tracker, admin, "admin-audit", { what: "session-end", account: "an", limit: 200 })).rows;
+  assert.ok(ends.length >= 95 && ends.length <= 102, String(ends.length));
+  for (let i = 0; i < 3; i++) await login(tracker, "correct-horse-battery", "an");
+  const { rows } = await good(tracker, admin, "admin-audit", { what: "login-failed" });
+  assert.match(rows.at(-1).detail, /^name \((2|3)\d others before it were not written\)$/);
+  assert.ok(rows.every(({ who, detail }) => who === "" && detail.startsWith("name")), "what was typed as a name may be a password");
+  await good(tracker, admin, "sessions-end");
+  assert.equal((await good(tracker, admin, "admin-audit", { account: "root", limit: 1 })).rows[0].what, "session-end", "administrators are always written down");
 });
 
 // --- several processes ---
@@ -589,16 +590,25 @@ test("over https a login from a page of the list gets a cookie that other sites 
 test("a wrong password takes as long for a name that exists as for one that does not", async (t) => {
   const tracker = await startTracker(t);
   for (let i = 0; i < 3; i++) await register(tracker, `person${i}`);
-  const took = { known: [], unknown: [] };
-  for (let i = 0; i < 24; i++) {
-    for (const [kind, name] of [["known", `person${i % 3}`], ["unknown", `nobody${i % 3}`]]) {
-      const began = process.hrtime.bigint();
-      assert.equal((await login(tracker, name, "wrong wrong", {}, { from: `127.1.${i}.${kind.length}` })).status, 401);
-      took[kind].push(Number(process.hrtime.bigint() - began) / 1e6);
-    }
-  }
+  let turn = 0;
   const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
-  const [known, unknown] = [median(took.known), median(took.unknown)];
-  assert.ok(Math.abs(known - unknown) < 0.3 * Math.max(known, unknown), `${known} ms and ${unknown} ms`);
-  assert.ok(Math.min(known, unknown) > 10, "both are hashed");
+  async function compare() {
+    const took = { known: [], unknown: [] };
+    for (let i = 0; i < 15; i++) {
+      for (const [kind, name] of [["known", `person${i % 3}`], ["unknown", `nobody${i % 3}`]]) {
+        const began = process.hrtime.bigint();
+        assert.equal((await login(tracker, name, "wrong wrong", {}, { from: `127.1.${turn}.${kind.length}` })).status, 401);
+        took[kind].push(Number(process.hrtime.bigint() - began) / 1e6);
+      }
+      turn++;
+    }
+    return [median(took.known), median(took.unknown)];
+  }
+  // A busy machine may spoil one comparison; a difference that is really there shows in all of them.
+  for (let round = 0; ; round++) {
+    const [known, unknown] = await compare();
+    assert.ok(Math.min(known, unknown) > 10, "both are hashed");
+    if (Math.abs(known - unknown) < 0.2 * Math.max(known, unknown)) break;
+    assert.ok(round < 3, `${known} ms and ${unknown} ms`);
+  }
 });
