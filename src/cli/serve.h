@@ -11,7 +11,8 @@ struct serve_options {
     const char *tls_cert, *tls_key, *trusted_proxies;
     const char *registration, *page_origins;
     const char *access_log, *log_file, *metrics_from;
-    uint64_t port, relay_rate;
+    const char *ice_servers, *turn_secret;
+    uint64_t port, relay_rate, relay_total;
     bool lan; /* listen on all addresses */
     bool classroom, verbose;
     bool shared; /* with other processes of the same data folder; else alone */
@@ -42,6 +43,28 @@ struct serve_options {
          "browsers cannot reach each other directly (default 4194304)",                                       \
          1,                                                                                                   \
          (uint64_t)1 << 40},                                                                                  \
+        {"relay-total",                                                                                       \
+         ARG_NUMBER,                                                                                          \
+         &(options)->relay_total,                                                                             \
+         "BYTES",                                                                                             \
+         "the same for all accounts together (default 67108864)",                                             \
+         1,                                                                                                   \
+         (uint64_t)1 << 40},                                                                                  \
+        {"ice-servers",                                                                                       \
+         ARG_TEXT,                                                                                            \
+         &(options)->ice_servers,                                                                             \
+         "LIST",                                                                                              \
+         "STUN and TURN servers for browsers, or a file with them:\n"                                         \
+         "stun:host:3478,turn:host:3478?transport=udp",                                                       \
+         0,                                                                                                   \
+         0},                                                                                                  \
+        {"turn-secret",                                                                                       \
+         ARG_TEXT,                                                                                            \
+         &(options)->turn_secret,                                                                             \
+         "FILE",                                                                                              \
+         "the secret that the TURN servers share (coturn: static-auth-secret)",                               \
+         0,                                                                                                   \
+         0},                                                                                                  \
         {"registration",                                                                                      \
          ARG_TEXT,                                                                                            \
          &(options)->registration,                                                                            \

@@ -34,6 +34,7 @@ uint32_t admission_wait_ms(struct tracker *tracker)
         bucket_take(&tracker->admission, &pace, 1, now_ms);
         return 0;
     }
+    tracker->counts.turned_away++;
     if (tracker->turns_us < now_ms * 1000) tracker->turns_us = now_ms * 1000;
     tracker->turns_us += 1000000 / ADMISSION_PER_S;
     return turns_ms(tracker, now_ms) + 1 + chance(ADMISSION_JITTER_MS);

@@ -17,6 +17,10 @@ enum measure {
     DEVICES_ONLINE,
     DEVICES_SYNCING,
     RELAYS_OPEN,
+    RELAY_BYTES,
+    RELAY_WAITS,
+    SIGNALS,
+    TURNED_AWAY,
     STORE_OPERATIONS,
     STORE_TRANSACTIONS,
     STORE_FAILURES,
@@ -38,6 +42,13 @@ static const struct {
     [DEVICES_SYNCING] = {WR_GAUGE, "weaprous_devices", "state=\"linked\"",
                          "Devices, by what they have done."},
     [RELAYS_OPEN] = {WR_GAUGE, "weaprous_relays", NULL, "Pairs of devices whose bytes are passed on."},
+    [RELAY_BYTES] = {WR_COUNTER, "weaprous_relay_bytes_total", NULL,
+                     "Bytes that count for the quota: relayed, and sent to the replica."},
+    [RELAY_WAITS] = {WR_COUNTER, "weaprous_relay_waits_total", NULL,
+                     "How often a device had to wait for the quota of its account or of all."},
+    [SIGNALS] = {WR_COUNTER, "weaprous_signals_total", NULL, "Offers, answers and candidates."},
+    [TURNED_AWAY] = {WR_COUNTER, "weaprous_turned_away_total", NULL,
+                     "Sockets that were asked to come again later."},
     [STORE_OPERATIONS] = {WR_COUNTER, "weaprous_store_operations_total", NULL, "Operations of the database."},
     [STORE_TRANSACTIONS] = {WR_COUNTER, "weaprous_store_transactions_total", NULL,
                             "Transactions that wrote, each with one fsync."},
@@ -159,6 +170,10 @@ void measures_take(struct tracker *tracker)
     set(m, DEVICES_ONLINE, online);
     set(m, DEVICES_SYNCING, linked);
     set(m, RELAYS_OPEN, tracker->relays.used);
+    set(m, RELAY_BYTES, tracker->counts.relay_bytes);
+    set(m, RELAY_WAITS, tracker->counts.relay_waits);
+    set(m, SIGNALS, tracker->counts.signals);
+    set(m, TURNED_AWAY, tracker->counts.turned_away);
     take_store(m, tracker->store);
     if (tracker->node) take_node(m, tracker->node);
 }

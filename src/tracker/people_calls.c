@@ -1,10 +1,12 @@
 /* Friends, who is blocked, and whose devices are whose. What is asked for goes to the store; when it has been
  * done both sides are told at once. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
 #include "store/people_sql.h"
 #include "tracker/call.h"
+#include "tracker/ice.h"
 #include "tracker/presence.h"
 #include "tracker/push.h"
 #include "tracker/reach.h"
@@ -220,6 +222,39 @@ static void list_friends(struct call *call)
     call_ask(call, &PEOPLE_LIST, values, 1, listed);
 }
 
+/* --- the answer to a login --- */
+
+struct greeting {
+    struct tracker *tracker;
+    int64_t account;
+    account_greeted *done;
+    void *token;
+};
+
+static void greeted(void *context, int result, const struct store_rows *rows)
+{
+    struct greeting *greeting = context;
+    greeting->done(greeting->token, result
+                                        ? NULL
+                                        : json_pack("{s:o}", "friends",
+                                                    friends_of(greeting->tracker, greeting->account, rows)));
+    free(greeting);
+}
+
+/* Without friends one is logged in all the same. */
+void people_greet(void *context, int64_t account, account_greeted *done, void *token)
+{
+    struct tracker *tracker = context;
+    const struct store_value values[] = {store_number(account)};
+    struct greeting *greeting = malloc(sizeof *greeting);
+    if (greeting) {
+        *greeting = (struct greeting){tracker, account, done, token};
+        if (!store_ask(tracker->store, &PEOPLE_LIST, values, 1, greeted, greeting)) return;
+    }
+    free(greeting);
+    done(token, NULL);
+}
+
 static void found_devices(struct call *call, int result, const struct store_rows *rows)
 {
     if (result) {
@@ -358,5 +393,6 @@ const struct call_row people_calls[] = {
     {"introduce", introduce, CALL_PERSON},
     {"invisible", invisible, CALL_PERSON},
     {"session", session, CALL_DEVICE},
+    {"ice-servers", ice_call, CALL_PERSON},
     {0},
 };

@@ -95,6 +95,9 @@ peers_handler people_changed_elsewhere;
 /* presence_due is to be called after so many milliseconds, or before. */
 void people_wake(struct tracker *tracker, uint64_t ms);
 
+/* people_calls.c: adds the list of friends to the answer of a login. For accounts_config.greet. */
+void people_greet(void *tracker, int64_t account, account_greeted *done, void *token);
+
 bool person_is_friend(const struct person *person, int64_t other);
 bool person_blocks(const struct person *person, int64_t other);
 /* The group of that channel, or NULL; among the places of the person. */

@@ -320,13 +320,36 @@ static uint64_t quota_key(const struct client *client)
     return rates_key(&client->tracker->relay_quota, slice_of(&client->account, sizeof client->account));
 }
 
+static struct rate total_rate(const struct tracker *tracker)
+{
+    double rate = tracker->config.relay_total_per_second;
+    if (rate <= 0) rate = TRACKER_RELAY_TOTAL_PER_SECOND;
+    return (struct rate){rate, rate};
+}
+
+/* Until its account may send again, and all accounts together. */
+static uint64_t wait_of(const struct client *client, uint64_t now_ms)
+{
+    struct tracker *tracker = client->tracker;
+    const struct rate total = total_rate(tracker);
+    uint64_t own = rates_wait_ms(&tracker->relay_quota, quota_key(client), now_ms);
+    uint64_t all = bucket_wait_ms(&tracker->relay_total, &total, 1, now_ms);
+    return own > all ? own : all;
+}
+
 void relay_charge(struct client *client, size_t bytes)
 {
     struct rates *quota = &client->tracker->relay_quota;
     uint64_t now_ms = tracker_now_ms(client->tracker), key = quota_key(client);
+    struct tracker *tracker = client->tracker;
+    const struct rate total = total_rate(tracker);
     rates_take(quota, key, (double)bytes, now_ms);
-    uint64_t wait_ms = rates_wait_ms(quota, key, now_ms);
-    if (wait_ms) pause_for_quota(client, wait_ms);
+    bucket_take(&tracker->relay_total, &total, (double)bytes, now_ms);
+    tracker->counts.relay_bytes += bytes;
+    uint64_t wait_ms = wait_of(client, now_ms);
+    if (!wait_ms) return;
+    tracker->counts.relay_waits++;
+    pause_for_quota(client, wait_ms);
 }
 
 void relay_quota_due(uv_timer_t *timer)
@@ -336,7 +359,7 @@ void relay_quota_due(uv_timer_t *timer)
     struct client *client;
     for (size_t at = 0; (client = handles_next(&tracker->clients, &at));) {
         if (!(client->pauses & PAUSE_QUOTA)) continue;
-        uint64_t wait_ms = rates_wait_ms(&tracker->relay_quota, quota_key(client), now_ms);
+        uint64_t wait_ms = wait_of(client, now_ms);
         if (!wait_ms)
             client_resume(client, PAUSE_QUOTA);
         else if (wait_ms < next_ms)

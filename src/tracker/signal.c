@@ -198,6 +198,7 @@ void signal_message(struct client *client, const json_t *message, json_int_t id)
     struct signal_attempt *attempt = attempt_of(client, to, json_string_value(name));
     const char *problem = attempt ? signal_pass(client, &receiver, attempt, description, candidate)
                                   : "The server is out of memory.";
+    client->tracker->counts.signals++;
     if (problem)
         client_refuse(client, "signal", id, problem);
     else

@@ -38,6 +38,7 @@ struct classic_binding;
 struct bus;
 struct client;
 struct holder;
+struct ice;
 struct outlets;
 struct people;
 struct port;
@@ -77,7 +78,12 @@ struct tracker {
     struct classic_binding *classic_bindings; /* classic.c */
     struct web_job *web_jobs;                 /* webdevice.c: under way */
     unsigned web_count;
-    struct channels *rooms;   /* channels.h */
+    struct channels *rooms;    /* channels.h */
+    struct ice *ice;           /* ice.h */
+    struct bucket relay_total; /* of all accounts together */
+    struct {                   /* for /metrics */
+        uint64_t relay_bytes, relay_waits, signals, turned_away;
+    } counts;
     struct rates relay_quota; /* by account, in bytes */
     struct rates audit_rate;  /* by account; audit.c */
     unsigned audit_left_out;

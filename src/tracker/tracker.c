@@ -16,6 +16,7 @@
 #include "tracker/channels.h"
 #include "tracker/events.h"
 #include "tracker/holder.h"
+#include "tracker/ice.h"
 #include "tracker/person.h"
 #include "tracker/remote.h"
 #include "tracker/pool.h"
@@ -269,6 +270,7 @@ static int open_accounts(struct tracker *tracker)
                                            .now_ms = accounts_now,
                                            .home = tracker,
                                            .page = accounts_page,
+                                           .greet = people_greet,
                                            .logged_out = accounts_logged_out,
                                            .landing = pool_landing,
                                            .trouble = accounts_trouble,
@@ -291,6 +293,7 @@ static int open_routes(struct tracker *tracker, char why[TRACKER_WHY_BYTES])
 {
     if (wr_security_headers(tracker->app, tracker->config.page_policy)) return ERR_MEMORY;
     int err = measures_open(tracker, why);
+    if (!err) err = ice_open(tracker, why);
     if (!err) err = pages_open(tracker);
     if (!err) err = open_accounts(tracker);
     if (!err) err = calls_open(tracker);
@@ -428,6 +431,7 @@ void tracker_close(struct tracker *tracker)
     audit_close(tracker);
     accounts_free(tracker->accounts);
     measures_free(tracker);
+    ice_close(tracker);
     if (tracker->online.allocator) map_deinit(&tracker->online);
     if (tracker->clients.allocator) handles_deinit(&tracker->clients);
     if (tracker->relays.allocator) handles_deinit(&tracker->relays);

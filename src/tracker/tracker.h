@@ -28,16 +28,19 @@ struct tracker_config {
     void *prepare_context;
     const char *const *ips; /* where to listen, at least one */
     size_t ip_count;
-    uint16_t port;               /* 0: the system chooses */
-    const struct wr_tls *tls;    /* NULL: plain HTTP */
-    const char *metrics_from;    /* networks that may look at /metrics besides this computer, or NULL */
-    const char *trusted_proxies; /* as wr_trust_proxies takes them, or NULL */
-    const char *page_origins;    /* as origins_read takes them, or NULL */
+    uint16_t port;                 /* 0: the system chooses */
+    const struct wr_tls *tls;      /* NULL: plain HTTP */
+    double relay_total_per_second; /* for all accounts together; 0: TRACKER_RELAY_TOTAL_PER_SECOND */
+    const char *ice_servers;       /* STUN and TURN servers for browsers: a list, or a file; or NULL */
+    const char *turn_secret_file;  /* its first line is the secret that the TURN servers share; or NULL */
+    const char *metrics_from;      /* networks that may look at /metrics besides this computer, or NULL */
+    const char *trusted_proxies;   /* as wr_trust_proxies takes them, or NULL */
+    const char *page_origins;      /* as origins_read takes them, or NULL */
     enum registration registration;
     /* The page: assets, of which "/index.html" is the page itself; NULL: one line of text instead. */
     const struct wr_asset *page;
     size_t page_count;
-    const char *page_policy;       /* Content-Security-Policy, or NULL */
+    const char *page_policy; /* Content-Security-Policy, or NULL */
     bool classroom;          /* names without a login are taken for announcements: docs/api.md, part 1 */
     const char *pool_secret; /* of native peers that offer themselves; NULL: none can, but with classroom */
     double relay_bytes_per_second; /* for each account */
@@ -56,6 +59,7 @@ struct tracker_config {
 #define CONVERSATION_BYTES ((int64_t)64 * 1024 * 1024)
 #define CONVERSATION_DAYS 365
 #define TRACKER_RELAY_BYTES_PER_SECOND (4.0 * 1024 * 1024)
+#define TRACKER_RELAY_TOTAL_PER_SECOND (64.0 * 1024 * 1024)
 
 struct tracker;
 
@@ -63,8 +67,8 @@ struct tracker;
  * then has no full stop, so that the caller can add what to do. */
 int tracker_open(const struct tracker_config *config, struct tracker **out_tracker,
                  char why[TRACKER_WHY_BYTES]) BASE_CHECKED;
-/* What makes an administrator of whoever opens /admin?ticket=... with it, once, for a day; NULL when there is an
- * administrator already. */
+/* What makes an administrator of whoever opens /admin?ticket=... with it, once, for a day; NULL when there is
+ * an administrator already. */
 const char *tracker_admin_ticket(const struct tracker *tracker);
 /* Where it listens. */
 uint16_t tracker_port(const struct tracker *tracker);

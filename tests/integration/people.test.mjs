@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decode } from "cborg";
-import { ask, newDevice, online, post, register, signatureIsGood, startTracker } from "./tracker-kit.mjs";
+import { PASSWORD, ask, newDevice, online, post, register, signatureIsGood, startTracker } from "./tracker-kit.mjs";
 
 /** A tracker with some people online; `call` asks over HTTP. */
 async function people(t, names, options) {
@@ -385,4 +385,21 @@ test("a stop answers those who wait for events, and tells sockets when to come a
   const goodbye = await an.socket.next("goodbye");
   assert.ok(goodbye.retry_ms >= 500 && goodbye.retry_ms < 2000, String(goodbye.retry_ms));
   assert.equal((await ended).code, 0);
+});
+
+test("the answer to a login has the list of friends, with who is here", async (t) => {
+  const { tracker, an, binh } = await people(t, ["an", "binh"]);
+  await register(tracker, "carol");
+  await an.socket.ask("friend-ask", { account: "binh" });
+  await binh.socket.ask("friend-accept", { account: "an" });
+  await an.socket.ask("friend-ask", { account: "carol" });
+  const login = async () => (await post(tracker, "/login", { username: "an", password: PASSWORD })).json.friends;
+  const [first, second] = await login();
+  assert.deepEqual([first.account, first.state, first.status, first.devices[0].device], ["binh", "friend", "online", binh.device.id]);
+  assert.deepEqual([second.account, second.state, second.status], ["carol", "asked", undefined]);
+  await binh.socket.close();
+  await lists(an, (list) => list.length === 0);
+  const [later] = await login();
+  assert.equal(later.status, "offline");
+  assert.ok(Math.abs(later.seen_ms - Date.now()) < 5000);
 });
