@@ -53,6 +53,12 @@ export const calls = {
     answer: { members: list(object({ account: text, role, muted_until_ms: time, since_ms: time, note: text })), more: flag },
     errors: [404],
   },
+  "channel-devices": {
+    who: "person",
+    fields: { ...channel, after: maybe(id) },
+    answer: { devices: list(object({ device: id, account: text, certificate: text })), more: flag },
+    errors: [404],
+  },
   "channel-role": { who: "person", fields: { ...target, role }, ...owns },
   "channel-hand-over": { who: "person", fields: target, ...owns },
   "channel-kick": { who: "person", fields: { ...target, ...note }, ...moderates },

@@ -84,6 +84,8 @@ static int open_tracker(struct serving *serving, struct trace_file *trace)
                                     .relay_total_per_second = (double)options->relay_total,
                                     .ice_servers = options->ice_servers,
                                     .turn_secret_file = options->turn_secret,
+                                    .conversation_bytes = options->keep_mb * 1024 * 1024,
+                                    .conversation_days = (uint32_t)options->keep_days,
                                     .trace = trace ? trace_file_write : NULL,
                                     .trace_context = trace,
                                     .log = server_log,

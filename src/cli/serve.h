@@ -14,6 +14,9 @@ struct serve_options {
     const char *ice_servers, *turn_secret;
     uint64_t port, relay_rate, relay_total;
     bool lan; /* listen on all addresses */
+    uint64_t port, relay_rate;
+    uint64_t keep_mb, keep_days; /* of direct conversations; 0: the defaults */
+    bool lan;                    /* listen on all addresses */
     bool classroom, verbose;
     bool shared; /* with other processes of the same data folder; else alone */
 };
@@ -119,6 +122,21 @@ struct serve_options {
          "networks whose computers may look at /metrics, besides this one\n(10.0.0.0/8,192.0.2.7)",           \
          0,                                                                                                   \
          0},                                                                                                  \
+        {"keep-mb",                                                                                           \
+         ARG_NUMBER,                                                                                          \
+         &(options)->keep_mb,                                                                                 \
+         "MB",                                                                                                \
+         "how much of one direct conversation is kept, encrypted, for who is\naway (default 64); of a larger " \
+         "one the newest messages",                                                                           \
+         1,                                                                                                   \
+         1 << 20},                                                                                            \
+        {"keep-days",                                                                                         \
+         ARG_NUMBER,                                                                                          \
+         &(options)->keep_days,                                                                               \
+         "DAYS",                                                                                              \
+         "how long after its last message all of it is kept (default 365)",                                   \
+         1,                                                                                                   \
+         36500},                                                                                              \
         {"verbose", ARG_FLAG, &(options)->verbose, NULL, "log what goes well too", 0, 0}
 
 /* Opens the data folder and a tracker, calls started(options, port, known) when it listens, and serves until

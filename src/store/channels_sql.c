@@ -260,6 +260,20 @@ const struct store_operation STORE_ROOM_MAY = {
       " LEFT JOIN room_members m ON m.channel = r.channel AND m.account = ?2 WHERE r.channel = ?1",
       0}}};
 
+const struct store_operation STORE_ROOM_DEVICES = {
+    "room devices",
+    false,
+    5,
+    {
+        OPEN_ROOM,
+        MUST_HAVE("0"),
+        {STEP_ROWS,
+         "SELECT d.device, a.name, d.certificate FROM room_members m JOIN accounts a ON a.id = m.account"
+         " JOIN devices d ON d.account = a.id WHERE m.channel = ?1 AND m.state = 1 AND d.expires_ms > ?5"
+         " AND d.device > ?4 ORDER BY d.device LIMIT 200",
+         0},
+    }};
+
 const struct store_operation STORE_ROOM_ACCOUNTS = {
     "room accounts",
     false,

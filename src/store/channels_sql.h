@@ -42,6 +42,7 @@ enum {
     ROOMS_OF_ACCOUNT_MAX = 500, /* that one is in */
     ROOMS_BY_ACCOUNT_MAX = 50,  /* that one has created and that are not closed */
     ROOM_INVITES_MAX = 100,     /* of one room */
+    ROOM_DEVICES_PAGE = 200,
 };
 
 /* --- rooms --- */
@@ -101,6 +102,9 @@ extern const struct store_operation STORE_ROOM_CLOSE;  /* channel, account, admi
 extern const struct store_operation STORE_ROOM_PEOPLE;
 /* channel, account -> state, role, muted_until_ms, slow_s, policy, closed_ms, nonce */
 extern const struct store_operation STORE_ROOM_MAY;
+/* channel, account, admin, after (a device, or x''), time -> device, name of its account, certificate; of all members.
+ * At most ROOM_DEVICES_PAGE, by device. */
+extern const struct store_operation STORE_ROOM_DEVICES;
 /* channel, least role -> account of each member with it (at most STORE_ROWS_MAX) */
 extern const struct store_operation STORE_ROOM_ACCOUNTS;
 

@@ -608,6 +608,7 @@ const struct call_row channel_calls[] = {
     {"channel-slow", room_slow, CALL_PERSON},
     {"channel-close", room_close, CALL_PERSON},
     {"channel-members", room_members, CALL_PERSON},
+    {"channel-devices", room_devices, CALL_PERSON},
     {"channel-role", room_role, CALL_PERSON},
     {"channel-hand-over", room_hand_over, CALL_PERSON},
     {"channel-kick", room_kick, CALL_PERSON},

@@ -61,6 +61,38 @@ void room_members(struct call *call)
     call_ask(call, &STORE_ROOM_PEOPLE, values, 7, answer_people);
 }
 
+static void answer_devices(struct call *call, int result, const struct store_rows *rows)
+{
+    if (result) {
+        channel_failed(call, result);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < rows->count; i++) {
+        const struct store_value *v = store_at(rows, i, 0);
+        char device[ID_TEXT_BYTES], certificate[2 * NODE_CERTIFICATE_BYTES_MAX + 1];
+        if (v[0].bytes.len != ID_BYTES || v[2].bytes.len > NODE_CERTIFICATE_BYTES_MAX) continue;
+        hex_encode(v[0].bytes, device);
+        hex_encode(v[2].bytes, certificate);
+        json_array_append_new(list, json_pack("{s:s,s:s%,s:s}", "device", device, "account",
+                                              (const char *)v[1].bytes.ptr, v[1].bytes.len, "certificate",
+                                              certificate));
+    }
+    call_answer(call, json_pack("{s:o,s:b}", "devices", list, "more", rows->count == ROOM_DEVICES_PAGE));
+}
+
+/* So that keys are handed to devices that have not joined yet (COMMAND_DEVICE). */
+void room_devices(struct call *call)
+{
+    struct store_value values[5];
+    uint8_t after[ID_BYTES] = {0};
+    bool first = !json_object_get(call->fields, "after");
+    if ((!first && !call_id(call, "after", after)) || !channel_begin(call, values)) return;
+    values[3] = store_bytes(after, first ? 0 : sizeof after);
+    values[4] = store_number((int64_t)tracker_now_ms(call->tracker));
+    channel_read(call, &STORE_ROOM_DEVICES, values, 5, answer_devices);
+}
+
 /* --- what is done to somebody --- */
 
 /* The values that all of these take; false when the call is answered. `key` is FOLD_KEY_BYTES_MAX. */

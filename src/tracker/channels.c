@@ -195,11 +195,12 @@ static void greet(void *context, int result, const struct store_rows *rows)
 void channels_welcome(struct client *client, json_t *welcome)
 {
     struct greeting *g = welcome ? calloc(1, sizeof *g) : NULL;
-    int err = g ? OK : ERR_MEMORY;
-    if (g) {
+    struct store *reader = client->tracker->rooms->reader;
+    int err = !reader ? ERR_CLOSED : g ? OK : ERR_MEMORY;
+    if (!err) {
         *g = (struct greeting){client->tracker, client->number, welcome};
         const struct store_value values[] = {store_number(client->account)};
-        err = store_ask(client->tracker->store, &STORE_ROOMS_OF, values, 1, greet, g);
+        err = store_ask(reader, &STORE_ROOMS_OF, values, 1, greet, g);
     }
     if (!err) return;
     free(g);

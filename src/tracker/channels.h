@@ -140,6 +140,7 @@ json_t *message_json(const struct store_value *row);
 call_handler room_create, room_leave, room_find, room_join, room_invite_create, room_invite_list,
     room_invite_revoke, room_invite_look, room_invite_redeem, room_members, room_kick, room_ban, room_unban,
     room_mute, room_unmute, room_role, room_hand_over, room_approve, room_refuse, room_hide, room_show,
-    room_history, room_search, room_unread, room_mark_read, room_keep, room_mentions, room_mentions_seen;
+    room_history, room_search, room_unread, room_mark_read, room_keep, room_devices, room_mentions,
+    room_mentions_seen;
 
 #endif

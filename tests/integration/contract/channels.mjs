@@ -2,12 +2,12 @@
 const at = (fields = {}) => (world) => ({ channel: world.room, ...fields });
 const inRoom = [
   ["channel-topic", { topic: "t" }], ["channel-rename", { name: "other-name" }], ["channel-policy", { policy: "invite" }], ["channel-slow", { seconds: 0 }], ["channel-close", {}],
-  ["channel-members", {}], ["channel-role", { account: "member", role: "member" }], ["channel-hand-over", { account: "member" }], ["channel-kick", { account: "member" }],
+  ["channel-members", {}], ["channel-devices", {}], ["channel-role", { account: "member", role: "member" }], ["channel-hand-over", { account: "member" }], ["channel-kick", { account: "member" }],
   ["channel-ban", { account: "member" }], ["channel-unban", { account: "banned" }], ["channel-mute", { account: "member", seconds: 60 }], ["channel-unmute", { account: "member" }],
   ["channel-approve", { account: "user" }], ["channel-refuse", { account: "user" }], ["channel-hide", { account: "member" }], ["channel-show", { account: "member" }],
   ["channel-invite", {}], ["channel-invites", {}], ["channel-invite-revoke", { invite: 1 }], ["history", {}], ["mark-read", { at: `1-${"0".repeat(64)}-1` }],
 ];
-const forModerators = inRoom.filter(([type]) => !["channel-members", "channel-invite", "channel-invites", "channel-invite-revoke", "history", "mark-read"].includes(type));
+const forModerators = inRoom.filter(([type]) => !["channel-members", "channel-devices", "channel-invite", "channel-invites", "channel-invite-revoke", "history", "mark-read"].includes(type));
 const forOwners = ["channel-rename", "channel-policy", "channel-close", "channel-role", "channel-hand-over"];
 const elsewhere = ["channel-create", "channel-list", "channel-mine", "channel-find", "channel-join", "channel-leave", "channel-invite-look", "channel-redeem", "search", "unread", "mentions", "mentions-seen", "keep-conversations"];
 const NOWHERE = "ab".repeat(32);
@@ -56,6 +56,9 @@ export const rows = [
   { name: "who is banned is seen by moderators", as: "moderator", call: "channel-members", body: at({ state: "banned" }), status: 200, check: ({ members }) => members.length === 1 },
   { name: "and not by members", as: "member", call: "channel-members", body: at({ state: "banned" }), status: 403 },
   { name: "a state that there is", as: "moderator", call: "channel-members", body: at({ state: "gone" }), status: 400 },
+
+  { name: "devices of members", as: "member", call: "channel-devices", body: at(), status: 200, check: ({ devices, more }) => Array.isArray(devices) && more === false },
+  { name: "devices after none", as: "member", call: "channel-devices", body: at({ after: "x" }), status: 400 },
 
   { name: "a topic", as: "moderator", call: "channel-topic", body: at({ topic: "what programs may rely on" }), status: 200 },
   { name: "a topic that is too long", as: "moderator", call: "channel-topic", body: at({ topic: "x".repeat(201) }), status: 400 },
