@@ -39,6 +39,7 @@ enum {
 struct bus_handlers {
     /* From now on its messages come. Numbers count up from 1 and are not used again. */
     void (*joined)(void *context, uint32_t peer);
+    /* why: NULL when it has called bus_close. */
     void (*left)(void *context, uint32_t peer, const char *why);
     void (*message)(void *context, uint32_t peer, slice message);
     /* Its queue was above BUS_QUEUE_BYTES_HIGH and is below BUS_QUEUE_BYTES_LOW now. */

@@ -215,6 +215,7 @@ void line_frame(struct line *line, enum frame_kind kind, slice bytes)
     case FRAME_WELCOME: greeted(line, kind, bytes); break;
     case FRAME_REFUSED: was_refused(line, bytes); break;
     case FRAME_PING: break;
+    case FRAME_LEAVE: line->said_goodbye = true; break;
     default: line_close(line, "it sent something that is not in the agreed form");
     }
 }
@@ -223,7 +224,8 @@ void line_closed(struct line *line)
 {
     struct bus *bus = line->bus;
     if (line->was_joined && !bus->closing)
-        bus->options.handlers.left(bus->options.handlers.context, line->number, line->why);
+        bus->options.handlers.left(bus->options.handlers.context, line->number,
+                                   line->said_goodbye ? NULL : line->why);
 }
 
 /* --- finding the others --- */
@@ -411,8 +413,10 @@ int bus_open(const struct bus_options *options, struct bus **out_bus, char why[B
 void bus_close(struct bus *bus)
 {
     if (!bus) return;
-    for (struct line *c = bus->lines; c; c = c->next)
-        line_write_rest(c);
+    for (struct line *c = bus->lines; c; c = c->next) {
+        if (c->phase == LINE_JOINED && !line_put(c, FRAME_LEAVE, SLICE_EMPTY, SLICE_EMPTY))
+            line_write_rest(c);
+    }
     bus->closing = true;
     if (bus->bound) unlinkat(bus->folder, bus->name, 0);
     for (struct line *c = bus->lines; c; c = c->next)

@@ -16,6 +16,7 @@ enum frame_kind {
     FRAME_WELCOME = 3, /* the answer: the same fields. Now both are peers */
     FRAME_REFUSED = 4, /* or this one: a byte of enum refusal, words */
     FRAME_PING = 5,
+    FRAME_LEAVE = 6, /* the last one */
 };
 
 enum refusal {
@@ -38,7 +39,7 @@ struct line {
     struct bus *bus;
     struct line *next;
     enum line_phase phase;
-    bool initiator, was_joined, above_high;
+    bool initiator, was_joined, said_goodbye, above_high;
     bool held;       /* joined during bus_open: nobody was told yet, and nothing is read */
     uint64_t id;     /* the other process's; 0: not known yet */
     uint32_t number; /* as a peer */

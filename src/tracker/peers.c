@@ -55,8 +55,9 @@ static void on_left(void *context, uint32_t peer, const char *why)
 {
     struct tracker *tracker = context;
     if (tracker->stopping) return;
-    tracker_log(tracker, WR_LOG_WARNING, "a process that shares the data is gone (%u): %s", (unsigned)peer,
-                why);
+    tracker_log(tracker, why ? WR_LOG_WARNING : WR_LOG_INFO,
+                "a process that shares the data is gone (%u): %s", (unsigned)peer,
+                why ? why : "it was ended");
     bridge_peer_left(tracker, peer);
     remote_peer_left(tracker, peer);
     holder_left(tracker, peer);

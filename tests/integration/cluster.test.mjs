@@ -1,9 +1,11 @@
 // Several `weaprous tracker` on one data folder: what happens at one is seen at the others, and when one dies the others go on.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { checkAcknowledged, checkIntegrity, checkRead, startCrowd } from "./crowd-kit.mjs";
 import { PASSWORD, ask, cookieOf, newDevice, newFolder, online, post, register, run, startTracker, within } from "./tracker-kit.mjs";
 
@@ -243,6 +245,7 @@ test("when the process with the replica is ended it hands over, and comes back a
   assert.deepEqual(await a.end("SIGTERM"), { code: 0, signal: null });
   await until("the other one has the replica", () => b.err.includes("has the replica now"), 3000);
   t.diagnostic(`handed over after ${Date.now() - ended} ms`);
+  assert.match(b.err, /INFO a process that shares the data is gone \(\d+\): it was ended/);
   const again = await startTracker(t, { subcommand: "tracker", folder: a.folder, args: ["--verbose", "--server-port", String(a.port)] });
   assert.ok((await crowd.tell("wait")).settled);
   await crowd.tell(`ports ${a.port}`);
@@ -362,3 +365,18 @@ test("the port has two names and a default, and --help tells", async () => {
   const wrong = await run(["tracker", "--tracker-port", "99999"]);
   assert.equal(wrong.code, 2);
 });
+
+// --- everything else ---
+
+for (const name of ["channels", "classic"])
+  test(`what ${name}.test.mjs asks of a tracker holds at one that has another beside it, with the replica`, async () => {
+    const { NODE_TEST_CONTEXT, ...env } = process.env; // else it would report to this process
+    const file = fileURLToPath(new URL(`${name}.test.mjs`, import.meta.url));
+    const args = ["--require", fileURLToPath(new URL("../webcrypto.cjs", import.meta.url)), "--test", "--test-reporter=tap", file];
+    const child = spawn(process.execPath, args, { env: { ...env, WEAPROUS_BESIDE: "1" }, stdio: ["ignore", "pipe", "inherit"] });
+    let out = "";
+    child.stdout.on("data", (bytes) => (out += bytes));
+    const code = await within(new Promise((resolve) => child.once("close", resolve)), file, 120_000);
+    assert.equal(code, 0, out.split("\n").filter((line) => /^not ok|error/.test(line)).join("\n"));
+    assert.match(out, /^# pass [1-9]/m);
+  });

@@ -40,8 +40,20 @@ export function run(args, options = {}) {
   return within(ended, `weaprous ${args.join(" ")} to end`).finally(() => child.kill("SIGKILL"));
 }
 
+/** With WEAPROUS_BESIDE=1 every tracker of the tests has another one beside it on its folder, which holds the replica. */
+export async function startTracker(t, options = {}) {
+  if (!process.env.WEAPROUS_BESIDE || (options.subcommand ?? "up") !== "up" || options.command) return startOne(t, options);
+  const folder = options.folder ?? newFolder();
+  const other = await startOne(t, { ...options, folder, subcommand: "tracker" });
+  const tracker = await startOne(t, { ...options, folder, subcommand: "tracker" });
+  const { end } = tracker;
+  tracker.end = async (signal) => (await other.end(signal), end(signal));
+  if (!options.folder) t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return tracker;
+}
+
 /** `weaprous up` (or `tracker`) on a free port; `t.after` ends it and removes the folder. */
-export async function startTracker(t, { args = [], folder, command, argsBefore = [], subcommand = "up", env = {} } = {}) {
+async function startOne(t, { args = [], folder, command, argsBefore = [], subcommand = "up", env = {} } = {}) {
   const own = folder ?? newFolder();
   const words = [...argsBefore, subcommand, "--server-port", "0", "--data", join(own, "data"), ...args];
   const child = spawn(command ?? program, words, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });

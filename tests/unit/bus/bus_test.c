@@ -48,7 +48,7 @@ static void left(void *context, uint32_t peer, const char *why)
     (void)peer;
     struct member *m = context;
     m->left++;
-    snprintf(m->why, sizeof m->why, "%s", why);
+    snprintf(m->why, sizeof m->why, "%s", why ? why : "goodbye");
 }
 
 static void message(void *context, uint32_t peer, slice bytes)
@@ -220,6 +220,7 @@ static void who_ends_is_seen_to_leave(void **state)
     publish(w, 1, 0, 8); /* still goes out */
     close_member(w, 1);
     RUN_UNTIL(w, w->members[0].left == 1);
+    assert_string_equal(w->members[0].why, "goodbye");
     assert_int_equal(w->members[0].messages, 1);
     open_member(w, 1);
     RUN_UNTIL(w, w->members[0].joined == 2);
