@@ -209,21 +209,26 @@ test("a device has the name that its owner gave it; one that was logged out neve
   await good(tracker, an, "device-rename", { device: device.id, name: "old laptop" });
   for (const name of ["x".repeat(65), "two\nlines", 7]) assert.equal((await call(tracker, an, "device-rename", { device: device.id, name })).status, 400);
   assert.equal((await good(tracker, an, "account-sessions")).devices[0].name, "old laptop");
+  const { socket: watching } = await online(t, tracker, an, { label: "desk" });
+  await socket.close();
+  const { socket: again } = await online(t, tracker, lost, { device, label: "Firefox on Linux" });
+  const shown = await watching.next((message) => message.type === "presence" && message.devices.some((one) => one.device === device.id && one.status === "online"), "the device again");
+  assert.equal(shown.devices.find((one) => one.device === device.id).label, "old laptop");
 
   assert.equal((await call(tracker, binh, "device-end", { device: device.id })).status, 404);
   await good(tracker, an, "device-end", { device: device.id });
-  assert.equal((await socket.next("goodbye")).reason, "logged-out");
+  assert.equal((await again.next("goodbye")).reason, "logged-out");
   assert.equal(await isIn(tracker, lost), false);
-  assert.equal((await good(tracker, an, "account-sessions")).devices.length, 0);
+  assert.deepEqual((await good(tracker, an, "account-sessions")).devices.map(({ label }) => label), ["desk"]);
   // With the password it may log in, but not with that key; nor may anybody else.
   for (const [cookie, code] of [[an, 410], [binh, 403]]) {
-    const again = new Socket(tracker, { cookie });
-    t.after(() => again.ws.terminate());
-    const welcome = await again.next("welcome");
-    const refused = await again.ask("hello", { device: device.id, proof: proofOf(device, welcome), label: "x" });
+    const other = new Socket(tracker, { cookie });
+    t.after(() => other.ws.terminate());
+    const welcome = await other.next("welcome");
+    const refused = await other.ask("hello", { device: device.id, proof: proofOf(device, welcome), label: "x" });
     assert.deepEqual([refused.status, refused.code], ["error", code], refused.message);
     const fresh = newDevice();
-    assert.equal((await again.ask("hello", { device: fresh.id, proof: proofOf(fresh, welcome), label: "x" })).status, "success");
+    assert.equal((await other.ask("hello", { device: fresh.id, proof: proofOf(fresh, welcome), label: "x" })).status, "success");
   }
 });
 
