@@ -13,8 +13,6 @@ struct serve_options {
     const char *access_log, *log_file, *metrics_from;
     const char *ice_servers, *turn_secret;
     uint64_t port, relay_rate, relay_total;
-    bool lan; /* listen on all addresses */
-    uint64_t port, relay_rate;
     uint64_t keep_mb, keep_days; /* of direct conversations; 0: the defaults */
     bool lan;                    /* listen on all addresses */
     bool classroom, verbose;
