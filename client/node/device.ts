@@ -11,6 +11,7 @@ import type { EntryRow } from "./idb";
 import { acquireLease, isLeaseLost, type Lease } from "./lease";
 import { createLinks, type Links, type RtcTab } from "./links";
 import { createFiles } from "./files";
+import { createFriends } from "./friends";
 import { createGaps } from "./gaps";
 import { createMarks, type Held } from "./marks";
 import { messageOf, rowOf, textBody } from "./messages";
@@ -225,6 +226,24 @@ async function openParts(options: DeviceOptions, store: Store) {
       ),
     );
   const files = createFiles(store, tools.tree);
+  const friends = createFriends({
+    clock,
+    ask: options.tracker.ask,
+    relations: () => talks.relations(),
+    relate: (other, relation) => talks.relate(other, relation),
+    partners: () => talks.partners(),
+    certificate(bytes) {
+      try {
+        shell.command({ kind: "device", certificate: bytes });
+      } catch {
+        // Another tracker's, or more devices than the core keeps.
+      }
+    },
+    introduced(channel, device, name) {
+      peers.author(device, name);
+      tellPeer(shell, device, true, channel);
+    },
+  });
   const talks = await createTalks({
     rows: store,
     account,
@@ -232,8 +251,14 @@ async function openParts(options: DeviceOptions, store: Store) {
     channelId: tools.channelId,
     authority: () => tracker.id,
     online: (name) => peers.list().some((peer) => peer.account === name && peer.presence === "online"),
-    changed: (session) => emit("session", session),
-    opened: (channel, other, authority) => channels.joined(channel, `@${other}`, authority, "direct"),
+    changed(session) {
+      friends.session(session);
+      emit("session", session);
+    },
+    opened(channel, other, authority) {
+      friends.opened(other);
+      channels.joined(channel, `@${other}`, authority, "direct");
+    },
   });
   const shell: Shell = createShell(core, { commit: commitRows, read: store.read }, clock, {
     leaves: files,
@@ -256,7 +281,7 @@ async function openParts(options: DeviceOptions, store: Store) {
     switches: options.switches,
     accountOf: (device) => peers.account(device),
     connecting: (device, on) => peers.connecting(device, on),
-    ice: () => [],
+    ice: friends.ice,
   });
   if (identity.certificate && identity.tracker) {
     // Without the tracker too: what is written now waits on the disk.
@@ -275,7 +300,7 @@ async function openParts(options: DeviceOptions, store: Store) {
     warn: (text) => emit("warning", { code: "JOIN", text }),
   });
   return {
-    rooms, identity, tracker, core, store, shell, links, peers, channels, marks, gaps, talks, sending, asking, markOf, look,
+    rooms, friends, identity, tracker, core, store, shell, links, peers, channels, marks, gaps, talks, sending, asking, markOf, look,
     room, wake, flush,
     unsaved: () => unsaved,
   };
@@ -291,9 +316,9 @@ function useCertificate(shell: Shell, certificate: Uint8Array): void {
 }
 
 /** More devices than the core keeps are simply not linked to. */
-function tellPeer(shell: Shell, device: Id, online: boolean): void {
+function tellPeer(shell: Shell, device: Id, online: boolean, channel?: Id): void {
   try {
-    shell.command({ kind: "peer", device, online });
+    shell.command({ kind: "peer", device, online, ...(channel ? { channel } : {}) });
   } catch {
     // See above.
   }
@@ -434,6 +459,7 @@ export function createDevice(options: DeviceOptions): Device {
 
   async function shut(text: string): Promise<void> {
     state = "closed";
+    open?.friends.stop();
     open?.shell.stop(text);
     rejectSends(nodeError("CLOSED", text));
     cancelRenewal();
@@ -517,10 +543,12 @@ export function createDevice(options: DeviceOptions): Device {
       open.rooms.welcome(welcomed.channels, welcomed.tracker);
       emit("news", { type: "again" });
       open.links.trackerUp(welcomed.tracker);
+      open.friends.online();
     },
     presence,
     news(news) {
       if (open && welcomed) open.rooms.news(news, welcomed.tracker);
+      open?.friends.news(news);
       emit("news", news);
     },
     trackerDown() {

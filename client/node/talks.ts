@@ -1,5 +1,6 @@
 // Direct conversations: which there are, how they stand, and who is a friend or blocked. The core decides; here is
 // what a browser has to remember for it and what a page is told.
+import type { Relation } from "./commands";
 import type { Action, ChannelSpec } from "./core";
 import { nodeError } from "./errors";
 import type { ChannelRow, RelationRow } from "./idb";
@@ -25,6 +26,11 @@ export interface Talks {
   session(action: Extract<Action, { kind: "session" }>): void;
   /** The core has its certificate: it is told again what it does not remember. */
   certified(): void;
+  /** Accounts with which there is a direct conversation. */
+  partners(): string[];
+  relations(): Iterable<[string, Relation]>;
+  /** As the command, by the tracker's word. */
+  relate(account: string, relation: Relation): void;
 }
 
 export async function createTalks(options: {
@@ -62,6 +68,12 @@ export async function createTalks(options: {
     rows.saveChannel(channel, { spec }).catch(() => {});
   }
 
+  async function relate(other: string, relation: Relation): Promise<void> {
+    shell().command({ kind: "relation", account: other, relation });
+    relations.set(other, relation);
+    await rows.saveRelation({ account: other, relation });
+  }
+
   const otherOf = (channel: Id): string => {
     const spec = specs.get(channel);
     if (spec?.type !== "direct") throw nodeError("NOT_FOUND", "This is no direct conversation.");
@@ -79,6 +91,11 @@ export async function createTalks(options: {
     certified() {
       for (const [name, relation] of relations) tryCommand({ kind: "relation", account: name, relation });
       for (const spec of specs.values()) tryCommand({ kind: "open", spec });
+    },
+    partners: () => [...specs.keys()].flatMap((channel) => (specs.get(channel)?.type === "direct" ? [otherOf(channel)] : [])),
+    relations: () => relations,
+    relate(other, relation) {
+      if ((relations.get(other) ?? "none") !== relation) relate(other, relation).catch(() => {});
     },
     commands: {
       async open({ account: other }) {
@@ -105,11 +122,7 @@ export async function createTalks(options: {
       async end({ channel, session }) {
         shell().command({ kind: "end", channel, session });
       },
-      async relate({ account: other, relation }) {
-        shell().command({ kind: "relation", account: other, relation });
-        relations.set(other, relation);
-        await rows.saveRelation({ account: other, relation });
-      },
+      relate: async ({ account: other, relation }) => relate(other, relation),
     },
   };
 }

@@ -70,6 +70,8 @@ export interface Tracker {
   stop(next: "idle" | "logged-out"): void;
   /** Answers the welcome. */
   greet(device: Id, proof: string, label: string): void;
+  /** A call (docs/api.md); rejects with the words of a refusal. */
+  ask(type: string, fields: Record<string, unknown>): Promise<Record<string, unknown>>;
   signal(to: Id, signal: Signal): Promise<void>;
   relayOpen(to: Id): Promise<number>;
   relayClose(relay: number, text: string): void;
@@ -338,6 +340,7 @@ export function createTracker(options: {
         },
       );
     },
+    ask: (type, fields) => request({ ...fields, type }),
     signal: async (to, signal) => void (await request({ type: "signal", to, ...signal })),
     relayOpen: async (to) => (await request({ type: "relay-open", to })).relay as number,
     relayClose: (relay, text) => send({ type: "relay-close", relay, message: text }),
