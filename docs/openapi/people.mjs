@@ -27,4 +27,5 @@ export const calls = {
   introduce: { who: "person", fields: { channel: id }, errors: [404, 409] },
   invisible: { who: "person", fields: { on: maybe(truth) }, answer: { on: maybe(flag) }, errors: [409] },
   session: { who: "person", fields: { ...account, open: maybe(truth) }, errors: [404, 409] },
+  "ice-servers": { who: "person", answer: { ice_servers: list(object({ urls: list(text), username: maybe(text), credential: maybe(text) })), ttl_s: count } },
 };

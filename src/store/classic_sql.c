@@ -53,8 +53,11 @@ const struct store_operation CLASSIC_ALIVE = {
 const struct store_operation CLASSIC_FADE = {
     "announcement-fade",
     true,
-    2,
-    {{STEP_RUN, "UPDATE announcements SET expires_ms = ?2 WHERE session = ?1 AND expires_ms > ?2", 0}},
+    3,
+    {{STEP_RUN,
+      "UPDATE announcements SET expires_ms = ?2 WHERE session = ?1 AND expires_ms > ?2 AND announced_ms <= ?3"
+      " AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.token = ?1 AND s.seen_ms > ?3)",
+      0}},
 };
 
 const struct store_operation CLASSIC_PEERS = {
@@ -62,7 +65,7 @@ const struct store_operation CLASSIC_PEERS = {
     false,
     4,
     {{STEP_ROWS,
-      "SELECT username, ip, port, device, announced_ms FROM announcements WHERE expires_ms > ?1"
+      "SELECT username, ip, port, device, announced_ms, account FROM announcements WHERE expires_ms > ?1"
       " AND (username, ip, port) > (?2, ?3, ?4) AND " SESSION_LIVES(
           "session", "?1") " ORDER BY username, ip, port LIMIT 500",
       0}},

@@ -23,10 +23,11 @@ extern const struct store_operation CLASSIC_ANNOUNCE;
 extern const struct store_operation CLASSIC_ANNOUNCE_GUEST;
 /* session, now, expires, least: those of the session that end before `least` last until `expires`. */
 extern const struct store_operation CLASSIC_ALIVE;
-/* session, expires: they end then, if not earlier. */
+/* session, now, since: they are over, unless the session was seen after that. */
 extern const struct store_operation CLASSIC_FADE;
 /* now, then the last row of the page before (or "", "", 0): username, ip, port
- * -> username, ip, port, device or NULL, announced_ms; at most CLASSIC_PEERS_PAGE, in this order. */
+ * -> username, ip, port, device or NULL, announced_ms, account or 0; at most CLASSIC_PEERS_PAGE, in this
+ * order. */
 extern const struct store_operation CLASSIC_PEERS;
 /* account, now -> ip, port: the newest. */
 extern const struct store_operation CLASSIC_ADDRESS;

@@ -225,11 +225,6 @@ static void session_known(void *context, struct wr_request *request, int result,
         errand_refuse(errand, 401, "You are not logged in.");
 }
 
-struct classic_binding {
-    struct tracker *tracker;
-    const struct classic_route *route;
-};
-
 static void requested(struct wr_request *request, void *context)
 {
     const struct classic_binding *binding = context;
@@ -254,26 +249,30 @@ static void requested(struct wr_request *request, void *context)
 
 /* --- the table --- */
 
+_Static_assert(sizeof routes / sizeof routes[0] == CLASSIC_ROUTES, "CLASSIC_ROUTES");
+
+enum { HOUSES_PER_MINUTE = 12 };
+
 void classic_housekeeping(struct tracker *tracker)
 {
-    classic_keep_announced(tracker);
+    classic_fade(tracker);
+    if (tracker->classic->houses++ % HOUSES_PER_MINUTE == 0) classic_keep_announced(tracker);
 }
 
 int classic_open(struct tracker *tracker)
 {
-    enum { COUNT = sizeof routes / sizeof routes[0] };
-    struct classic_binding *bindings = calloc(COUNT, sizeof *bindings);
-    tracker->classic_bindings = bindings;
-    if (!bindings) return ERR_MEMORY;
-    for (size_t i = 0; i < COUNT; i++) {
-        bindings[i] = (struct classic_binding){tracker, &routes[i]};
-        if (wr_route(tracker->app, routes[i].method, routes[i].path, requested, &bindings[i]))
-            return ERR_MEMORY;
+    struct classic *classic = calloc(1, sizeof *classic);
+    tracker->classic = classic;
+    if (!classic) return ERR_MEMORY;
+    for (size_t i = 0; i < CLASSIC_ROUTES; i++) {
+        struct classic_binding *binding = &classic->bindings[i];
+        *binding = (struct classic_binding){tracker, &routes[i]};
+        if (wr_route(tracker->app, routes[i].method, routes[i].path, requested, binding)) return ERR_MEMORY;
     }
     return OK;
 }
 
 void classic_close(struct tracker *tracker)
 {
-    free(tracker->classic_bindings);
+    free(tracker->classic);
 }

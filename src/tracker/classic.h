@@ -17,11 +17,15 @@
 #include "tracker/call.h"
 #include "tracker/state.h"
 
-enum { CLASSIC_LIST_MAX = 20000 }; /* peers in one answer */
+enum {
+    CLASSIC_LIST_MAX = 20000,  /* peers in one answer */
+    CLASSIC_FADING_MAX = 1024, /* sessions whose socket has ended; those beyond fade with time */
+    CLASSIC_ROUTES = 11,
+};
 /* How long an announcement lasts after the last sign of life, and after the socket of its session has ended.
  */
 #define ANNOUNCED_MS ((int64_t)30 * 60 * 1000)
-#define ANNOUNCED_HEARTBEATS_MS ((int64_t)60 * 1000)
+#define ANNOUNCED_HEARTBEATS_MS ((uint64_t)60 * 1000)
 
 struct errand;
 typedef void errand_handler(struct errand *errand);
@@ -63,11 +67,26 @@ struct errand {
     bool has_after;
 };
 
+struct classic_binding {
+    struct tracker *tracker;
+    const struct classic_route *route;
+};
+
+struct classic {
+    struct classic_binding bindings[CLASSIC_ROUTES];
+    struct {
+        uint8_t session[SESSION_HASH_BYTES];
+        uint64_t gone_ms;
+    } fading[CLASSIC_FADING_MAX]; /* oldest first */
+    size_t fading_count;
+    unsigned houses;
+};
+
 /* --- classic.c --- */
 
 int classic_open(struct tracker *tracker) BASE_CHECKED;
 void classic_close(struct tracker *tracker);
-/* Every minute. */
+/* Every five seconds. */
 void classic_housekeeping(struct tracker *tracker);
 
 /* Each ends the errand. json may be NULL (no memory). */
@@ -91,9 +110,11 @@ void errand_announce(struct errand *errand, store_asked *asked);
 /* --- classic_peers.c --- */
 
 errand_handler classic_announce, classic_list;
-/* A socket has ended: what its session has announced goes after two heartbeats. */
+/* A socket has ended: what its session has announced goes after two heartbeats, if it does not come back. */
 void classic_socket_gone(struct client *client);
+/* Open sockets keep alive what their sessions have announced. */
 void classic_keep_announced(struct tracker *tracker);
+void classic_fade(struct tracker *tracker);
 
 /* --- classic_rooms.c --- */
 

@@ -11,7 +11,11 @@
 #include "tracker/classic.h"
 #include "tracker/webdevice.h"
 
-enum { MESSAGES_DEFAULT = 200, MESSAGES_MAX = 1000 };
+enum {
+    MESSAGES_DEFAULT = 200,
+    MESSAGES_MAX = 1000,
+    ENTRY_COST = 1024, /* bytes that an entry takes besides its text, on disks and links */
+};
 
 /* --- writing --- */
 
@@ -64,8 +68,30 @@ static void may_write(void *context, int result, const char *why, uint64_t wait_
     web_write(errand->tracker, &entry, written, errand);
 }
 
+/* What an account writes here counts like what its sockets bring: else it could fill the disk within the
+ * hour. */
+static bool has_quota(struct errand *errand)
+{
+    slice text;
+    char seconds[24];
+    struct rates *quota = &errand->tracker->relay_quota;
+    uint64_t now_ms = tracker_now_ms(errand->tracker),
+             key = rates_key(quota, slice_of(&errand->writer, sizeof errand->writer));
+    uint64_t wait_ms = rates_wait_ms(quota, key, now_ms);
+    if (!wait_ms) {
+        rates_take(quota, key, ENTRY_COST + (errand_text(errand, "message", &text) ? (double)text.len : 0),
+                   now_ms);
+        return true;
+    }
+    snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)((wait_ms + 999) / 1000));
+    wr_response_header(errand->request, "Retry-After", seconds);
+    errand_refuse(errand, 429, "You write too much: wait a moment.");
+    return false;
+}
+
 static void send_text(struct errand *errand)
 {
+    if (!has_quota(errand)) return;
     if (errand->sealed)
         errand_refuse(errand, 403, encrypted);
     else if (!errand->writer)

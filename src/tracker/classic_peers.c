@@ -4,6 +4,7 @@
 
 #include "base/hex.h"
 #include "tracker/classic.h"
+#include "tracker/person.h"
 #include "tracker/socket.h"
 
 #define ONLINE_MS ((int64_t)90 * 1000) /* announced so lately: taken to be there */
@@ -65,17 +66,32 @@ void classic_announce(struct errand *errand)
 
 /* --- the list --- */
 
-static json_t *peer_of(const struct store_rows *rows, size_t row, int64_t now_ms)
+/* The columns of CLASSIC_PEERS. */
+enum { PEER_NAME, PEER_IP, PEER_PORT, PEER_DEVICE, PEER_ANNOUNCED_MS, PEER_ACCOUNT };
+
+/* Whether the device has an open socket anywhere, of somebody who does not hide. */
+static bool is_seated(const struct tracker *tracker, int64_t account, slice device)
 {
-    const struct store_value *name = store_at(rows, row, 0), *ip = store_at(rows, row, 1),
-                             *device = store_at(rows, row, 3);
+    const struct person *person = account ? person_find(tracker, account) : NULL;
+    if (!person || !person->loaded || person->invisible || device.len != ID_BYTES) return false;
+    for (const struct seat *seat = person->seats; seat; seat = seat->next) {
+        if (memcmp(seat->device, device.ptr, ID_BYTES) == 0) return true;
+    }
+    return false;
+}
+
+static json_t *peer_of(const struct tracker *tracker, const struct store_value *row, int64_t now_ms)
+{
+    slice name = row[PEER_NAME].bytes, ip = row[PEER_IP].bytes, device = row[PEER_DEVICE].bytes;
     char port[8], id[ID_TEXT_BYTES] = "";
-    snprintf(port, sizeof port, "%d", (int)store_at(rows, row, 2)->number);
-    if (device->type == STORE_BYTES && device->bytes.len == ID_BYTES) hex_encode(device->bytes, id);
-    bool online = store_at(rows, row, 4)->number + ONLINE_MS > now_ms;
-    return json_pack("{s:s%,s:s,s:s%,s:i,s:s,s:s}", "ip", (const char *)ip->bytes.ptr, ip->bytes.len, "port",
-                     port, "username", (const char *)name->bytes.ptr, name->bytes.len, "isUsed", 1, "device",
-                     id, "status", online ? "online" : "idle");
+    snprintf(port, sizeof port, "%d", (int)row[PEER_PORT].number);
+    if (row[PEER_DEVICE].type != STORE_BYTES) device = SLICE_EMPTY;
+    if (device.len == ID_BYTES) hex_encode(device, id);
+    bool online = row[PEER_ANNOUNCED_MS].number + ONLINE_MS > now_ms ||
+                  is_seated(tracker, row[PEER_ACCOUNT].number, device);
+    return json_pack("{s:s%,s:s,s:s%,s:i,s:s,s:s}", "ip", (const char *)ip.ptr, ip.len, "port", port,
+                     "username", (const char *)name.ptr, name.len, "isUsed", 1, "device", id, "status",
+                     online ? "online" : "idle");
 }
 
 static void list_page(struct errand *errand, const struct store_value after[3]);
@@ -89,7 +105,7 @@ static void listed(void *context, int result, const struct store_rows *rows)
         return;
     }
     for (size_t i = 0; i < rows->count; i++)
-        json_array_append_new(errand->list, peer_of(rows, i, now_ms));
+        json_array_append_new(errand->list, peer_of(errand->tracker, store_at(rows, i, 0), now_ms));
     if (rows->count == CLASSIC_PEERS_PAGE && json_array_size(errand->list) < CLASSIC_LIST_MAX) {
         list_page(errand, &rows->values[(rows->count - 1) * rows->columns]);
         return;
@@ -152,13 +168,41 @@ void classic_keep_announced(struct tracker *tracker)
     }
 }
 
+static bool has_socket(struct tracker *tracker, const uint8_t *session)
+{
+    struct client *client;
+    for (size_t at = 0; (client = handles_next(&tracker->clients, &at));) {
+        if (client->phase != CLIENT_ONLINE || memcmp(client->session, session, SESSION_HASH_BYTES) != 0)
+            continue;
+        client->announced = true;
+        return true;
+    }
+    return false;
+}
+
 void classic_socket_gone(struct client *client)
 {
-    if (!client->announced) return;
-    const struct store_value values[] = {
-        store_id(client->session),
-        store_number((int64_t)tracker_now_ms(client->tracker) + ANNOUNCED_HEARTBEATS_MS)};
-    if (store_ask(client->tracker->store, &CLASSIC_FADE, values, 2, NULL, NULL))
-        tracker_log_some(client->tracker, LOG_STORE,
-                         "a peer stays in the list for longer: the store is busy");
+    struct classic *classic = client->tracker->classic;
+    if (!client->announced || classic->fading_count == CLASSIC_FADING_MAX) return;
+    size_t at = classic->fading_count++;
+    memcpy(classic->fading[at].session, client->session, SESSION_HASH_BYTES);
+    classic->fading[at].gone_ms = tracker_now_ms(client->tracker);
+}
+
+/* When it has come back at another process, the session was seen since. */
+void classic_fade(struct tracker *tracker)
+{
+    struct classic *classic = tracker->classic;
+    uint64_t now_ms = tracker_now_ms(tracker);
+    size_t due = 0;
+    while (due < classic->fading_count && classic->fading[due].gone_ms + ANNOUNCED_HEARTBEATS_MS <= now_ms) {
+        const uint8_t *session = classic->fading[due].session;
+        const struct store_value values[] = {store_id(session), store_number((int64_t)now_ms),
+                                             store_number((int64_t)classic->fading[due].gone_ms)};
+        if (!has_socket(tracker, session) && store_ask(tracker->store, &CLASSIC_FADE, values, 3, NULL, NULL))
+            break; /* in five seconds again */
+        due++;
+    }
+    classic->fading_count -= due;
+    memmove(classic->fading, classic->fading + due, classic->fading_count * sizeof classic->fading[0]);
 }

@@ -34,7 +34,7 @@ enum {
 #define CERTIFICATE_LIFE_MS ((uint64_t)180 * 86400 * 1000)
 #define CHANNEL_NAME "general"
 
-struct classic_binding;
+struct classic;
 struct bus;
 struct client;
 struct holder;
@@ -75,8 +75,8 @@ struct tracker {
     bool stopping;
 
     struct accounts *accounts;
-    struct classic_binding *classic_bindings; /* classic.c */
-    struct web_job *web_jobs;                 /* webdevice.c: under way */
+    struct classic *classic;  /* classic.h */
+    struct web_job *web_jobs; /* webdevice.c: under way */
     unsigned web_count;
     struct channels *rooms;    /* channels.h */
     struct ice *ice;           /* ice.h */

@@ -111,9 +111,9 @@ static void keep_house(uv_timer_t *timer)
     signals_forget_old(tracker);
     sockets_check_sessions(tracker);
     measures_take(tracker);
+    classic_housekeeping(tracker);
     if (tracker->houses++ % HOUSES_PER_PURGE) return;
     audit_keep_house(tracker);
-    classic_housekeeping(tracker);
     struct store_row row = {.time_ms = tracker_now_ms(tracker)};
     if (store_submit(tracker->store, STORE_SESSION_PURGE, &row, NULL, NULL))
         tracker_log_some(tracker, LOG_STORE, "old sessions were not removed: the store is busy");

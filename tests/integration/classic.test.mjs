@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { tool } from "./crowd-kit.mjs";
-import { PASSWORD, ask, cookieOf, newFolder, post, register, startTracker, within } from "./tracker-kit.mjs";
+import { PASSWORD, ask, cookieOf, newFolder, online, post, register, startTracker, within } from "./tracker-kit.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const as = (cookie) => ({ headers: { Cookie: cookie } });
@@ -186,6 +186,30 @@ test("a logout frees the peer, ends its session, and takes back what was announc
   assert.equal((await ask(tracker, "GET", "/session", as(peer))).status, 401);
   assert.equal((await ask(tracker, "GET", "/session", as(an))).status, 200, "other logins of the account stay");
   assert.match((await login(tracker, "an")).json.redirect, /^http:\/\/127\.0\.0\.1:7000\/\?ticket=/);
+});
+
+test("a peer that has a socket is listed with its device", async (t) => {
+  const tracker = await startTracker(t);
+  const an = await register(tracker, "an");
+  const { device, socket } = await online(t, tracker, an);
+  await post(tracker, "/submit-info", { ip: "127.0.0.1", port: 5001 }, as(an));
+  const listed = async () => (await ask(tracker, "GET", "/get-list", as(an))).json;
+  assert.deepEqual(await listed(), [{ ip: "127.0.0.1", port: "5001", username: "an", isUsed: 1, device: device.id, status: "online" }]);
+  database(tracker, "UPDATE announcements SET announced_ms = 0");
+  assert.equal((await listed())[0].status, "online", "by its socket");
+  await socket.close();
+  await until(async () => (await listed())[0].status === "idle", "idle without it");
+});
+
+test("who writes very much has to wait", async (t) => {
+  const tracker = await startTracker(t, { args: ["--relay-rate", "4000"] });
+  const an = await register(tracker, "an"), binh = await register(tracker, "binh");
+  const answers = [];
+  for (let i = 0; i < 6; i++) answers.push(await say(tracker, an, `${i} ${"x".repeat(8000)}`));
+  const refused = answers.filter(({ status }) => status === 429);
+  assert.ok(answers[0].status === 200 && refused.length > 0, answers.map(({ status }) => status).join());
+  assert.ok(Number(refused[0].headers["retry-after"]) >= 1);
+  assert.equal((await say(tracker, binh, "somebody else")).status, 200);
 });
 
 test("a ticket is worth nothing after the login it was for has ended", async (t) => {
