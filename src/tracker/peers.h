@@ -22,7 +22,7 @@ enum peers_kind {
     PEERS_ASK,        /* job.c: both */
     PEERS_ANSWER,
     PEERS_HOLDER,      /* holder.c: the sender has the replica, and it is ready */
-    PEERS_RETIRED, /* ... and not any more: it ends */
+    PEERS_RETIRED,     /* ... and not any more: it ends */
     PEERS_BRIDGE_OPEN, /* bridge.c: these five */
     PEERS_BRIDGE_OPENED,
     PEERS_BRIDGE_BYTES,
