@@ -79,8 +79,9 @@ static bool has_quota(struct errand *errand)
              key = rates_key(quota, slice_of(&errand->writer, sizeof errand->writer));
     uint64_t wait_ms = rates_wait_ms(quota, key, now_ms);
     if (!wait_ms) {
-        rates_take(quota, key, ENTRY_COST + (errand_text(errand, "message", &text) ? (double)text.len : 0),
-                   now_ms);
+        size_t bytes = ENTRY_COST;
+        if (errand_text(errand, "message", &text)) bytes += text.len;
+        rates_take(quota, key, (double)bytes, now_ms);
         return true;
     }
     snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)((wait_ms + 999) / 1000));
