@@ -294,45 +294,85 @@ static void devices_of(struct call *call)
 
 #define PAGE_MAX 100
 
-/* The person who asks, when it is known what she may see; else the call has been refused. */
-static struct person *asker(struct call *call)
+/* A call that needs to know what the person who asks may see. */
+struct look {
+    struct call *call;
+    struct person *person;
+    void (*run)(struct call *call, const struct person *person);
+};
+
+static void looked(void *context, int result, const struct store_rows *rows)
 {
-    struct person *person = person_find(call->tracker, call->account);
-    if (person && person->loaded) return person;
-    call_refuse(call, 409, "Connect first: over the socket, or with GET /events.");
-    return NULL;
+    (void)rows;
+    struct look look = *(struct look *)context;
+    struct tracker *tracker = look.call->tracker;
+    free(context);
+    if (result)
+        call_failed(look.call, result);
+    else if (!look.person->loaded)
+        call_refuse(look.call, 503, "The server is busy: try again in a few seconds.");
+    else
+        look.run(look.call, look.person);
+    person_release(tracker, look.person);
 }
 
-static void online(struct call *call)
+/* Who is not here is read from the database first: what is asked after that is answered after that. */
+static void look_with(struct call *call, void (*run)(struct call *call, const struct person *person))
+{
+    struct person *person = person_hold(call->tracker, call->account, slice_text(call->name));
+    struct look *look = person ? malloc(sizeof *look) : NULL;
+    int err = look ? OK : ERR_MEMORY;
+    if (look) {
+        const struct store_value values[] = {store_number(call->account), store_text(SLICE_EMPTY)};
+        *look = (struct look){call, person, run};
+        if (person->loaded)
+            looked(look, OK, NULL);
+        else
+            err = store_ask(call->tracker->store, &PEOPLE_FIND, values, 2, looked, look);
+    }
+    if (!err) return;
+    free(look);
+    if (person) person_release(call->tracker, person);
+    call_failed(call, err);
+}
+
+/* The group of the field channel; else the call has been refused. */
+static const struct group *group_of_call(struct call *call, const struct person *person)
 {
     uint8_t channel[ID_BYTES];
+    if (!call_id(call, "channel", channel)) return NULL;
+    const struct group *group = person_group(person, channel);
+    if (!group) call_refuse(call, 404, "You are in no such channel.");
+    return group;
+}
+
+static void show_page(struct call *call, const struct person *person)
+{
     int64_t after, limit;
-    if (!call_id(call, "channel", channel) || !call_number(call, "after", 0, INT64_MAX, 0, &after) ||
+    if (!call_number(call, "after", 0, INT64_MAX, 0, &after) ||
         !call_number(call, "limit", 1, PAGE_MAX, PAGE_MAX, &limit))
         return;
-    const struct person *viewer = asker(call);
-    if (!viewer) return;
-    const struct group *group = person_group(viewer, channel);
-    if (!group) {
-        call_refuse(call, 404, "You are in no such channel.");
-        return;
-    }
-    json_t *people = presence_page(viewer, group, (size_t)limit, &after);
+    const struct group *group = group_of_call(call, person);
+    if (!group) return;
+    json_t *people = presence_page(person, group, (size_t)limit, &after);
     call_answer(call, json_pack("{s:i,s:o,s:I}", "online", (int)presence_count(group), "people", people,
                                 "next", (json_int_t)after));
 }
 
+static void online(struct call *call)
+{
+    look_with(call, show_page);
+}
+
+static void show_some(struct call *call, const struct person *person)
+{
+    const struct group *group = group_of_call(call, person);
+    if (group) call_answer(call, presence_introduction(person, group));
+}
+
 static void introduce(struct call *call)
 {
-    uint8_t channel[ID_BYTES];
-    if (!call_id(call, "channel", channel)) return;
-    const struct person *viewer = asker(call);
-    if (!viewer) return;
-    const struct group *group = person_group(viewer, channel);
-    if (group)
-        call_answer(call, presence_introduction(viewer, group));
-    else
-        call_refuse(call, 404, "You are in no such channel.");
+    look_with(call, show_some);
 }
 
 static void hidden(struct call *call, int result, const struct store_rows *rows)
@@ -341,12 +381,16 @@ static void hidden(struct call *call, int result, const struct store_rows *rows)
     call_done(call, result, rows);
 }
 
+static void show_invisible(struct call *call, const struct person *person)
+{
+    call_answer(call, json_pack("{s:b}", "on", person->invisible));
+}
+
 static void invisible(struct call *call)
 {
     bool on;
     if (!json_object_get(call->fields, "on")) {
-        const struct person *person = asker(call);
-        if (person) call_answer(call, json_pack("{s:b}", "on", person->invisible));
+        look_with(call, show_invisible);
         return;
     }
     if (!call_flag(call, "on", &on)) return;
@@ -363,8 +407,11 @@ static void talked(struct call *call, int result, const struct store_rows *rows)
     if (refused(call, result, rows, nobody)) return;
     int64_t other = store_at(rows, 0, 0)->number;
     if (!call_flag(call, "open", &open)) return;
-    struct person *person = asker(call);
-    if (!person) return;
+    struct person *person = person_find(call->tracker, call->account);
+    if (!person) { /* its socket has gone meanwhile */
+        call_failed(call, ERR_CLOSED);
+        return;
+    }
     int err = presence_talk(call->tracker, person, other, open);
     if (err == ERR_FULL)
         call_refuse(call, 409, "Too many conversations are open.");

@@ -123,8 +123,10 @@ static void tell_seats(struct tracker *tracker, struct person *person, const cha
         struct client *client = seat->client ? handles_get(&tracker->clients, seat->client) : NULL;
         if (!client || seat == but || client->phase != CLIENT_ONLINE) continue;
         if (presence && !seat->shown) continue; /* gets the whole list soon */
-        if (presence && wr_socket_queued(client->socket) > STALE_BYTES) seat->stale = true;
-        if (!presence || !seat->stale) client_send_text(client, text, len);
+        if (presence && wr_socket_queued(client->socket) > STALE_BYTES)
+            seat->stale = true;
+        else
+            client_send_text(client, text, len);
     }
 }
 

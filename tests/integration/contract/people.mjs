@@ -2,6 +2,7 @@
 const person = ["user", "other", "moderator", "admin"];
 const everyCall = ["friends", "friend-ask", "friend-accept", "friend-decline", "friend-remove", "block", "unblock", "devices-of"];
 const naming = everyCall.filter((call) => call !== "friends");
+const room = ({ room: channel }) => ({ channel });
 
 export const rows = [
   ...everyCall.map((call) => ({ name: `${call} needs a login`, as: "anonymous", call, body: { account: "other" }, status: 401 })),
@@ -33,4 +34,17 @@ export const rows = [
   { name: "devices of an account", as: "user", call: "devices-of", body: { account: "other" }, status: 200, check: (body) => Array.isArray(body.devices) && body.more === false },
   { name: "after a device", as: "user", call: "devices-of", body: { account: "other", after: "f".repeat(64) }, status: 200, check: (body) => body.devices.length === 0 },
   { name: "after no device", as: "user", call: "devices-of", body: { account: "other", after: "x" }, status: 400 },
+  ...["online", "introduce", "invisible", "session", "ice-servers"].map((call) => ({ name: `${call} needs a login`, as: "anonymous", call, body: {}, status: 401 })),
+  ...["online", "introduce"].flatMap((call) => [
+    ...["owner", "moderator", "member"].map((as) => ({ name: `${call} in a channel, for ${as}`, as, call, body: room, status: 200, check: (body) => Number.isInteger(body.online) })),
+    ...["user", "ex-member", "banned", "admin"].map((as) => ({ name: `${call} is for members, not for ${as}`, as, call, body: room, status: 404 })),
+    { name: `${call} needs a channel`, as: "member", call, body: {}, status: 400 },
+  ]),
+  { name: "a page has at most 100 people", as: "member", call: "online", body: ({ room: channel }) => ({ channel, limit: 101 }), status: 400 },
+  { name: "pages begin after a number", as: "member", call: "online", body: ({ room: channel }) => ({ channel, after: "x" }), status: 400 },
+  { name: "seen at first", as: "user", call: "invisible", body: {}, status: 200, check: (body) => body.on === false },
+  { name: "invisible is true or false", as: "user", call: "invisible", body: { on: "perhaps" }, status: 400 },
+  { name: "invisible from now on", as: "user", call: "invisible", body: { on: true }, status: 200 },
+  { name: "seen again", as: "user", call: "invisible", body: { on: false }, status: 200 },
+  { name: "there are no TURN servers here", as: "user", call: "ice-servers", body: {}, status: 200, check: (body) => body.ice_servers.length === 0 },
 ];
