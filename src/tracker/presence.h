@@ -7,7 +7,7 @@
  * In a channel with more than PRESENCE_LARGE devices online that is not told to each of them, because 15,000
  * that come back at once would be 225,000,000 messages: who comes is introduced to PRESENCE_INTRODUCED of the
  * others, everybody is told now and then how many there are, and the list is asked for in pages.
- * docs/decisions/0023-presence.md.
+ * docs/decisions/0026-presence.md.
  *
  * Rules: as person.h. */
 #ifndef TRACKER_PRESENCE_H
