@@ -227,5 +227,8 @@ int store_prepare(const char *copy, const char *prepared, struct store_summary *
                  &there);
     sqlite3_close(db);
     if (err) return fail_database(why, err, copy);
-    return copy_database(copy, prepared, there ? "DELETE FROM web_devices" : NULL, out, why);
+    const char *change = "DELETE FROM web_devices;"
+                         "INSERT INTO index_position (name, position) VALUES ('restored', 1)"
+                         " ON CONFLICT (name) DO UPDATE SET position = 1;";
+    return copy_database(copy, prepared, there ? change : NULL, out, why);
 }

@@ -25,7 +25,8 @@ int store_copy(const char *database, const char *copy, struct store_summary *out
 int store_examine(const char *database, struct store_summary *out, char why[STORE_WHY_BYTES]) BASE_CHECKED;
 /* Makes a file of a copy that can take the place of a database: examined, and without the devices that the
  * server kept for itself (web_devices): what they wrote after the copy was made is known to others, so they
- * must not go on from here, for that would fork their feeds; new ones are made when needed. */
+ * must not go on from here, for that would fork their feeds; new ones are made when needed. And with a mark,
+ * so that the server's own device waits before it goes on. */
 int store_prepare(const char *copy, const char *prepared, struct store_summary *out,
                   char why[STORE_WHY_BYTES]) BASE_CHECKED;
 

@@ -4,12 +4,15 @@
 #include <string.h>
 
 #include "crypto/native.h"
+#include "store/messages_sql.h"
 #include "tracker/channels.h"
 #include "tracker/replica.h"
 
 /* Times on the wire are at most 2^64 / 1000. */
 #define FOR_EVER_MS (UINT64_MAX / 1000)
 #define PATIENCE_MS 10000
+/* How long the tracker writes nothing of its own into older channels after `weaprous restore`. */
+#define RESTORED_MS (10 * 60 * 1000)
 
 struct order {
     int64_t id, kind, from_ms, until_ms, number, policy;
@@ -105,6 +108,43 @@ static int64_t carry_out(struct tracker *tracker, const struct order *o)
     return say(tracker, o, acts[o->kind]);
 }
 
+/* After a restore others may have more of the tracker's own feeds than the database: to go on before they
+ * have come back would fork them, for ever. New channels are not concerned. */
+static bool must_wait(struct tracker *tracker, const struct order *o)
+{
+    struct channels *c = tracker->rooms;
+    uint64_t seq;
+    if (c->hold_until_ms && c->hold_until_ms <= tracker_now_ms(tracker)) {
+        const struct store_value values[] = {store_text(SLICE("restored")), store_number(0)};
+        if (!store_ask(tracker->store, &STORE_INDEX_MOVED, values, 2, NULL, NULL)) c->hold_until_ms = 0;
+    }
+    return c->hold_until_ms && o->kind != ORDER_CARRY &&
+           (!o->nonce || node_author(tracker->node, o->channel, tracker->device, &seq));
+}
+
+static void restored_known(void *context, int result, const struct store_rows *rows)
+{
+    struct tracker *tracker = context;
+    struct channels *c = tracker->rooms;
+    if (tracker->stopping) return;
+    if (!result && rows->count && store_at(rows, 0, 0)->number)
+        c->hold_until_ms = tracker_now_ms(tracker) + RESTORED_MS;
+    c->orders_known = !result;
+    channel_orders_run(tracker);
+}
+
+void channel_orders_start(struct tracker *tracker)
+{
+    struct channels *c = tracker->rooms;
+    /* What another process began and did not finish is done again. */
+    c->order_after = 0;
+    c->running_count = 0;
+    c->orders_known = false;
+    const struct store_value values[] = {store_text(SLICE("restored"))};
+    if (store_ask(tracker->store, &STORE_INDEX_POSITION, values, 1, restored_known, tracker))
+        c->orders_known = true; /* the store is busy: it was not restored just now */
+}
+
 static void listed(void *context, int result, const struct store_rows *rows)
 {
     struct tracker *tracker = context;
@@ -117,7 +157,9 @@ static void listed(void *context, int result, const struct store_rows *rows)
     for (size_t i = 0; tracker->node && i < rows->count; i++) {
         struct order o;
         if (c->running_count == ORDERS_RUNNING_MAX) return; /* the timer goes on */
-        int64_t token = read_order(rows, i, &o) ? carry_out(tracker, &o) : ERR_CORRUPT;
+        bool whole = read_order(rows, i, &o);
+        if (whole && must_wait(tracker, &o)) return;
+        int64_t token = whole ? carry_out(tracker, &o) : ERR_CORRUPT;
         if (token == ERR_BUSY || token == ERR_MEMORY) return;
         if (token < 0)
             tracker_log_some(tracker, LOG_REPLICA, "an order of a channel came to nothing: %s",
@@ -139,7 +181,7 @@ static void listed(void *context, int result, const struct store_rows *rows)
 void channel_orders_run(struct tracker *tracker)
 {
     struct channels *c = tracker->rooms;
-    if (!tracker->node || tracker->stopping) return;
+    if (!tracker->node || tracker->stopping || !c->orders_known) return;
     uint64_t now_ms = tracker_now_ms(tracker);
     /* What could not be stored was never there: it is written anew. */
     if (c->running_count && now_ms > c->moved_ms + PATIENCE_MS) {

@@ -113,9 +113,7 @@ void channels_start(struct tracker *tracker)
     if (certify_self(tracker))
         tracker_log_some(tracker, LOG_REPLICA,
                          "the tracker's device has no certificate: channels cannot be moderated");
-    /* What another process began and did not finish is done again. */
-    c->order_after = 0;
-    c->running_count = 0;
+    channel_orders_start(tracker);
     uv_timer_start(&c->timer, try_again, 0, 1000);
     c->index_known = c->indexing = false;
     channel_index_start(tracker);

@@ -73,8 +73,10 @@ struct channels {
     } slow[SLOW_SLOTS];
     uv_timer_t timer; /* orders are tried again */
     /* Orders, in the process that has the node: */
-    bool asking, again;  /* the list is being read; it has grown meanwhile */
-    int64_t order_after; /* the last one that was begun */
+    bool asking, again; /* the list is being read; it has grown meanwhile */
+    bool orders_known;
+    uint64_t hold_until_ms; /* after a restore */
+    int64_t order_after;    /* the last one that was begun */
     struct {
         int64_t order;
         uint64_t token;
@@ -98,6 +100,7 @@ struct channels {
 
 /* Begins with the orders that are waiting, when this process has the node. */
 void channel_orders_run(struct tracker *tracker);
+void channel_orders_start(struct tracker *tracker);
 /* An entry may have come; and, when this process has become the one with the node: */
 void channel_index_due(struct tracker *tracker);
 void channel_index_start(struct tracker *tracker);

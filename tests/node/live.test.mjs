@@ -119,6 +119,7 @@ async function device(cookie, { replica = true, seed = crypto.getRandomValues(ne
       relayClosed: (relay) => links.relayClosed(relay),
       bytes: (relay, bytes) => links.trackerBytes(relay, bytes),
       down: () => links.trackerDown(),
+      news() {},
       changed() {
         log.states.push(tracker.state());
         told();
