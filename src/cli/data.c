@@ -19,7 +19,6 @@
 #define SHARE_PAUSE_NS 10000000
 #define RESTORED_NAME "restored.db"
 #define BEFORE_NAME "before-restore.db"
-#define MARK_NAME "restored"
 
 static int complain_folder(const char *folder, int system)
 {
@@ -113,16 +112,6 @@ static int sync_folder(const char *folder)
     return system;
 }
 
-static int leave_mark(const char *folder)
-{
-    char *path = path_in(folder, MARK_NAME);
-    int fd = path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
-    int system = !path ? ENOMEM : fd < 0 ? errno : 0;
-    if (fd >= 0) close(fd);
-    free(path);
-    return system;
-}
-
 static int remove_from(const char *folder, const char *name)
 {
     char *path = path_in(folder, name);
@@ -147,7 +136,6 @@ int data_adopt(const char *folder, bool *out_adopted)
         }
         if (!system) system = move(folder, DATABASE_NAME "-wal", BEFORE_NAME "-wal");
         if (!system) system = sync_folder(folder);
-        if (!system) system = leave_mark(folder);
         if (!system) system = move(folder, RESTORED_NAME, DATABASE_NAME);
         if (!system) system = sync_folder(folder);
         *out_adopted = !system;
@@ -212,14 +200,6 @@ int data_open(const char *folder, enum data_use use, int *out_lock)
     }
     *out_lock = lock;
     return OK;
-}
-
-bool data_was_restored(const char *folder)
-{
-    char *path = path_in(folder, MARK_NAME);
-    bool there = path && unlink(path) == 0;
-    free(path);
-    return there;
 }
 
 bool data_try(const char *folder, int *out_lock)

@@ -30,7 +30,5 @@ char *data_restored(const char *folder);
 /* Puts it there, if there is one; the database of before is kept beside it. By whom holds the folder alone,
  * before it opens the database. *out_adopted: it was done. Any error has been complained about. */
 int data_adopt(const char *folder, bool *out_adopted) BASE_CHECKED;
-/* Whether this is the first start since data were restored. */
-bool data_was_restored(const char *folder);
 
 #endif

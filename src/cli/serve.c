@@ -72,7 +72,6 @@ static int open_tracker(struct serving *serving, struct trace_file *trace)
                                     .ip_count = listen_addresses(options, ips),
                                     .port = (uint16_t)options->port,
                                     .tls = serving->tls,
-                                    .restored = data_was_restored(options->data),
                                     .trusted_proxies = options->trusted_proxies,
                                     .page_origins = options->page_origins,
                                     .registration = serving->registration,

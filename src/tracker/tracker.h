@@ -34,9 +34,8 @@ struct tracker_config {
     const char *ice_servers;       /* STUN and TURN servers for browsers: a list, or a file; or NULL */
     const char *turn_secret_file;  /* its first line is the secret that the TURN servers share; or NULL */
     const char *metrics_from;      /* networks that may look at /metrics besides this computer, or NULL */
-    bool restored; /* the database was put back from a copy: others may have more of what is in it */
-    const char *trusted_proxies; /* as wr_trust_proxies takes them, or NULL */
-    const char *page_origins;    /* as origins_read takes them, or NULL */
+    const char *trusted_proxies;   /* as wr_trust_proxies takes them, or NULL */
+    const char *page_origins;      /* as origins_read takes them, or NULL */
     enum registration registration;
     /* The page: assets, of which "/index.html" is the page itself; NULL: one line of text instead. */
     const struct wr_asset *page;
@@ -48,7 +47,7 @@ struct tracker_config {
     /* How much of one direct conversation is kept, and for how long after its last word; 0: the defaults. */
     uint64_t conversation_bytes;
     uint32_t conversation_days;
-    uint32_t database_pages_max; /* 0: no limit; for tests of a full disk */
+    uint32_t database_pages_max;   /* 0: no limit; for tests of a full disk */
     /* For the replica's node_config.trace: secrets too (core/trace.h). NULL: no trace. */
     void (*trace)(void *context, slice piece);
     void *trace_context;
