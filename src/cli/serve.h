@@ -124,7 +124,8 @@ struct serve_options {
          ARG_NUMBER,                                                                                          \
          &(options)->keep_mb,                                                                                 \
          "MB",                                                                                                \
-         "how much of one direct conversation is kept, encrypted, for who is\naway (default 64); of a larger " \
+         "how much of one direct conversation is kept, encrypted, for who is\naway (default 64); of a "       \
+         "larger "                                                                                            \
          "one the newest messages",                                                                           \
          1,                                                                                                   \
          1 << 20},                                                                                            \

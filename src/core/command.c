@@ -169,8 +169,8 @@ int64_t input_command(struct node *n, const struct command *c, usec now)
     uint64_t token = 0;
     int rc = ERR_INVALID;
     bool needs_channel = (c->kind >= COMMAND_JOIN && c->kind <= COMMAND_SEND) || c->kind == COMMAND_MEMBER ||
-                         c->kind == COMMAND_HISTORY || c->kind == COMMAND_BRING || c->kind == COMMAND_MODERATE ||
-                         c->kind == COMMAND_FORGET;
+                         c->kind == COMMAND_HISTORY || c->kind == COMMAND_BRING ||
+                         c->kind == COMMAND_MODERATE || c->kind == COMMAND_FORGET;
     bool needs_device = c->kind == COMMAND_JOIN || c->kind == COMMAND_PEER ||
                         c->kind == COMMAND_CONNECT_FAILED || c->kind == COMMAND_SIGNAL;
     node_clock(n, now);

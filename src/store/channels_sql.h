@@ -102,8 +102,8 @@ extern const struct store_operation STORE_ROOM_CLOSE;  /* channel, account, admi
 extern const struct store_operation STORE_ROOM_PEOPLE;
 /* channel, account -> state, role, muted_until_ms, slow_s, policy, closed_ms, nonce */
 extern const struct store_operation STORE_ROOM_MAY;
-/* channel, account, admin, after (a device, or x''), time -> device, name of its account, certificate; of all members.
- * At most ROOM_DEVICES_PAGE, by device. */
+/* channel, account, admin, after (a device, or x''), time -> device, name of its account, certificate; of all
+ * members. At most ROOM_DEVICES_PAGE, by device. */
 extern const struct store_operation STORE_ROOM_DEVICES;
 /* channel, least role -> account of each member with it (at most STORE_ROWS_MAX) */
 extern const struct store_operation STORE_ROOM_ACCOUNTS;
