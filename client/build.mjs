@@ -104,11 +104,14 @@ async function bundlePage(bundle) {
   for (const name of first) {
     for (const { path, kind } of metafile.outputs[name].imports) if (kind === "import-statement") first.add(path);
   }
+  // One language is needed at once: the longest counts.
+  const words = (name) => metafile.outputs[name].entryPoint?.includes("client/ui/locales/");
+  const longest = outputs.filter(([name]) => words(name)).sort(([, a], [, b]) => b.bytes - a.bytes)[0]?.[0];
   const files = outputFiles.map(({ path, contents }) => {
     const name = path.slice(root.length + 1);
-    return { path: `/${name}`, bytes: Buffer.from(contents), later: !first.has(name) };
+    return { path: `/${name}`, bytes: Buffer.from(contents), later: !first.has(name) && name !== longest };
   });
-  return { entry: `/${entry}`, files };
+  return { entry: `/${entry}`, first: [...first].map((name) => `/${name}`), files };
 }
 
 /** index.html with the critical styles and the first script inside, and the policy that allows just these. */
@@ -116,6 +119,7 @@ function buildIndex(template, names, critical, boot) {
   const html = template
     .replace("/*critical*/", () => critical)
     .replace("/*boot*/", () => boot)
+    .replace("{{preload}}", names.first.map((path) => `<link rel="modulepreload" href="${path}" />`).join("\n    "))
     .replaceAll("{{css}}", names.css)
     .replaceAll("{{js}}", names.js)
     .replaceAll("{{wasm}}", names.wasm);
@@ -237,6 +241,7 @@ async function main() {
   const critical = onlyFile(await bundle(join(ui, "styles/critical.css"))).toString().trim();
   const boot = onlyFile(await bundle(join(ui, "boot.ts"))).toString().trim();
   names.js = page.entry;
+  names.first = page.first;
   names.css = `/assets/page-${hashName(css)}.css`;
   const index = buildIndex(read(join(ui, "index.html")).toString(), names, critical, boot);
 

@@ -1,9 +1,7 @@
 // Words: one file per language, picked once and switched live. A text is a string with {names}, or plural
 // forms of Intl.PluralRules chosen by {n}.
-import { computed, signal } from "@preact/signals";
-import en from "./locales/en.json";
-import pt from "./locales/pt.json";
-import vi from "./locales/vi.json";
+import { batch, computed, signal } from "@preact/signals";
+import type en from "./locales/en.json";
 import { readSetting, writeSetting } from "./state/settings";
 
 export type Key = keyof typeof en;
@@ -13,7 +11,15 @@ type Values = Record<string, string | number>;
 export const languages = { en: "English", vi: "Tiếng Việt", pt: "Português" } as const;
 export type Language = keyof typeof languages;
 
-const texts: Record<Language, Record<Key, Text>> = { en, vi, pt };
+type Texts = Record<Key, Text>;
+
+/** One of them is fetched, at the start; the others when they are chosen. */
+const files: Record<Language, () => Promise<{ default: Texts }>> = {
+  en: () => import("./locales/en.json"),
+  vi: () => import("./locales/vi.json"),
+  pt: () => import("./locales/pt.json"),
+};
+const texts = signal<Partial<Texts>>({});
 
 function preferred(): Language {
   const wanted = [readSetting("language"), ...navigator.languages];
@@ -34,9 +40,18 @@ export const locale = computed(
 const plurals = computed(() => new Intl.PluralRules(locale.value));
 const numbers = computed(() => new Intl.NumberFormat(locale.value));
 
+/** Has to be done before anything is drawn. */
+export async function loadWords(next: Language = language.peek()): Promise<void> {
+  const words = (await files[next]()).default;
+  batch(() => {
+    texts.value = words;
+    language.value = next;
+  });
+}
+
 export function setLanguage(next: Language): void {
-  language.value = next;
   writeSetting("language", next);
+  loadWords(next).catch(() => undefined); // the server is away: it counts from the next visit on
 }
 
 /** Words of a part of the page that is fetched when it is opened; its keys begin with the name of the part. */
@@ -46,7 +61,7 @@ export function wordsOf<K extends string>(more: Record<Language, Record<K, Text>
 
 /** The text of a key in the language in use, with {names} filled in. */
 export function t(key: Key, values: Values = {}): string {
-  return filled(texts[language.value][key], values);
+  return filled(texts.value[key] ?? key, values);
 }
 
 function filled(text: Text, values: Values): string {

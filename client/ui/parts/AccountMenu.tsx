@@ -1,4 +1,4 @@
-// My account at the foot of the left column: language, theme, notifications, shortcuts, logging out.
+// Behind my account at the foot of the left column: language, theme, notifications, shortcuts, logging out.
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { shortCode } from "../format";
@@ -10,31 +10,9 @@ import { session } from "../state/session";
 import { shortcutsOpen } from "../state/view";
 import { Avatar } from "./Avatar";
 import { LanguageChoice, ThemeChoice } from "./choices";
-import { Dialog } from "./Dialog";
 import { Icon } from "./icons";
 
-export function AccountButton(): JSX.Element {
-  const [open, setOpen] = useState(false);
-  return (
-    <>
-      <button class="account" type="button" data-testid="account" aria-haspopup="dialog" onClick={() => setOpen(true)}>
-        <Avatar name={account.value} />
-        <span class="grow">
-          <bdi class="name clip">{account.value}</bdi>
-          <span class="faint clip">{t("account.hint")}</span>
-        </span>
-        <Icon name="settings" />
-      </button>
-      {open && (
-        <Dialog title={t("account.title")} place="corner" onClose={() => setOpen(false)}>
-          <AccountMenu onDone={() => setOpen(false)} />
-        </Dialog>
-      )}
-    </>
-  );
-}
-
-function AccountMenu({ onDone }: { onDone: () => void }): JSX.Element {
+export function AccountMenu({ onDone }: { onDone: () => void }): JSX.Element {
   const [fault, setFault] = useState(false);
   const onLogOut = async (): Promise<void> => {
     setFault(false);

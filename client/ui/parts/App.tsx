@@ -13,10 +13,12 @@ import { Conversation } from "./Conversation";
 import { Desk } from "./Desk";
 import { Dialog } from "./Dialog";
 import { Logo } from "./icons";
-import { Shortcuts } from "./Shortcuts";
+import { fetchParts, later } from "./later";
 import { Side } from "./Side";
 import { Sidebar } from "./Sidebar";
 import { type Typed, Welcome } from "./Welcome";
+
+const Shortcuts = later(async () => (await import("./more")).Shortcuts);
 
 export function App({ typed }: { typed: Typed }): JSX.Element {
   switch (session.value.state) {
@@ -87,6 +89,7 @@ function Chat(): JSX.Element {
   useEffect(() => {
     if (first === undefined) return;
     landIn(first);
+    fetchParts();
     void takeArrival(t("desk.unreachable"));
   }, [first]);
   useEffect(() => {

@@ -4,7 +4,7 @@ import type { Id } from "../../node/api";
 import { t } from "../i18n";
 import { connection, timelineOf } from "../state/chat";
 import { linkedPeople } from "../state/members";
-import { RetryNow } from "./ConnectionPanel";
+import { RetryNow } from "./RetryNow";
 import { Icon } from "./icons";
 import { connectionSentence } from "./words";
 

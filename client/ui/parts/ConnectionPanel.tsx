@@ -1,45 +1,16 @@
 // Everything about the connection: what works, the tracker, each person's path, what happened lately.
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import { clock } from "../format";
 import { t } from "../i18n";
-import { connection, device, peers, retryNow, version } from "../state/chat";
+import { connection, device, peers, version } from "../state/chat";
 import { events, type LogEvent } from "../state/log";
 import { linkedPeople } from "../state/members";
 import { shortCode } from "../format";
 import { Avatar } from "./Avatar";
 import { Icon } from "./icons";
+import { RetryNow } from "./RetryNow";
 import { TraceSwitch } from "./TraceSwitch";
 import { connectionSentence, linkWords, pathIcon } from "./words";
-
-/** Whole seconds until `when`, counted down once a second. */
-function useCountdown(when: number | undefined): number {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    if (when === undefined) return undefined;
-    setNow(Date.now());
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, [when]);
-  return when === undefined ? 0 : Math.max(0, Math.ceil((when - now) / 1000));
-}
-
-export function RetryNow(): JSX.Element {
-  const seconds = useCountdown(connection.value.retryAt);
-  return (
-    <span class="retry">
-      {seconds > 0 && (
-        <span class="faint" aria-live="off">
-          {t("retry.in", { n: seconds })}
-        </span>
-      )}
-      <button class="button small" type="button" onClick={() => void retryNow()}>
-        <Icon name="retry" />
-        {t("retry.now")}
-      </button>
-    </span>
-  );
-}
 
 export function ConnectionPanel(): JSX.Element {
   const now = connection.value;

@@ -3,9 +3,11 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../i18n";
 import { connection } from "../state/chat";
-import { ConnectionPanel } from "./ConnectionPanel";
 import { Dialog } from "./Dialog";
 import { Icon } from "./icons";
+import { later } from "./later";
+
+const ConnectionPanel = later(async () => (await import("./more")).ConnectionPanel);
 
 export function Pill(): JSX.Element {
   const [open, setOpen] = useState(false);

@@ -6,8 +6,10 @@ import { timelineOf } from "../state/chat";
 import { closeSide, isWide, sidePanel } from "../state/view";
 import { Dialog } from "./Dialog";
 import { Icon } from "./icons";
+import { later } from "./later";
 import { Members } from "./Members";
-import { MessageDetails } from "./MessageDetails";
+
+const MessageDetails = later(async () => (await import("./more")).MessageDetails);
 
 export function Side(): JSX.Element | null {
   const panel = sidePanel.value;

@@ -6,7 +6,7 @@ import { type Key, t } from "../i18n";
 import { account, channels, draftVersion, readDraft, sessions, timelineOf } from "../state/chat";
 import { channelHash, deskHash, type DeskPage, route } from "../state/route";
 import { isNarrow, openChannel } from "../state/view";
-import { AccountButton } from "./AccountMenu";
+import { AccountButton } from "./AccountButton";
 import { Icon, type IconName, Logo } from "./icons";
 import { Pill } from "./Pill";
 import { channelIcon, channelTitle } from "./words";

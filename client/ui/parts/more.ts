@@ -1,0 +1,5 @@
+// Small parts that are opened now and then, fetched together.
+export { AccountMenu } from "./AccountMenu";
+export { ConnectionPanel } from "./ConnectionPanel";
+export { MessageDetails } from "./MessageDetails";
+export { Shortcuts } from "./Shortcuts";
