@@ -9,6 +9,7 @@
 #include "tracker/job.h"
 #include "tracker/person.h"
 #include "tracker/push.h"
+#include "tracker/reach.h"
 #include "tracker/remote.h"
 #include "tracker/socket.h"
 #include "tracker/bridge.h"
@@ -30,6 +31,7 @@ static peers_handler *const handlers[PEERS_KIND_COUNT] = {
     [PEERS_BRIDGE_CREDIT] = bridge_credit,
     [PEERS_BRIDGE_CLOSED] = bridge_was_closed,
     [PEERS_PERSON] = people_changed_elsewhere,
+    [PEERS_TALK] = reach_talk_elsewhere,
     [PEERS_ORDERS] = channels_due_elsewhere,
 };
 

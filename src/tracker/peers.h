@@ -31,6 +31,7 @@ enum peers_kind {
     PEERS_ORDERS,          /* channel_orders.c: the list has grown */
     PEERS_ACCOUNT_CHANGED, /* sessions.c: the number of the account */
     PEERS_PERSON,          /* person.c: what the database says of an account has changed */
+    PEERS_TALK,            /* reach.c: somebody wants to be seen by somebody, or not any more */
     PEERS_KIND_COUNT,
 };
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cbor.h"
+#include "tracker/peers.h"
 #include "tracker/presence.h"
 
 static struct reach *reach_of(struct person *person)
@@ -58,7 +60,7 @@ static int reach_talk(struct person *person, int64_t other, bool open)
     return kept ? OK : ERR_MEMORY;
 }
 
-int presence_talk(struct tracker *tracker, struct person *person, int64_t account, bool open)
+static int talk_here(struct tracker *tracker, struct person *person, int64_t account, bool open)
 {
     struct person *other = person_find(tracker, account);
     const bool before[2] = {other && presence_sees(person, other), other && presence_sees(other, person)};
@@ -67,10 +69,35 @@ int presence_talk(struct tracker *tracker, struct person *person, int64_t accoun
     return err;
 }
 
+int presence_talk(struct tracker *tracker, struct person *person, int64_t account, bool open)
+{
+    uint8_t room[40];
+    struct writer w = writer_of(room, sizeof room);
+    cbor_put_array(&w, 3);
+    cbor_put_uint(&w, (uint64_t)person->account);
+    cbor_put_uint(&w, (uint64_t)account);
+    cbor_put_uint(&w, open);
+    peers_publish(tracker, PEERS_TALK, writer_slice(&w));
+    return talk_here(tracker, person, account, open);
+}
+
+void reach_talk_elsewhere(struct tracker *tracker, uint32_t peer, slice message)
+{
+    (void)peer;
+    struct cbor_reader r = {message, false};
+    if (cbor_array(&r, 16) < 3) r.failed = true;
+    int64_t account = (int64_t)cbor_uint(&r, INT64_MAX), other = (int64_t)cbor_uint(&r, INT64_MAX);
+    bool open = cbor_uint(&r, 1);
+    struct person *person = r.failed ? NULL : person_find(tracker, account);
+    /* Without memory they do not see each other from here. */
+    if (person && talk_here(tracker, person, other, open))
+        tracker_log_some(tracker, LOG_PEERS, "a conversation is not known here");
+}
+
 void reach_end_talks(struct tracker *tracker, struct person *person)
 {
     while (person->reach && person->reach->talk_count) {
-        int err = presence_talk(tracker, person, person->reach->talks[0], false);
+        int err = talk_here(tracker, person, person->reach->talks[0], false);
         assert(!err);
     }
 }

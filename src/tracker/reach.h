@@ -37,6 +37,7 @@ bool reach_talks_with(const struct person *person, int64_t other);
 /* The person wants to be seen by that account, or not any more; both are told what that changes. ERR_FULL,
  * ERR_MEMORY; ending what is not there is fine. */
 int presence_talk(struct tracker *tracker, struct person *person, int64_t account, bool open) BASE_CHECKED;
+peers_handler reach_talk_elsewhere;
 void reach_end_talks(struct tracker *tracker, struct person *person);
 void reach_free(struct person *person);
 static inline size_t reach_addresses(const struct person *person)

@@ -80,6 +80,33 @@ test("presence crosses: who comes, who goes, who was there before, and a device 
   assert.deepEqual(late.presence.devices.map((row) => row.device), [alice.device.id]);
 });
 
+test("friends, blocks and conversations count at every process at once", async (t) => {
+  const [a, b] = await cluster(t);
+  const alice = await online(t, a, await register(a, "alice"));
+  const bob = await online(t, b, await register(b, "bob"));
+  for (const { socket, welcome } of [alice, bob]) await socket.ask("channel-leave", { channel: welcome.channels[0].id });
+  await alice.socket.next((message) => message.full && message.devices.length === 0, "alice sees nobody");
+  const hears = async (state) => {
+    await alice.socket.next(presenceOf(bob.device.id, state), `bob is ${state} for alice`);
+    await bob.socket.next(presenceOf(alice.device.id, state), `alice is ${state} for bob`);
+  };
+  for (const { socket } of [alice, bob]) socket.seen.length = 0;
+  await alice.socket.ask("session", { account: "bob", open: true });
+  await bob.socket.ask("session", { account: "alice", open: true });
+  await hears("online");
+  await bob.socket.ask("session", { account: "alice", open: false });
+  await hears("offline");
+  await alice.socket.ask("friend-ask", { account: "bob" });
+  await bob.socket.next((message) => message.type === "friend" && message.state === "asking", "the request");
+  await bob.socket.ask("friend-accept", { account: "alice" });
+  await hears("online");
+  alice.socket.seen.length = 0;
+  await alice.socket.ask("block", { account: "bob" });
+  await bob.socket.next(presenceOf(alice.device.id, "offline"), "alice is gone for bob");
+  await alice.socket.next((message) => message.full && message.devices.length === 0, "alice sees nobody any more");
+  assert.equal((await bob.socket.ask("relay-open", { to: alice.device.id })).code, 404);
+});
+
 test("one that starts later, and one that ends, are seen by all; three agree", async (t) => {
   const trackers = await cluster(t, 2);
   const alice = await online(t, trackers[0], await register(trackers[0], "alice"));
@@ -368,7 +395,7 @@ test("the port has two names and a default, and --help tells", async () => {
 
 // --- everything else ---
 
-for (const name of ["channels", "classic"])
+for (const name of ["channels", "classic", "people"])
   test(`what ${name}.test.mjs asks of a tracker holds at one that has another beside it, with the replica`, async () => {
     const { NODE_TEST_CONTEXT, ...env } = process.env; // else it would report to this process
     const file = fileURLToPath(new URL(`${name}.test.mjs`, import.meta.url));
