@@ -512,11 +512,25 @@ static void files_calm(struct sim *sim)
     }
 }
 
-/* Whether the members of its channel have each leaf of it. */
+/* Somebody who can hand it on holds the entry that offers it. */
+static bool offer_there(const struct sim *sim, const struct shared_file *f)
+{
+    for (uint32_t i = 0; i <= sim->setup.persons; i++) {
+        const struct device *d = &sim->devices[i];
+        const struct shelf *shelf = is_member(d, f->channel) ? shelf_find(d, f->channel, f->owner) : NULL;
+        const struct held *held = shelf ? held_find(shelf, f->seq) : NULL;
+        if (held && held->durable) return true;
+    }
+    return false;
+}
+
+/* Whether the members of its channel have the offer, and each leaf of it. An owner who left has told
+ * somebody, but the tracker may lose its memory. */
 static bool all_there(struct sim *sim, uint32_t file)
 {
     const struct shared_file *f = &files_of(sim)->files[file];
     if (is_member(&sim->devices[f->owner], f->channel)) return true;
+    if (!offer_there(sim, f)) return false;
     for (uint32_t leaf = 0; leaf < f->leaves; leaf++) {
         bool there = false;
         for (uint32_t i = 1; i <= sim->setup.persons && !there; i++) {
