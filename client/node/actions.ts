@@ -22,6 +22,8 @@ export interface Entry {
   locked: boolean;
   /** Its account was removed before all had it: not to be shown, the body is empty. */
   withdrawn: boolean;
+  /** A moderator has hidden it: the same. */
+  hidden: boolean;
 }
 
 const SESSION_STATES = ["none", "asked", "asking", "open", "ended"] as const;
@@ -78,6 +80,7 @@ export function entryOf(row: EntryRow): Entry {
     channel: toHex(row[0]), author: toHex(row[1]), seq: row[2], id: toHex(row[3]), kind: row[4],
     time: row[5], place: row[6], body: row[7], account: fromUtf8(row[8]), from: toHex(row[9]),
     path: path === "none" ? "own" : path, arrived: row[11], locked: row[12] === 1, withdrawn: row[13] === 1,
+    hidden: row[13] === 2,
   };
 }
 

@@ -81,6 +81,20 @@ export interface Session {
   until: number;
 }
 
+/** What a moderator has decided (docs/protocol/wire.md, Moderation). */
+export interface Decision {
+  act: "ban" | "unban" | "hide" | "show" | "mute" | "unmute" | "slow" | "role" | "topic" | "name" | "kick" | "close";
+  /** Who decided. */
+  by: string;
+  /** About whom. */
+  account: string;
+  /** Seconds, a role, or how many messages. */
+  number: number;
+  /** Until when, ms since 1970; 0: not for a time. */
+  until: number;
+  text: string;
+}
+
 export interface Message {
   id: Id;
   channel: Id;
@@ -94,6 +108,8 @@ export interface Message {
     | "leave"
     /** What the devices tell each other: certificates, keys, who may what. It says nothing to people. */
     | "control"
+    /** What a moderator has done, see `decision`. */
+    | "decision"
     | "unknown";
   text: string;
   /** The author's clock, ms since 1970. */
@@ -115,6 +131,9 @@ export interface Message {
   locked?: boolean;
   /** Its author was removed before all had it: it is shown no longer. */
   withdrawn?: boolean;
+  /** A moderator has hidden it: its text is not here. */
+  hidden?: boolean;
+  decision?: Decision;
 }
 
 export interface Status {
@@ -142,7 +161,8 @@ export interface Commands {
   gaps(params: { channel: Id }): Promise<Gap[]>;
   /** Which devices hold an own message. */
   holders(params: { channel: Id; seq: number }): Promise<Holder[]>;
-  markRead(params: { channel: Id; place: number }): Promise<void>;
+  /** Everything up to `place` was seen, on all devices of this account; `unread`: what is after it is unread again. */
+  markRead(params: { channel: Id; place: number; unread?: boolean }): Promise<void>;
   /** The direct conversation with an account; made when there is none. */
   open(params: { account: string }): Promise<{ channel: Id }>;
   sessions(): Promise<Session[]>;

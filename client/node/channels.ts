@@ -14,7 +14,12 @@ export interface Channels {
   /** Those of the present tracker, direct conversations left out. */
   rooms(): Id[];
   delivered(message: Message): void;
-  markRead(channel: Id, place: number): Promise<void>;
+  /** Everything up to `place` was seen; `back`: the marker may go back. False: it stands there already, or further. */
+  markRead(channel: Id, place: number, back?: boolean): Promise<boolean>;
+  /** The device of the tracker whose channel it is; "": not known. */
+  authority(channel: Id): Id;
+  /** Where the marker stands; 0: nowhere yet. */
+  readPlace(channel: Id): number;
 }
 
 /** More than this many are not counted one by one at the start. */
@@ -81,15 +86,18 @@ export async function createChannels(options: {
       row.unread++;
       tell(row);
     },
-    async markRead(channel, place) {
+    authority: (channel) => known.get(channel)?.authority ?? "",
+    readPlace: (channel) => known.get(channel)?.readPlace ?? 0,
+    async markRead(channel, place, back = false) {
       const row = get(channel);
-      if (place <= row.readPlace) return;
+      if (place === row.readPlace || (!back && place < row.readPlace)) return false;
       row.readPlace = place;
       const unread = await count(channel, place);
-      if (row.readPlace !== place) return; // a later call counts
+      if (row.readPlace !== place) return false; // a later call counts
       row.unread = unread;
       tell(row);
       await store.saveChannel(channel, { readPlace: place });
+      return true;
     },
   };
 }

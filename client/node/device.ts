@@ -6,6 +6,7 @@ import type { Clock } from "./clock";
 import { BODY_BYTES_MAX, ENTRY, type CoreTools, type Entry } from "./core";
 import { nodeError } from "./errors";
 import { createChannels } from "./channels";
+import { createReading } from "./reading";
 import { createRooms } from "./rooms";
 import type { EntryRow } from "./idb";
 import { acquireLease, isLeaseLost, type Lease } from "./lease";
@@ -131,15 +132,15 @@ async function openParts(options: DeviceOptions, store: Store) {
     if (typeof waiting === "function") waiting(came);
     else asking.set(token, came);
   }
-  /** A row as the core shows it now: in a sealed channel a key may have come since it was stored. */
+  /** A row as the core shows it now: since it was stored a key may have come, or a moderator may have hidden it. */
   function look(row: EntryRow): EntryRow {
-    const view = talks.sealed(row.channel) ? core.view(row.record) : undefined;
-    return view ? { ...row, body: view.body, locked: view.locked, withdrawn: view.withdrawn } : row;
+    const view = core.view(row.record);
+    return view ? { ...row, body: view.body, locked: view.locked, withdrawn: view.withdrawn, hidden: view.hidden } : row;
   }
 
   async function showAgain(channel: Id): Promise<void> {
     const { rows } = await store.history(channel, undefined, SHOWN_AGAIN_MAX);
-    for (const row of rows) emit("message", messageOf(look(row), account, markOf(row)));
+    for (const row of rows) emit("message", messageOf(look(row), account, markOf(row), channels.authority(row.channel)));
   }
 
   const markOf = (entry: { author: Id; channel: Id; seq: number }): Message["mark"] =>
@@ -148,7 +149,7 @@ async function openParts(options: DeviceOptions, store: Store) {
 
   function deliver(entry: Entry, token: number): void {
     peers.author(entry.author, entry.account);
-    const message = messageOf({ ...entry, fromAccount: nameOf(entry.from) }, account, markOf(entry));
+    const message = messageOf({ ...entry, fromAccount: nameOf(entry.from) }, account, markOf(entry), channels.authority(entry.channel));
     channels.delivered(message);
     emit("message", message);
     sending.get(token)?.resolve(message);
@@ -265,7 +266,7 @@ async function openParts(options: DeviceOptions, store: Store) {
     action: act,
     storing(entry) {
       if (entry.author !== core.device) return;
-      emit("message", messageOf({ ...entry, account, fromAccount: account }, account, "pending"));
+      emit("message", messageOf({ ...entry, account, fromAccount: account }, account, "pending", channels.authority(entry.channel)));
     },
     committed: (_rows, error) => committed(error),
     crashed(error) {
@@ -299,8 +300,9 @@ async function openParts(options: DeviceOptions, store: Store) {
     channelId: tools.channelId,
     warn: (text) => emit("warning", { code: "JOIN", text }),
   });
+  const reading = createReading({ clock, ask: options.tracker.ask, channels });
   return {
-    rooms, friends, identity, tracker, core, store, shell, links, peers, channels, marks, gaps, talks, sending, asking, markOf, look,
+    rooms, friends, reading, identity, tracker, core, store, shell, links, peers, channels, marks, gaps, talks, sending, asking, markOf, look,
     room, wake, flush,
     unsaved: () => unsaved,
   };
@@ -377,7 +379,7 @@ function deviceCommands(account: string, ready: () => Promise<Open>): DeviceComm
         if (came > 0) ({ rows, more } = await open.store.history(channel, before, count));
         more ||= came > 0 && open.gaps.of(channel).length > 0;
       }
-      return { messages: rows.map((row) => messageOf(open.look(row), account, open.markOf(row))), more };
+      return { messages: rows.map((row) => messageOf(open.look(row), account, open.markOf(row), open.channels.authority(channel))), more };
     },
     send: createSend(ready),
     async gaps({ channel }) {
@@ -395,8 +397,9 @@ function deviceCommands(account: string, ready: () => Promise<Open>): DeviceComm
     decline: async (params) => (await ready()).talks.commands.decline(params),
     end: async (params) => (await ready()).talks.commands.end(params),
     relate: async (params) => (await ready()).talks.commands.relate(params),
-    async markRead({ channel, place }) {
-      await (await ready()).channels.markRead(channel, place);
+    async markRead({ channel, place, unread }) {
+      const open = await ready();
+      if (await open.channels.markRead(channel, place, unread)) open.reading.marked(channel, unread ?? false);
     },
   };
 }
@@ -544,11 +547,13 @@ export function createDevice(options: DeviceOptions): Device {
       emit("news", { type: "again" });
       open.links.trackerUp(welcomed.tracker);
       open.friends.online();
+      open.reading.online();
     },
     presence,
     news(news) {
       if (open && welcomed) open.rooms.news(news, welcomed.tracker);
       open?.friends.news(news);
+      open?.reading.news(news);
       emit("news", news);
     },
     trackerDown() {

@@ -24,6 +24,7 @@ export interface EntryRow {
   /** As it was when it came; the core knows what it is now. */
   locked?: boolean;
   withdrawn?: boolean;
+  hidden?: boolean;
 }
 
 export interface ChannelRow {

@@ -4,7 +4,7 @@ import { cborDecode, cborEncode } from "./cbor";
 import { ENTRY, type Entry } from "./core";
 import type { EntryRow } from "./idb";
 import type { Mark } from "./marks";
-import type { Message } from "./api";
+import type { Decision, Id, Message } from "./api";
 
 const KINDS: Record<number, Message["kind"]> = {
   [ENTRY.join]: "join",
@@ -48,13 +48,31 @@ function viaWeb(body: Uint8Array): string | undefined {
   }
 }
 
+const ACTS: readonly (Decision["act"] | undefined)[] = [
+  undefined, "ban", "unban", "hide", "show", "mute", "unmute", "slow", "role", "topic", "name", "kick", "close",
+];
+
+function decisionOf(body: Uint8Array): Decision | undefined {
+  try {
+    const [act, by, about, , until, number, text] = cborDecode(body) as unknown[];
+    const kind = ACTS[act as number];
+    const bytes = [by, about, text].every((part) => part instanceof Uint8Array);
+    if (!kind || !bytes || typeof until !== "number" || typeof number !== "number") return undefined;
+    const [who, whom, words] = [by, about, text].map((part) => fromUtf8(part as Uint8Array)) as [string, string, string];
+    return { act: kind, by: who, account: whom, number, until, text: words };
+  } catch {
+    return undefined;
+  }
+}
+
 export function rowOf(entry: Entry, record: Uint8Array, fromAccount: string): EntryRow {
   return { ...entry, record, fromAccount };
 }
 
-/** `mark`: how far an own entry of this device has got. */
-export function messageOf(row: Omit<EntryRow, "record">, account: string, mark: Mark | undefined): Message {
-  const kind = KINDS[row.kind] ?? "unknown";
+/** `mark`: how far an own entry of this device has got. `authority`: the channel's, the only device that moderates. */
+export function messageOf(row: Omit<EntryRow, "record">, account: string, mark: Mark | undefined, authority: Id): Message {
+  const decision = row.kind === ENTRY.moderate && row.author === authority ? decisionOf(row.body) : undefined;
+  const kind = decision ? "decision" : (KINDS[row.kind] ?? "unknown");
   const web = kind === "text" ? viaWeb(row.body) : undefined;
   const { id, channel, author, seq, time, place, path, from, fromAccount, arrived } = row;
   return {
@@ -66,5 +84,7 @@ export function messageOf(row: Omit<EntryRow, "record">, account: string, mark: 
     ...(web === undefined ? {} : { web: true as const }),
     ...(row.locked ? { locked: true } : {}),
     ...(row.withdrawn ? { withdrawn: true } : {}),
+    ...(row.hidden ? { hidden: true } : {}),
+    ...(decision ? { decision } : {}),
   };
 }

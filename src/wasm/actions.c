@@ -22,7 +22,7 @@ void wasm_put_entry(struct writer *w, const struct entry_view *entry)
     cbor_put_uint(w, (uint64_t)entry->path);
     cbor_put_uint(w, entry->arrived_ms);
     cbor_put_uint(w, entry->locked ? 1 : 0);
-    cbor_put_uint(w, entry->withdrawn || entry->hidden ? 1 : 0);
+    cbor_put_uint(w, entry->hidden ? 2 : entry->withdrawn ? 1 : 0);
 }
 
 static void put_error(struct writer *w, int result)

@@ -109,6 +109,66 @@ test("a channel is made, found, joined by its password and moderated", (t) =>
     await row.getByText("you are banned").waitFor();
   }));
 
+test("search, mentions, reading later and hiding: each where it is looked for, on all devices of a person", (t) =>
+  inWorld(t, async (world) => {
+    const an = await world.register("An");
+    const binh = await world.register("Binh");
+    await open(an, "channels");
+    await an.page.getByTestId("channel-new").click();
+    const form = an.page.getByTestId("channel-create");
+    await form.getByLabel("Name").fill("garden");
+    await form.getByRole("button", { name: "Create channel" }).click();
+    await an.page.getByRole("heading", { name: "garden" }).waitFor();
+    await open(binh, "channels");
+    await binh.page.getByTestId("room-garden").getByRole("button", { name: "Join" }).click();
+    await binh.page.getByTestId("room-garden").getByRole("button", { name: "Leave" }).waitFor();
+    await binh.page.evaluate(() => (location.hash = "#/c/garden"));
+    await binh.say("Anyone for \u0111\u1eadu ph\u1ee5 today?");
+    for (let i = 0; i < 3; i++) await binh.say(`line ${i}`);
+    await binh.say("Ask @An about it");
+    await an.page.evaluate(() => (location.hash = "#/c/garden"));
+    await an.sees("Ask @An about it");
+
+    await an.page.keyboard.press("Control+Shift+KeyF");
+    await an.page.getByRole("searchbox").fill("dau phu");
+    const hit = an.page.getByTestId("search-hits").getByRole("link");
+    await hit.getByText("today").waitFor();
+    await an.page.getByRole("button", { name: "Ask the server, too" }).click();
+    assert.equal(await hit.count(), 1);
+    await hit.click();
+    await eventually(async () => assert.match(await an.page.evaluate(() => document.activeElement?.textContent ?? ""), /today/));
+
+    await an.page.keyboard.press("Control+Shift+KeyM");
+    await an.page.getByTestId("mentions-list").getByText("Ask @An about it").waitFor();
+    await an.page.getByTestId("mentions-list").getByRole("link").first().click();
+    await an.sees("Ask @An about it");
+
+    await an.messages.filter({ hasText: "line 1" }).click();
+    await an.page.getByRole("button", { name: "Hide for everybody" }).click();
+    await binh.page.getByText("An hid messages of Binh").waitFor();
+    await binh.sees("A moderator has hidden this message.");
+    assert.deepEqual((await binh.texts()).filter((text) => text === "line 1"), []);
+    await an.page.getByRole("button", { name: "Show again" }).click();
+    await binh.sees("line 1");
+
+    const second = await (await world.person("An")).tab("/login");
+    await second.page.getByLabel("Name").fill("An");
+    await second.page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+    await second.page.getByRole("button", { name: "Log in" }).click();
+    await second.ready();
+    await open(second, "account");
+    await an.messages.filter({ hasText: "line 2" }).click();
+    await an.page.getByRole("button", { name: "Mark as unread" }).click();
+    await second.page.getByRole("link", { name: /garden/ }).getByRole("img", { name: "2 unread messages" }).waitFor();
+    await second.page.getByRole("link", { name: /garden/ }).click();
+    await second.sees("Ask @An about it");
+    await open(an, "account");
+    await an.page.getByRole("link", { name: /garden/ }).getByRole("img", { name: /unread/ }).waitFor({ state: "detached" });
+
+    await an.page.getByRole("switch", { name: /^Invisible/ }).click();
+    await eventually(async () => assert.equal(await an.page.getByRole("switch", { name: /^Invisible/ }).isChecked(), true));
+  }));
+
 test("the second step of logging in, from its key to a login with it", (t) =>
   inWorld(t, async (world) => {
     const an = await world.register("An");
@@ -151,7 +211,10 @@ test("the link of the first start makes the administrator, who sees people and t
     await an.ready();
     await an.page.getByTestId("account").click();
     await an.page.getByTestId("way-admin").click();
-    await an.page.getByTestId("admin-server").getByText("accounts").waitFor();
+    await an.page.getByTestId("admin-server").getByText("accounts", { exact: true }).waitFor();
+    await an.page.getByTestId("admin-rates").getByText("messages").waitFor();
+    await an.page.getByLabel("Channels", { exact: true }).check();
+    await an.page.getByTestId("room-general").getByText(/^open ·/).waitFor();
     await an.page.getByLabel("People").check();
     await an.page.getByTestId("user-Binh").getByRole("button", { name: "Open" }).click();
     await an.page.getByRole("dialog").getByRole("button", { name: "Switch off" }).click();
@@ -168,7 +231,7 @@ test("axe finds nothing wrong with these pages, wide and narrow, light and dark"
     for (const [width, colorScheme] of [[1280, "light"], [390, "dark"]]) {
       await an.page.setViewportSize({ width, height: 900 });
       await an.page.emulateMedia({ colorScheme });
-      for (const page of ["friends", "channels", "room/general", "account"]) {
+      for (const page of ["friends", "channels", "room/general", "search/general", "mentions", "account"]) {
         await open(an, page);
         await eventually(async () => assert.equal(await an.page.getByText("Asking the server").count(), 0));
         await an.page.evaluate(readFileSync(axeFile, "utf8"));

@@ -56,6 +56,10 @@ export function AccountPage(): JSX.Element {
         <p class="faint">{d("account.since", { date: exactTime(info.value.created_ms) })}</p>
       )}
       <PlacesSection />
+      <Section title={d("privacy.title")} testid="privacy">
+        <Choice call="invisible" field="on" name={d("privacy.invisible")} hint={d("privacy.invisible.hint")} />
+        <Choice call="keep-conversations" field="keep" name={d("privacy.keep")} hint={d("privacy.keep.hint")} />
+      </Section>
       <Section title={d("account.password")} hint={d("account.password.hint")}>
         <CallForm
           call="password-change"
@@ -74,6 +78,31 @@ export function AccountPage(): JSX.Element {
       <Section title={d("account.delete")} hint={d("account.delete.hint")}>
         <DeleteAccount totp={info.value?.totp ?? false} />
       </Section>
+    </>
+  );
+}
+
+/** One choice that the server keeps: without the field its call answers how it is. */
+function Choice({ call: type, field, name, hint }: { call: string; field: string; name: string; hint: string }): JSX.Element {
+  const { value, fault, again } = useAnswer<Record<string, unknown>>(type);
+  const doing = useDoing(again);
+  return (
+    <>
+      <label class="setting">
+        <span>
+          {name}
+          <span class="faint small-print">{hint}</span>
+        </span>
+        <input
+          class="switch"
+          type="checkbox"
+          role="switch"
+          checked={value?.[field] === true}
+          disabled={value === null || doing.busy}
+          onChange={(event) => void doing.run(type, { [field]: event.currentTarget.checked })}
+        />
+      </label>
+      <Fault text={doing.fault ?? fault} />
     </>
   );
 }

@@ -1,19 +1,32 @@
 // For administrators: how the server is, its people, invites, and what was done by whom.
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ago, exactTime, shortCode } from "../format";
+import { locale } from "../i18n";
 import { Avatar } from "../parts/Avatar";
 import { CopyButton } from "../parts/CopyButton";
 import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/icons";
 import { account as me } from "../state/chat";
 import type { Places } from "./Account";
+import type { Room } from "./Channels";
+import { deskHash } from "../state/route";
 import { useAnswer, useDoing } from "./answers";
 import { Action, CallForm, Fault, Field, Row, Section, Waiting } from "./pieces";
 import { d } from "./words";
 
 const LOOK_AGAIN_MS = 5000;
-const tabs = ["server", "users", "invites", "audit"] as const;
+const tabs = ["server", "users", "rooms", "invites", "audit"] as const;
+/** What is shown of admin-server, and what of it grows. */
+const figures = ["accounts", "admins", "disabled", "sessions", "devices", "sockets", "channels", "store_waiting", "store_failures"] as const;
+/** Counted by /metrics since the start, shown as so many a second. */
+const rates = {
+  messages: "weaprous_entries_total",
+  requests: "weaprous_http_requests_total",
+  operations: "weaprous_store_operations_total",
+  relayed: "weaprous_relay_bytes_total",
+} as const;
+type Rate = keyof typeof rates;
 
 interface User {
   username: string;
@@ -40,6 +53,7 @@ export function AdminPage(): JSX.Element {
       </div>
       {tab === "server" && <Server />}
       {tab === "users" && <Users />}
+      {tab === "rooms" && <Rooms />}
       {tab === "invites" && <Invites />}
       {tab === "audit" && <Audit />}
     </>
@@ -47,39 +61,125 @@ export function AdminPage(): JSX.Element {
 }
 
 type Figures = Record<string, number | string>;
+type Counts = Record<Rate, number>;
+
+/** The sum over all labels of each counter. */
+async function counted(): Promise<Counts> {
+  const text = await (await fetch("/metrics", { cache: "no-store" })).text();
+  const sums: Counts = { messages: 0, requests: 0, operations: 0, relayed: 0 };
+  for (const [, name, value] of text.matchAll(/^(\w+)(?:\{[^}]*\})? (\S+)$/gm)) {
+    for (const rate of Object.keys(rates) as Rate[]) if (rates[rate] === name) sums[rate] += Number(value);
+  }
+  return sums;
+}
+
+/** How much the counters grow in a second, from one look to the next. */
+function useRates(looked: unknown): Counts | null {
+  const [shown, setShown] = useState<Counts | null>(null);
+  const last = useRef<{ at: number; counts: Counts } | null>(null);
+  useEffect(() => {
+    let wanted = true;
+    counted().then(
+      (counts) => {
+        const before = last.current;
+        const at = performance.now();
+        last.current = { at, counts };
+        if (!wanted || !before || at - before.at < 100) return;
+        const seconds = (at - before.at) / 1000;
+        const grown = (rate: Rate): number => Math.max(0, counts[rate] - before.counts[rate]) / seconds;
+        setShown({ messages: grown("messages"), requests: grown("requests"), operations: grown("operations"), relayed: grown("relayed") });
+      },
+      () => undefined,
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [looked]);
+  return shown;
+}
+
+function Figure({ name, value }: { name: string; value: string }): JSX.Element {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
 
 /** Figures now, and how much they have grown since the last look. */
 function Server(): JSX.Element {
   const { value, fault, again } = useAnswer<Figures>("admin-server");
-  const [rate, setRate] = useState(0);
-  const [last, setLast] = useState<{ at: number; operations: number } | null>(null);
+  const grown = useRates(value);
   useEffect(() => {
     const timer = setInterval(again, LOOK_AGAIN_MS);
     return () => clearInterval(timer);
   }, []);
-  useEffect(() => {
-    if (!value) return;
-    const now = { at: performance.now(), operations: Number(value.store_operations) };
-    if (last) setRate(((now.operations - last.operations) * 1000) / (now.at - last.at));
-    setLast(now);
-  }, [value]);
   if (value === null) return <Waiting fault={fault} again={again} />;
-  const rows = Object.entries(value).filter(([name]) => name !== "status");
+  const number = (n: number, digits = 0): string => n.toLocaleString(locale.value, { maximumFractionDigits: digits });
   return (
-    <Section title={d("admin.server")} hint={d("admin.server.hint")} testid="admin-server">
-      <Fault text={fault} />
-      <dl class="figures">
-        {rows.map(([name, figure]) => (
-          <div key={name}>
-            <dt>{name.replaceAll("_", " ")}</dt>
-            <dd>{typeof figure === "number" ? figure.toLocaleString() : figure}</dd>
-          </div>
+    <>
+      <Section title={d("admin.server")} hint={d("admin.server.hint")} testid="admin-server">
+        <Fault text={fault} />
+        <dl class="figures">
+          {figures.map((name) => (
+            <Figure key={name} name={d(`figure.${name}`)} value={number(Number(value[name] ?? 0))} />
+          ))}
+          {value.store_bytes !== undefined && <Figure name={d("figure.store_bytes")} value={d("size.mb", { mb: number(Number(value.store_bytes) / 1e6, 1) })} />}
+          <Figure name={d("figure.version")} value={String(value.version)} />
+        </dl>
+      </Section>
+      <Section title={d("admin.rates")} hint={d("admin.rates.hint")} testid="admin-rates">
+        <dl class="figures">
+          {(Object.keys(rates) as Rate[]).map((rate) => (
+            <Figure
+              key={rate}
+              name={d(`rate.${rate}`)}
+              value={grown === null ? "…" : rate === "relayed" ? d("size.kb", { kb: number(grown[rate] / 1000, 1) }) : number(grown[rate], 1)}
+            />
+          ))}
+        </dl>
+      </Section>
+    </>
+  );
+}
+
+/** All channels; their own pages are where they are moderated. */
+function Rooms(): JSX.Element {
+  const [pages, setPages] = useState<string[]>([]);
+  const after = pages.at(-1);
+  const { value, fault, again } = useAnswer<{ channels: Room[]; more: boolean }>("channel-list", after === undefined ? {} : { after }, ["channel"]);
+  if (value === null) return <Waiting fault={fault} again={again} />;
+  const last = value.channels.at(-1);
+  return (
+    <Section title={d("admin.rooms")} testid="admin-rooms">
+      <ul class="plain-list">
+        {value.channels.map((room) => (
+          <Row
+            key={room.id}
+            testid={`room-${room.name}`}
+            sign={<Icon name={room.type === "private" ? "lock" : "hash"} />}
+            name={<bdi>{room.name}</bdi>}
+            about={[d(`policy.${room.policy}`), d("channels.members", { n: room.members }), room.topic].filter(Boolean).join(" · ")}
+          >
+            <a class="button small" href={deskHash("room", room.name)}>
+              {d("admin.open")}
+            </a>
+          </Row>
         ))}
-        <div>
-          <dt>{d("admin.rate")}</dt>
-          <dd>{Math.max(0, rate).toFixed(1)}</dd>
-        </div>
-      </dl>
+      </ul>
+      <div class="desk-buttons">
+        {pages.length > 0 && (
+          <button class="button small" type="button" onClick={() => setPages(pages.slice(0, -1))}>
+            {d("admin.back")}
+          </button>
+        )}
+        {value.more && last && (
+          <button class="button small" type="button" onClick={() => setPages([...pages, last.name])}>
+            {d("admin.more")}
+          </button>
+        )}
+      </div>
     </Section>
   );
 }

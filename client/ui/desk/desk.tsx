@@ -7,7 +7,9 @@ import { AccountPage } from "./Account";
 import { AdminPage } from "./Admin";
 import { ChannelsPage } from "./Channels";
 import { FriendsPage } from "./Friends";
+import { MentionsPage } from "./Mentions";
 import { RoomPage } from "./Room";
+import { SearchPage } from "./Search";
 import { d } from "./words";
 
 const pages = {
@@ -15,6 +17,8 @@ const pages = {
   admin: { title: "admin.title", Page: AdminPage },
   friends: { title: "friends.title", Page: FriendsPage },
   channels: { title: "channels.title", Page: ChannelsPage },
+  search: { title: "search.title", Page: SearchPage },
+  mentions: { title: "mentions.title", Page: MentionsPage },
   room: { title: "room.title", Page: RoomPage },
 } satisfies Record<DeskPage, { title: Parameters<typeof d>[0]; Page: ComponentType }>;
 

@@ -2,16 +2,24 @@
 import type { JSX } from "preact";
 import type { Channel } from "../../node/api";
 import { t } from "../i18n";
+import { sessions } from "../state/chat";
 import { here, unsure } from "../state/members";
 import { deskHash } from "../state/route";
 import { sidePanel, toggleMembers } from "../state/view";
 import { Banner } from "./Banner";
 import { Composer } from "./Composer";
 import { Icon } from "./icons";
+import { later } from "./later";
 import { MessageList } from "./MessageList";
 import { NotificationOffer } from "./NotificationOffer";
 import { channelIcon, channelTitle } from "./words";
-import { mayWrite, SessionBar } from "./SessionBar";
+
+const SessionBar = later(async () => (await import("./more")).SessionBar);
+
+/** In a conversation of two nothing is to be written before the other side has said yes. */
+function mayWrite(channel: Channel): boolean {
+  return channel.type !== "direct" || sessions.value.get(channel.id)?.state === "open";
+}
 
 export function Conversation({ channel }: { channel: Channel }): JSX.Element {
   return (
@@ -20,8 +28,7 @@ export function Conversation({ channel }: { channel: Channel }): JSX.Element {
       <Banner channel={channel.id} />
       <MessageList key={channel.id} channel={channel} />
       <NotificationOffer />
-      <SessionBar channel={channel} />
-      {mayWrite(channel) && <Composer key={`composer-${channel.id}`} channel={channel} />}
+      {mayWrite(channel) ? <Composer key={`composer-${channel.id}`} channel={channel} /> : <SessionBar channel={channel} />}
     </main>
   );
 }

@@ -6,10 +6,10 @@ import { exactTime, shortCode } from "../format";
 import { t } from "../i18n";
 import { holdersOf, peers, reasonOf } from "../state/chat";
 import { Avatar } from "./Avatar";
-import { CopyButton } from "./CopyButton";
 import { Icon } from "./icons";
 import { MessageText } from "./MessageText";
-import { markIcon, markWords, travelIcon, travelWords } from "./words";
+import { MessageDeeds } from "./MessageDeeds";
+import { markIcon, markWords, shownText, travelIcon, travelWords } from "./words";
 
 const LATE_MS = 2000;
 
@@ -34,9 +34,9 @@ export function MessageDetails({ message }: { message: Message }): JSX.Element {
         </span>
       </div>
       <div class="quote" role="group" aria-label={t("details.text")} tabIndex={0}>
-        <MessageText text={message.text} reachable />
+        <MessageText text={shownText(message)} reachable />
       </div>
-      <CopyButton text={message.text} label={t("details.copy-text")} />
+      <MessageDeeds message={message} />
       <dl class="facts">
         <Fact name={t("details.path")}>
           {icon && <Icon name={icon} />} {travelWords(message)}

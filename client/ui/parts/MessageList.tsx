@@ -4,9 +4,9 @@ import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Channel } from "../../node/api";
 import { t } from "../i18n";
-import { lateArrivals, loadOlder, markRead, timelineOf } from "../state/chat";
+import { lateArrivals, leaveUnread, loadOlder, markRead, timelineOf } from "../state/chat";
 import type { Row, Timeline } from "../state/timeline";
-import { showMessage } from "../state/view";
+import { goal, showMessage } from "../state/view";
 import { EmptyRoom } from "./EmptyRoom";
 import { Icon } from "./icons";
 import { RowView } from "./rows";
@@ -14,7 +14,9 @@ import { useRowWindow, type Windowed } from "./useRowWindow";
 
 const ROW_ESTIMATE_PX = 44;
 const READ_MS = 1000;
-const FOCUSABLE = new Set<Row["kind"]>(["message", "outgoing", "fold", "odd"]);
+const AFTER_MOUNT_MS = 50;
+const GOAL_PAGES_MAX = 400;
+const FOCUSABLE = new Set<Row["kind"]>(["message", "outgoing", "fold", "odd", "decision"]);
 
 export function MessageList({ channel }: { channel: Channel }): JSX.Element {
   const timeline = timelineOf(channel.id);
@@ -26,6 +28,7 @@ export function MessageList({ channel }: { channel: Channel }): JSX.Element {
   usePaging(rows, list, timeline, channel.id);
   useReading(rows, list, channel.id);
   useOwnInView(timeline, list);
+  useGoal(timeline, keyboard.focusOn, channel.id);
   const below = useArrivalsBelow(timeline, list.atBottom);
   const empty = !timeline.more && timeline.lastText === undefined && timeline.outgoing.length === 0;
 
@@ -92,7 +95,12 @@ function useKeyboard(rows: Row[], list: Windowed, channel: string) {
     const key = (event.target as HTMLElement).closest<HTMLElement>("[data-key]")?.dataset.key;
     if (key !== undefined && key !== chosen) choose(key);
   };
-  return { active, onKeyDown, onFocusIn };
+  const focusOn = (key: string): void => {
+    moveTo.current = key;
+    choose(key);
+    list.toRow(key);
+  };
+  return { active, onKeyDown, onFocusIn, focusOn };
 }
 
 /** Older messages are fetched before their place comes into view; at the end, very old ones are let go. */
@@ -119,11 +127,34 @@ function useReading(rows: Row[], list: Windowed, channel: string): void {
     let before = seen();
     const timer = setInterval(() => {
       const now = seen();
-      if (before > 0 && now > 0) void markRead(channel, Math.min(before, now));
+      if (before > 0 && now > 0) void markRead(channel, Math.min(before, now), false);
       before = now;
     }, READ_MS);
-    return () => clearInterval(timer);
+    return () => {
+      clearInterval(timer);
+      leaveUnread(channel);
+    };
   }, [channel]);
+}
+
+/** A message that was looked for: loaded up to it, shown in its place, its focus stop. */
+function useGoal(timeline: Timeline, focusOn: (key: string) => void, channel: string): void {
+  const wanted = goal.value;
+  useEffect(() => {
+    if (wanted?.channel !== channel) return undefined;
+    let current = true;
+    const go = async (): Promise<void> => {
+      for (let page = 0; page < GOAL_PAGES_MAX && timeline.more && !timeline.has(wanted.id); page++) await loadOlder(channel);
+      if (!current) return;
+      if (timeline.has(wanted.id)) focusOn(wanted.id);
+      goal.value = null;
+    };
+    const timer = setTimeout(() => void go(), AFTER_MOUNT_MS); // the composer takes the focus when it comes
+    return () => {
+      current = false;
+      clearTimeout(timer);
+    };
+  }, [wanted]);
 }
 
 /** Who writes wants to see it stand there, also after reading further up. */

@@ -3,12 +3,11 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Message } from "../../node/api";
 import { clock, exactTime, hueOf } from "../format";
-import { t } from "../i18n";
 import { showMessage } from "../state/view";
 import { Avatar } from "./Avatar";
 import { Icon } from "./icons";
 import { MessageText } from "./MessageText";
-import { extras, markIcon, markWords, travelIcon, travelWords } from "./words";
+import { extras, markIcon, markWords, shownText, travelIcon, travelWords } from "./words";
 
 const FRESH_MS = 1000;
 
@@ -30,7 +29,7 @@ export function MessageView({ message, first, last, focusable }: Props): JSX.Ele
   const part = (name: string): string => `${name}-${message.id.slice(0, 16)}`;
   return (
     <article
-      class={`message ${message.mine ? "own" : "other"} ${first ? "first" : ""} ${last ? "last" : ""} ${fresh ? "fresh" : ""}`}
+      class={`message ${message.mine ? "own" : "other"} ${first ? "first" : ""} ${last ? "last" : ""} ${fresh ? "fresh" : ""} ${message.hidden ? "hidden" : ""}`}
       tabIndex={focusable ? 0 : -1}
       data-stop
       data-testid="message"
@@ -48,7 +47,7 @@ export function MessageView({ message, first, last, focusable }: Props): JSX.Ele
         </p>
         <div class="line">
           <div class="bubble">
-            <MessageText id={part("what")} text={message.locked ? t("messages.locked") : message.text} reachable={focusable} />
+            <MessageText id={part("what")} text={shownText(message)} reachable={focusable} />
           </div>
           <Extras message={message} id={part("extras")} />
         </div>

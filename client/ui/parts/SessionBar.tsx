@@ -8,17 +8,11 @@ import { Icon } from "./icons";
 
 const LINE_MAX = 140;
 
-export const otherOf = (channel: Channel): string => channel.name.replace(/^@/, "");
+const otherOf = (channel: Channel): string => channel.name.replace(/^@/, "");
 
-/** Nothing is to be written before the other side has said yes. */
-export function mayWrite(channel: Channel): boolean {
-  return channel.type !== "direct" || sessions.value.get(channel.id)?.state === "open";
-}
-
-export function SessionBar({ channel }: { channel: Channel }): JSX.Element | null {
+export function SessionBar({ channel }: { channel: Channel }): JSX.Element {
   const [fault, setFault] = useState<string | null>(null);
   const session = sessions.value.get(channel.id);
-  if (channel.type !== "direct" || session?.state === "open") return null;
   const run = (doing: Promise<void>): void => {
     setFault(null);
     doing.catch((error: unknown) => setFault(reasonOf(error)));

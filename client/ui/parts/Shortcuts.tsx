@@ -10,6 +10,8 @@ const list: [string[], Key][] = [
   [["↑", "↓"], "shortcuts.move"],
   [["Enter"], "shortcuts.details"],
   [["Alt", "↑ / ↓"], "shortcuts.channel"],
+  [[command, "Shift", "F"], "shortcuts.search"],
+  [[command, "Shift", "M"], "shortcuts.mentions"],
   [[command, "."], "shortcuts.side"],
   [["Esc"], "shortcuts.escape"],
   [[command, "/"], "shortcuts.list"],

@@ -4,8 +4,9 @@ import type { Channel } from "../../node/api";
 import { shortTime } from "../format";
 import { type Key, t } from "../i18n";
 import { account, channels, draftVersion, readDraft, sessions, timelineOf } from "../state/chat";
+import { newMentions } from "../state/mentions";
 import { channelHash, deskHash, type DeskPage, route } from "../state/route";
-import { isNarrow, openChannel } from "../state/view";
+import { isNarrow, openChannel, searchHash } from "../state/view";
 import { AccountButton } from "./AccountButton";
 import { Icon, type IconName, Logo } from "./icons";
 import { Pill } from "./Pill";
@@ -47,6 +48,13 @@ export function Sidebar(): JSX.Element {
             {t(key)}
           </a>
         ))}
+        <a class="icon-button" href={searchHash()} aria-label={t("way.search")} data-tip={t("way.search")} data-testid="way-search">
+          <Icon name="search" />
+        </a>
+        <a class="icon-button at" href={deskHash("mentions")} aria-label={mentionsWords()} data-tip={mentionsWords()} data-testid="way-mentions">
+          <Icon name="at" />
+          {newMentions.value > 0 && <span class="badge">{newMentions.value}</span>}
+        </a>
       </div>
       <div class="channels">
         {direct.length > 0 && <Rows title={t("sidebar.direct")} rows={direct} />}
@@ -56,6 +64,8 @@ export function Sidebar(): JSX.Element {
     </nav>
   );
 }
+
+const mentionsWords = (): string => (newMentions.value > 0 ? t("mentions.new", { n: newMentions.value }) : t("way.mentions"));
 
 const NAME_SHOWN = 12;
 

@@ -3,3 +3,4 @@ export { AccountMenu } from "./AccountMenu";
 export { ConnectionPanel } from "./ConnectionPanel";
 export { MessageDetails } from "./MessageDetails";
 export { Shortcuts } from "./Shortcuts";
+export { SessionBar } from "./SessionBar";

@@ -9,7 +9,7 @@ import type { Row } from "../state/timeline";
 import { Icon } from "./icons";
 import { MessageView } from "./MessageView";
 import { OutgoingView } from "./OutgoingView";
-import { channelTitle } from "./words";
+import { channelTitle, decisionWords } from "./words";
 
 interface Props {
   row: Row;
@@ -62,6 +62,12 @@ function RowOfKind({ row, channel, focusable }: Props): JSX.Element {
       return (
         <p class="event-line" tabIndex={focusable ? 0 : -1} data-stop>
           {t("messages.unknown", { name: row.message.account })}
+        </p>
+      );
+    case "decision":
+      return (
+        <p class="event-line" tabIndex={focusable ? 0 : -1} data-stop data-testid="decision" data-tip={exactTime(row.message.time)}>
+          {row.message.decision && decisionWords(row.message.decision)}
         </p>
       );
     case "gap":

@@ -1,6 +1,6 @@
 // Sentences about connections, paths and marks: said the same way wherever they appear.
-import type { Connection, Message, Path } from "../../node/api";
-import { clock } from "../format";
+import type { Connection, Decision, Message, Path } from "../../node/api";
+import { clock, exactTime } from "../format";
 import { t } from "../i18n";
 import type { IconName } from "./icons";
 
@@ -62,3 +62,17 @@ export function channelIcon({ type }: { type: "public" | "private" | "direct" })
 export function channelTitle({ name, type }: { name: string; type: "public" | "private" | "direct" }): string {
   return type === "public" ? `#${name}` : name.replace(/^@/, "");
 }
+
+const ROLES = ["decision.role.member", "decision.role.moderator", "decision.role.owner"] as const;
+
+/** "Binh was muted by An until ...": a line in the conversation. */
+export function decisionWords({ act, by, account, number, until, text }: Decision): string {
+  if (act === "role") return t(ROLES[number] ?? ROLES[0], { by, account });
+  if (act === "slow" && number === 0) return t("decision.slow-off", { by });
+  if (act === "topic" && !text) return t("decision.topic-none", { by });
+  return t(`decision.${act}`, { by, account, n: number, until: exactTime(until), text });
+}
+
+/** What is said, or why it is not shown. */
+export const shownText = (message: Message): string =>
+  message.hidden ? t("messages.hidden") : message.locked ? t("messages.locked") : message.text;

@@ -187,7 +187,7 @@ function takeMessage(message: Message): void {
   const news = !timeline.has(message.id);
   if (message.mine) timeline.dropOutgoing((outgoing) => outgoing.failure === undefined && outgoing.text === message.text);
   const after = timeline.insert(message);
-  if (!news || message.mine || message.kind !== "text" || message.locked) return;
+  if (!news || message.mine || message.kind !== "text" || message.locked || message.hidden || message.withdrawn) return;
   if (!channels.value.some(({ id }) => id === message.channel)) return; // not shown
   const readPlace = readPlaces.get(message.channel) ?? Infinity;
   if (after !== 0 && message.place < readPlace && message.place > memberSince) {
@@ -262,9 +262,26 @@ export function writeDraft(channel: Id, text: string): void {
   draftVersion.value++;
 }
 
-/** Everything up to `place` was seen. */
-export async function markRead(channel: Id, place: number): Promise<void> {
-  if (place <= (readPlaces.get(channel) ?? 0)) return;
+/** Marked as unread: stays so while it is on the screen. */
+const keptUnread = new Set<Id>();
+
+/** The conversation is left: what is seen of it from now on counts again. */
+export const leaveUnread = (channel: Id): void => void keptUnread.delete(channel);
+
+/** This message and what is after it shall be read later. */
+export async function markUnread({ channel, id, place }: Message): Promise<void> {
+  keptUnread.add(channel);
+  readPlaces.set(channel, place - 1);
+  const timeline = timelineOf(channel);
+  timeline.newFrom = id;
+  timeline.changed();
+  await commands().markRead({ channel, place: place - 1, unread: true });
+}
+
+/** Everything up to `place` was seen; `asked`: somebody said so. */
+export async function markRead(channel: Id, place: number, asked = true): Promise<void> {
+  if (asked) keptUnread.delete(channel);
+  if (keptUnread.has(channel) || place <= (readPlaces.get(channel) ?? 0)) return;
   readPlaces.set(channel, place);
   try {
     await commands().markRead({ channel, place });

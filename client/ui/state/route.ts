@@ -2,7 +2,7 @@
 // its own (friends, channels, the account ...). Narrow screens show one of the columns, so that Back leads to the list.
 import { signal } from "@preact/signals";
 
-export const deskPages = ["friends", "channels", "room", "account", "admin"] as const;
+export const deskPages = ["friends", "channels", "room", "search", "mentions", "account", "admin"] as const;
 export type DeskPage = (typeof deskPages)[number];
 
 export interface Route {

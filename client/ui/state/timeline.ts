@@ -24,6 +24,7 @@ export type Row =
   | { kind: "new"; key: "new" }
   | { kind: "fold"; key: string; messages: Message[] }
   | { kind: "odd"; key: string; message: Message }
+  | { kind: "decision"; key: string; message: Message }
   /** Missing: so many of an author's, between two that are here; or before everything that is here. */
   | { kind: "gap"; key: string; account: string; count: number }
   | { kind: "coming"; key: "coming"; count: number }
@@ -171,7 +172,8 @@ export class Timeline {
   /** The newest message that says something, for the conversation list. */
   get lastText(): Message | undefined {
     for (let i = this.messages.length - 1; i >= 0; i--) {
-      if (this.messages[i]?.kind === "text") return this.messages[i];
+      const message = this.messages[i];
+      if (message?.kind === "text" && !message.hidden && !message.withdrawn) return message;
     }
     return undefined;
   }
@@ -186,7 +188,7 @@ export class Timeline {
     let left = count;
     for (let i = this.messages.length - 1; i >= 0 && left > 0; i--) {
       const message = this.messages[i] as Message;
-      if (message.kind !== "text" || message.mine) continue;
+      if (message.kind !== "text" || message.mine || message.hidden) continue;
       if (--left === 0) return message.id;
     }
     return null;
@@ -233,6 +235,10 @@ function appendMessage(rows: Row[], message: Message, above: Message | null): Me
   if (message.kind === "join" || message.kind === "leave") {
     if (end.kind === "fold") end.messages.push(message);
     else rows.push({ kind: "fold", key: `fold-${message.id}`, messages: [message] });
+    return null;
+  }
+  if (message.kind === "decision") {
+    rows.push({ kind: "decision", key: message.id, message });
     return null;
   }
   if (message.kind !== "text") {

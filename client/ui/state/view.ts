@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { Channel, Id } from "../../node/api";
 import { channels } from "./chat";
-import { route } from "./route";
+import { deskHash, route } from "./route";
 import { readSetting, writeSetting } from "./settings";
 
 // Room is counted in text sizes, not pixels: at 200 % text a screen of 1,280 px has room for one column.
@@ -33,6 +33,9 @@ effect(() => {
   sidePanel.value = membersIfRoom();
 });
 
+/** A message that the conversation is to be opened at. */
+export const goal = signal<{ channel: Id; id: Id } | null>(null);
+
 export const shortcutsOpen = signal(false);
 
 /** The conversation on the screen; wide screens always have one. */
@@ -40,6 +43,10 @@ export const openChannel = computed<Channel | null>(() => {
   const named = channels.value.find((channel) => channel.name === route.value.channel);
   return named ?? channels.value[0] ?? null;
 });
+
+/** The search page, for the conversation that is open. */
+export const searchHash = (everywhere = false): string =>
+  deskHash("search", everywhere || route.value.desk ? undefined : openChannel.value?.name);
 
 /** What had the focus before the panel opened, to give it back. */
 let opener: HTMLElement | null = null;
