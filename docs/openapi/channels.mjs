@@ -36,7 +36,7 @@ const moderates = { room: "moderator", errors: [404, 409] };
 const owns = { room: "owner", errors: [404, 409] };
 
 export const calls = {
-  "channel-create": { who: "person", fields: { name, policy, topic: maybe(line(200)), password: maybe(line(200, 4)) }, answer: room, errors: [409] },
+  "channel-create": { who: "person", fields: { name, policy, topic: maybe(line(200)), password: maybe(line(200, 4)) }, answer: room, errors: [409, 429] },
   "channel-list": { who: "person", fields: { name: maybe(line(32)), after: maybe(line(32)), limit: maybe(number(1, 100)) }, answer: { channels: list(ref("Channel")), more: flag } },
   "channel-mine": { who: "person", answer: { channels: list(ref("Channel")) } },
   "channel-find": { who: "person", fields: { name: maybe(name), channel: maybe(id) }, answer: room, errors: [404] },
@@ -44,7 +44,7 @@ export const calls = {
   "channel-leave": { who: "person", fields: channel, errors: [404, 409] },
   "channel-topic": { who: "person", fields: { ...channel, topic: line(200) }, ...moderates },
   "channel-rename": { who: "person", fields: { ...channel, name }, ...owns },
-  "channel-policy": { who: "person", fields: { ...channel, policy, password: maybe(line(200, 4)) }, ...owns },
+  "channel-policy": { who: "person", fields: { ...channel, policy, password: maybe(line(200, 4)) }, ...owns, errors: [...owns.errors, 429] },
   "channel-slow": { who: "person", fields: { ...channel, seconds: number(0, 21600) }, ...moderates },
   "channel-close": { who: "person", fields: channel, ...owns },
   "channel-members": {

@@ -162,7 +162,7 @@ static void session_begun(void *context, int result, const struct store_rows *ro
     (void)rows;
     struct attempt *attempt = context;
     const struct accounts_config *config = &attempt->accounts->config;
-    if (result == ERR_DENIED) { /* removed or disabled in this moment */
+    if (result == ERR_DENIED) { /* removed, disabled or given another password in this moment */
         attempt_refuse(attempt, 401, attempt_wrong);
         return;
     }
@@ -181,6 +181,7 @@ static void session_begun(void *context, int result, const struct store_rows *ro
 void attempt_in(struct attempt *attempt)
 {
     uint64_t now_ms = accounts_now_ms(attempt->accounts);
+    const char *secret = attempt->info.secret; /* "" after registering */
     session_new(attempt->token, attempt->session);
     const struct store_value values[] = {store_id(attempt->session),
                                          store_number(attempt->info.account),
@@ -188,8 +189,10 @@ void attempt_in(struct attempt *attempt)
                                          store_number((int64_t)(now_ms + SESSION_LIFE_MS)),
                                          store_text(attempt->address),
                                          store_text(slice_text(attempt->agent)),
-                                         store_id(attempt->has_old ? attempt->old : NULL)};
-    attempt_ask(attempt, &STORE_SESSION_BEGIN, values, 7, session_begun);
+                                         store_id(attempt->has_old ? attempt->old : NULL),
+                                         secret[0] ? store_text(slice_text(secret))
+                                                   : (struct store_value){.type = STORE_NULL}};
+    attempt_ask(attempt, &STORE_SESSION_BEGIN, values, 8, session_begun);
 }
 
 static void attempt_begin(void *argument)

@@ -48,10 +48,14 @@ bool origins_good(const struct origins *origins, struct wr_request *request)
 {
     if (origins_foreign(origins, request)) return true;
     if (!wr_request_same_origin(request)) return false;
+    /* Who has the network has every page that came without encryption. The other way round a proxy may have
+     * decrypted what we get. */
+    const char *origin = wr_request_header(request, "Origin");
+    if (origin && strncmp(origin, "http://", 7) == 0 && strcmp(wr_request_scheme(request), "https") == 0)
+        return false;
     /* Browsers say this of what another site began, also where they send no Origin. */
     const char *site = wr_request_header(request, "Sec-Fetch-Site");
-    bool named = wr_request_header(request, "Origin") != NULL;
-    return named || !site || strcmp(site, "cross-site") != 0 ||
+    return origin || !site || strcmp(site, "cross-site") != 0 ||
            strcmp(wr_request_method(request), "GET") == 0;
 }
 

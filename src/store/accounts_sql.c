@@ -132,11 +132,12 @@ const struct store_operation STORE_ACCOUNT_ENABLE = {
 const struct store_operation STORE_SESSION_BEGIN = {
     "session begin",
     true,
-    7,
+    8,
     {{STEP_RUN, "DELETE FROM sessions WHERE token = ?7", 0},
      {STEP_MUST,
       "INSERT INTO sessions (token, account, created_ms, seen_ms, expires_ms, address, agent)"
-      " SELECT ?1, id, ?3, ?3, ?4, ?5, ?6 FROM accounts WHERE id = ?2 AND disabled_ms = 0",
+      " SELECT ?1, id, ?3, ?3, ?4, ?5, ?6 FROM accounts WHERE id = ?2 AND disabled_ms = 0"
+      " AND (?8 IS NULL OR secret = ?8)",
       ERR_DENIED},
      {STEP_RUN,
       "DELETE FROM sessions WHERE account = ?2 AND token <> ?1 AND token IN (SELECT token FROM sessions"
@@ -182,7 +183,8 @@ const struct store_operation STORE_DEVICE_SEEN = {
     "device seen",
     true,
     5,
-    {{STEP_RUN, "UPDATE devices SET label = ?3, seen_ms = ?4, address = ?5 WHERE device = ?1 AND account ="
+    {{STEP_RUN,
+      "UPDATE devices SET label = ?3, seen_ms = ?4, address = ?5 WHERE device = ?1 AND account ="
       " (SELECT account FROM sessions WHERE token = ?2)",
       0},
      {STEP_RUN, "UPDATE sessions SET device = ?1, seen_ms = ?4, address = ?5 WHERE token = ?2", 0},
@@ -377,7 +379,8 @@ const struct store_operation STORE_AUDIT_ADD = {
     7,
     {{STEP_RUN,
       "INSERT INTO audit (time_ms, account, name, what, about, detail, address)"
-      " VALUES (?1, ?2, CASE WHEN ?3 <> '' THEN ?3 ELSE coalesce((SELECT name FROM accounts WHERE id = ?2), '') END,"
+      " VALUES (?1, ?2, CASE WHEN ?3 <> '' THEN ?3 ELSE coalesce((SELECT name FROM accounts WHERE id = ?2), "
+      "'') END,"
       " ?4, ?5, ?6, ?7)",
       0}}};
 

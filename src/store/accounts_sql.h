@@ -71,14 +71,14 @@ extern const struct store_operation STORE_ACCOUNT_ENABLE; /* account. ERR_NOT_FO
 
 /* --- sessions --- */
 
-/* token, account, time, expires, address, agent, token that ends (or NULL). ERR_DENIED: the account is
- * disabled or gone. */
+/* token, account, time, expires, address, agent, token that ends (or NULL), the hash of the password that was
+ * right (or NULL). ERR_DENIED: the account is disabled or gone, or has another password meanwhile. */
 extern const struct store_operation STORE_SESSION_BEGIN;
 /* token, time, address */
 extern const struct store_operation STORE_SESSION_SEEN;
 /* account, time, limit of each -> of each session, newest first: 0, token, created_ms, seen_ms, expires_ms,
- * address, agent, '', device (or NULL); then of each device, the last seen first: 1, device, issued_ms, seen_ms,
- * expires_ms, address, name, label, NULL */
+ * address, agent, '', device (or NULL); then of each device, the last seen first: 1, device, issued_ms,
+ * seen_ms, expires_ms, address, name, label, NULL */
 extern const struct store_operation STORE_SESSIONS_AND_DEVICES;
 extern const struct store_operation STORE_SESSION_END; /* account, token. ERR_NOT_FOUND */
 /* account, token that stays (or NULL) -> token of each that has ended */

@@ -26,10 +26,11 @@
     " m.role, m.muted_until_ms, m.since_ms FROM rooms r"                                                     \
     " LEFT JOIN room_members m ON m.channel = r.channel AND m.account = " account
 /* Rooms by invite only are seen by who is in them or was. */
-#define NOT_HIDDEN(admin) "(r.policy <> 2 OR m.state IS NOT NULL OR " admin " = 1) AND r.closed_ms = 0"
+#define NOT_HIDDEN(admin) "(r.policy <> 2 OR m.state > 0 OR " admin " = 1) AND r.closed_ms = 0"
 
 #define IN_TOO_MANY(account)                                                                                 \
-    {STEP_MUST, "SELECT 1 WHERE (SELECT COUNT(*) FROM room_members WHERE account = " account ") < 500",      \
+    {STEP_MUST,                                                                                              \
+     "SELECT 1 WHERE (SELECT COUNT(*) FROM room_members WHERE account = " account " AND state > 0) < 500",   \
      ERR_FULL}
 
 /* --- rooms --- */
@@ -168,6 +169,11 @@ const struct store_operation STORE_ROOM_LEAVE = {
          0},
         {STEP_RUN, "DELETE FROM room_invites WHERE channel = ?1 AND account = ?2", 0},
         {STEP_RUN, "DELETE FROM read_markers WHERE channel = ?1 AND account = ?2", 0},
+        /* Who is muted stays so when he comes back. */
+        {STEP_RUN,
+         "UPDATE room_members SET state = 0, role = 0, note = '' WHERE channel = ?1 AND account = ?2"
+         " AND state IN (1, 2) AND muted_until_ms > 0",
+         0},
         {STEP_RUN, "DELETE FROM room_members WHERE channel = ?1 AND account = ?2 AND state IN (1, 2)", 0},
     }};
 
@@ -233,6 +239,7 @@ const struct store_operation STORE_ROOM_CLOSE = {
          0},
         {STEP_RUN, "DELETE FROM room_invites WHERE channel = ?1", 0},
         {STEP_ROWS, "SELECT account FROM room_members WHERE channel = ?1 AND state = 1 LIMIT 1000", 0},
+        {STEP_RUN, "DELETE FROM room_members WHERE channel = ?1", 0},
     }};
 
 /* --- its people --- */
@@ -295,7 +302,7 @@ const struct store_operation STORE_ROOM_KICK = {
         MUST_BE_ABOVE,
         MUST_BE_IN("1"),
         NO_INVITES_OF_TARGET,
-        {STEP_RUN, "DELETE FROM room_members" TARGET_ROW, 0},
+        {STEP_RUN, "UPDATE room_members SET state = 0, role = 0, note = ''" TARGET_ROW, 0},
         ORDER("4", ", account, from_ms, text", ", " TARGET_NAME ", ?5, ?6"),
         TARGET_ROWS,
     }};
@@ -398,8 +405,15 @@ const struct store_operation STORE_ROOM_ROLE = {
         ACCOUNT_THERE,
         {STEP_MUST, "SELECT 1 WHERE " RANK " >= 2 AND (" RANK " > " TARGET_ROLE " OR " TARGET " = ?2)",
          ERR_DENIED},
-        MUST_BE_IN("1"),
-        {STEP_MUST, "SELECT 1 WHERE ?6 = 2 OR EXISTS (" NOT_LAST_OWNER(TARGET) ")", ERR_WRONG_STATE},
+        {STEP_MUST,
+         "SELECT 1 FROM room_members" TARGET_ROW
+         " AND state = 1 AND (?6 = 2 OR EXISTS (" NOT_LAST_OWNER(TARGET) "))",
+         ERR_WRONG_STATE},
+        /* Links of somebody who may not invite any more. */
+        {STEP_RUN,
+         "DELETE FROM room_invites" TARGET_ROW
+         " AND ?6 = 0 AND EXISTS (SELECT 1 FROM rooms WHERE channel = ?1 AND policy <> 0)",
+         0},
         {STEP_RUN, "UPDATE room_members SET role = ?6" TARGET_ROW, 0},
         ORDER("12", ", account, from_ms, number", ", " TARGET_NAME ", ?5, ?6"),
         TARGET_ROWS,
@@ -427,7 +441,11 @@ const struct store_operation STORE_ROOM_INVITE = {
          "DELETE FROM room_invites WHERE channel = ?1 AND ((expires_ms <> 0 AND expires_ms <= ?5)"
          " OR (uses_max <> 0 AND used >= uses_max))",
          0},
-        {STEP_MUST, "SELECT 1 WHERE (SELECT COUNT(*) FROM room_invites WHERE channel = ?1) < 100", ERR_FULL},
+        /* Not all of them to one who is no moderator. */
+        {STEP_MUST,
+         "SELECT 1 WHERE (SELECT COUNT(*) FROM room_invites WHERE channel = ?1) < 100 AND (" RANK
+         " >= 1 OR (SELECT COUNT(*) FROM room_invites WHERE channel = ?1 AND account = ?2) < 10)",
+         ERR_FULL},
         {STEP_ROWS,
          "INSERT INTO room_invites (token, channel, account, created_ms, expires_ms, uses_max)"
          " VALUES (?4, ?1, ?2, ?5, ?6, ?7) RETURNING id",
@@ -495,7 +513,8 @@ const struct store_operation STORE_ROOM_REDEEM = {
          0},
         {STEP_RUN,
          "INSERT INTO room_members (channel, account, state, since_ms) VALUES (" INVITED ", ?2, 1, ?3)"
-         " ON CONFLICT (channel, account) DO UPDATE SET state = 1, note = ''",
+         " ON CONFLICT (channel, account) DO UPDATE SET state = 1, note = '',"
+         " since_ms = CASE WHEN room_members.state = 1 THEN room_members.since_ms ELSE ?3 END",
          0},
         {STEP_ROWS, ROOM_AS_SEEN_BY("?2") " WHERE r.channel = " INVITED, 0},
     }};

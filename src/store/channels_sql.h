@@ -14,7 +14,8 @@
 
 /* Kept in the database: never change a number. */
 enum room_policy { ROOM_OPEN = 0, ROOM_PASSWORD = 1, ROOM_INVITE = 2, ROOM_APPROVAL = 3 };
-enum room_state { ROOM_MEMBER = 1, ROOM_ASKS = 2, ROOM_BANNED = 3 };
+/* ROOM_GONE: was muted when he left; else who is not in it has no row. */
+enum room_state { ROOM_GONE = 0, ROOM_MEMBER = 1, ROOM_ASKS = 2, ROOM_BANNED = 3 };
 enum room_role { ROOM_PLAIN = 0, ROOM_MODERATOR = 1, ROOM_OWNER = 2 };
 
 /* What the replica is to do in the channel. */

@@ -9,6 +9,7 @@
 
 #include "account/ticket.h"
 #include "base/hex.h"
+#include "base/utf8.h"
 #include "store/accounts_sql.h"
 #include "tracker/audit.h"
 #include "tracker/socket.h"
@@ -227,8 +228,10 @@ static void device_rename(struct call *call)
     uint8_t device[ID_BYTES];
     slice name;
     if (!call_id(call, "device", device) || !call_text(call, "name", 0, 64, &name)) return;
-    if (slice_find(name, '\n') < name.len || slice_find(name, '\t') < name.len) {
-        call_refuse(call, 400, "\"name\" must be one line.");
+    uint32_t point;
+    for (slice rest = name; rest.len && !utf8_next(&rest, &point);) {
+        if (label_takes(point)) continue;
+        call_refuse(call, 400, "\"name\" must be one line, without signs that are not seen.");
         return;
     }
     const struct store_value values[] = {store_number(call->account), store_id(device), store_text(name)};

@@ -22,8 +22,17 @@ static const struct call_row *row_of(const char *type)
 
 /* --- the answer --- */
 
+/* So that one socket does not fill the queue of the store, or the memory, with what it asks for. */
+static void count_call(struct client *client, struct call *call)
+{
+    call->counted = true;
+    if (++client->calls >= CALLS_MAX) client_pause(client, PAUSE_CALLS);
+}
+
 static void call_end(struct call *call)
 {
+    struct client *client = call->counted ? handles_get(&call->tracker->clients, call->client) : NULL;
+    if (client && client->calls-- == CALLS_MAX) client_resume(client, PAUSE_CALLS);
     json_decref(call->fields);
     free(call->state);
     free(call);
@@ -230,6 +239,7 @@ bool calls_message(struct client *client, const char *type, json_t *message, jso
     memcpy(call->session, client->session, sizeof call->session);
     memcpy(call->device, client->seat.device, sizeof call->device);
     snprintf(call->address, sizeof call->address, "%s", wr_socket_address(client->socket));
+    count_call(client, call);
     run(call);
     return true;
 }
@@ -252,6 +262,7 @@ void call_run(struct tracker *tracker, const struct call *person, const char *ty
     call->fields = fields;
     call->state = NULL;
     call->request = NULL;
+    call->counted = false;
     call->answered = answered;
     call->answered_context = context;
     run(call);

@@ -59,6 +59,7 @@ struct call {
     /* private to call.c */
     struct wr_request *request; /* over HTTP; else ... */
     uint32_t client;            /* ... the number of the socket, and ... */
+    bool counted;               /* (it is one of its calls that are under way) */
     json_int_t id;              /* ... of the request there; or else for call_run: */
     call_answered *answered;
     void *answered_context;

@@ -68,6 +68,18 @@ static void begin(struct export *e)
     if (!e->gone && wr_respond_write(e->request, head, (size_t)len) < 0) e->gone = true;
 }
 
+/* A line that somebody wrote does not begin like one of ours: else a message could hold forged ones. */
+static void put_words(struct buffer *out, slice words)
+{
+    for (size_t i = 0; i < words.len; i++) {
+        uint8_t c = words.ptr[i];
+        if (c == '\n')
+            buffer_put(out, SLICE("\n    "));
+        else
+            buffer_put(out, c < 0x20 || c == 0x7f ? SLICE(" ") : slice_of(&words.ptr[i], 1));
+    }
+}
+
 static void put_text(struct buffer *out, const struct store_value *v, json_t *message)
 {
     char when[40];
@@ -84,7 +96,7 @@ static void put_text(struct buffer *out, const struct store_value *v, json_t *me
             const char *part = json_string_value(json_object_get(decision, parts_of[i]));
             if (!part || !*part) continue;
             buffer_put(out, SLICE(" "));
-            buffer_put(out, slice_text(part));
+            put_words(out, slice_text(part));
         }
     } else {
         buffer_put(out, v[MESSAGE_ACCOUNT].bytes);
@@ -95,11 +107,11 @@ static void put_text(struct buffer *out, const struct store_value *v, json_t *me
             json_array_foreach(files, i, file)
             {
                 buffer_put(out, SLICE("[file "));
-                buffer_put(out, slice_text(json_string_value(json_object_get(file, "path"))));
+                put_words(out, slice_text(json_string_value(json_object_get(file, "path"))));
                 buffer_put(out, SLICE("] "));
             }
         } else {
-            buffer_put(out, v[MESSAGE_TEXT].bytes);
+            put_words(out, v[MESSAGE_TEXT].bytes);
         }
     }
     buffer_put(out, SLICE("\n"));

@@ -301,6 +301,16 @@ uint64_t channel_knock(struct call *call)
     return wait_ms;
 }
 
+uint64_t channel_lock(struct call *call)
+{
+    static const uint8_t all[ID_BYTES];
+    struct channels *c = call->tracker->rooms;
+    uint64_t now_ms = tracker_now_ms(call->tracker), key = key_of(c, all, call->account);
+    uint64_t wait_ms = rates_wait_ms(&c->knocks, key, now_ms);
+    if (!wait_ms) rates_take(&c->knocks, key, 1, now_ms);
+    return wait_ms;
+}
+
 struct judging {
     struct tracker *tracker;
     int64_t account;

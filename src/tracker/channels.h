@@ -132,6 +132,8 @@ void channel_refresh(struct tracker *tracker, int64_t account, const uint8_t cha
 void channel_asked(struct tracker *tracker, const uint8_t channel[ID_BYTES], const char *account);
 /* One more password is tried: milliseconds to wait, 0 for none. */
 uint64_t channel_knock(struct call *call);
+/* One more password is set, which costs as much: the same for the account, in whatever channel. */
+uint64_t channel_lock(struct call *call);
 const char *room_role_name(int64_t role);
 /* -1: it is none. */
 int room_role_of(slice name);

@@ -58,10 +58,10 @@ static void answer_state(struct call *call, const struct store_rows *rows, enum 
 static bool refused(struct call *call, int result, const struct store_rows *rows, const char *missing)
 {
     if (!result && rows->count == 1) return false;
-    if (result == ERR_NOT_FOUND)
+    if (!result || result == ERR_NOT_FOUND)
         call_refuse(call, 404, missing);
     else
-        call_failed(call, result ? result : ERR_NOT_FOUND);
+        call_failed(call, result);
     return true;
 }
 

@@ -58,6 +58,16 @@ static bool is_loopback(const char *ip)
     return strncmp(ip, "127.", 4) == 0 || strcmp(ip, "::1") == 0 || strncmp(ip, "::ffff:127.", 11) == 0;
 }
 
+/* From this computer itself, and not from somebody else through a proxy that we were not told of. */
+static bool is_own(struct errand *errand)
+{
+    static const char *const fields[] = {"X-Forwarded-For", "Forwarded", "Via"};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (wr_request_header(errand->request, fields[i])) return false;
+    }
+    return is_loopback(wr_request_address(errand->request));
+}
+
 /* --- offering --- */
 
 static void offered(void *context, int result, const struct store_rows *rows)
@@ -118,7 +128,7 @@ void pool_offer(struct errand *errand)
         errand_refuse(errand, 400, "Send \"ip\" and \"port\": where the peer listens.");
     else if (problem)
         errand_refuse(errand, 400, problem);
-    else if (trust == TRUST_OPEN && !is_loopback(from) && strcmp(from, errand->ip) != 0)
+    else if (trust == TRUST_OPEN && !is_own(errand) && strcmp(from, errand->ip) != 0)
         errand_refuse(errand, 403,
                       "Without the secret of the pool a peer can only offer the address that it comes from.");
     else

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "bus/bus.h"
 #include "tracker/remote.h"
 
 #define ATTEMPT_LETTERS_MAX 32
@@ -104,6 +105,11 @@ static struct signal_attempt *attempt_of(struct client *client, const uint8_t to
 
 static bool send_there(struct tracker *tracker, const struct remote *remote, json_t *signal)
 {
+    /* As with bridges: the other half of the queue is for what may not be lost. */
+    if (bus_queued(tracker->bus, remote->peer) > BUS_QUEUE_BYTES_MAX / 2) {
+        json_decref(signal);
+        return false;
+    }
     char *text = signal ? json_dumps(signal, JSON_COMPACT) : NULL;
     int err = text ? peers_send(tracker, remote->peer, PEERS_SIGNAL, slice_of(remote->seat.device, ID_BYTES),
                                 slice_text(text))

@@ -342,6 +342,14 @@ static int claim_device(struct client *client, json_int_t id, const uint8_t nonc
     return err;
 }
 
+bool label_takes(uint32_t point)
+{
+    bool control = point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0x200b && point <= 0x200f) ||
+                   (point >= 0x2028 && point <= 0x202e) || (point >= 0x2060 && point <= 0x206f) ||
+                   point == 0xfeff;
+    return !control;
+}
+
 /* What a device calls itself, shown to others: no control characters, cut to its limit. */
 static void keep_label(struct client *client, const json_t *label)
 {
@@ -353,10 +361,7 @@ static void keep_label(struct client *client, const json_t *label)
     for (size_t i = 0; i < LABEL_LETTERS_MAX; i++) {
         slice before = rest;
         if (utf8_next(&rest, &point) || before.len - rest.len > w.cap - w.len) break;
-        bool control = point < 0x20 || (point >= 0x7f && point < 0xa0) ||
-                       (point >= 0x200b && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
-                       (point >= 0x2060 && point <= 0x206f);
-        if (!control) writer_put(&w, slice_of(before.ptr, before.len - rest.len));
+        if (label_takes(point)) writer_put(&w, slice_of(before.ptr, before.len - rest.len));
     }
     free(client->seat.label);
     client->seat.label = w.len ? strndup(room, w.len) : NULL; /* without memory it has none */
@@ -459,6 +464,9 @@ static void text_message(struct client *client, slice bytes)
             client_fail(client, "say hello first");
     } else {
         message_table[i].run(client, message, id);
+        /* What goes to another device costs the same in whatever frame. */
+        if (message_table[i].run == signal_message && client->phase == CLIENT_ONLINE)
+            relay_charge(client, bytes.len);
     }
     json_decref(message);
 }

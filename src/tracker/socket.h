@@ -25,7 +25,10 @@ enum client_pause {
     PAUSE_SLOW = 2,    /* whom it sends to takes no more: slow_relay */
     PAUSE_REPLICA = 4, /* the node is busy, or nobody has it; `held` waits for it */
     PAUSE_ANSWERS = 8, /* it does not take the answers it has asked for */
+    PAUSE_CALLS = 16,  /* CALLS_MAX of its calls are under way */
 };
+
+enum { CALLS_MAX = 32 };
 
 struct signal_attempt;
 
@@ -36,6 +39,7 @@ struct client {
     uint8_t phase;  /* enum client_phase */
     uint8_t role;   /* enum account_role */
     uint8_t pauses; /* of enum client_pause */
+    uint8_t calls;  /* under way: call.h */
     bool link_waits;
     bool announced; /* its session has said where its peer listens: classic.h */
 
@@ -73,6 +77,8 @@ static inline uint8_t *client_nonce(struct client *client)
 {
     return client->seat.device;
 }
+/* Whether the name of a device may have this letter: nothing that cannot be seen or turns the line around. */
+bool label_takes(uint32_t point);
 /* The id of its device; returns out. */
 const char *client_device(const struct client *client, char out[ID_TEXT_BYTES]);
 

@@ -67,7 +67,7 @@ add(struct world *w, const char *name)
 static int begin(struct world *w, const uint8_t *token, int64_t account, const uint8_t *old)
 {
     return ASK(w, STORE_SESSION_BEGIN, ID(token), N(account), N(10), N(100), T("10.0.0.1"), T("browser"),
-               ID(old))
+               ID(old), (struct store_value){.type = STORE_NULL})
         .result;
 }
 
