@@ -300,7 +300,7 @@ static void session_known(void *context, struct wr_request *request, int result,
 static void get_events(struct wr_request *request, void *context)
 {
     struct tracker *tracker = context;
-    if (!wr_request_same_origin(request))
+    if (!accounts_origin_good(tracker->accounts, request))
         wr_respond_error(request, 403, "This request was sent by a page of another site.");
     else
         session_check(tracker->accounts, request, session_known, tracker);

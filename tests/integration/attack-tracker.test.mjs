@@ -65,6 +65,8 @@ test("other sites, and requests that look like theirs, change nothing", async (t
     assert.equal(answer.status, 403, `cross-site ${path}`);
   }
   assert.equal((await world.call("owner", "channel-find", { channel: room })).json.channel.topic, "");
+  for (const [origin, status] of [["https://chat.example", 200], ["https://evil.example", 403]])
+    assert.equal((await ask(tracker, "GET", "/events?wait=0", { headers: { Cookie: cookies.owner, Origin: origin } })).status, status, origin);
 });
 
 test("every answer says how it may be shown, errors too", async (t) => {
