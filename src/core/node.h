@@ -53,8 +53,8 @@ enum {
 
 struct node;
 
-/* What a device is in its channels. A replica stores and hands on, but is nobody; it writes MEMBER and MODERATE
- * entries where it is the authority, no others. */
+/* What a device is in its channels. A replica stores and hands on, but is nobody; it writes MEMBER and
+ * MODERATE entries where it is the authority, no others. */
 enum node_role { ROLE_PERSON = 0, ROLE_REPLICA = 1 };
 
 /* How the bytes of a link travel; a larger one is preferred when a device is reachable over several. */
@@ -70,15 +70,15 @@ enum path {
  * In sealed channels (private, direct) the body of kinds from TEXT on is encrypted, but for those marked
  * "clear", which the node itself writes and reads. */
 enum entry_kind {
-    ENTRY_JOIN = 1,     /* clear; first entry of every feed; body: [certificate] */
-    ENTRY_LEAVE = 2,    /* clear */
-    ENTRY_TEXT = 3,     /* body: [text in UTF-8, ...] */
-    ENTRY_PROFILE = 4,  /* clear; a renewed certificate; body: [certificate] */
-    ENTRY_KEY = 5,      /* clear; an epoch's key for devices, each in a sealed box */
-    ENTRY_MEMBER = 6,   /* clear; accounts added to or removed from a private channel */
-    ENTRY_SESSION = 7,  /* clear but for the line: a direct conversation is asked for, accepted, ended ... */
-    ENTRY_FILE = 8,     /* body: an offer of files, for shells: docs/protocol/files.md */
-    ENTRY_REACTION = 9, /* body: for shells */
+    ENTRY_JOIN = 1,      /* clear; first entry of every feed; body: [certificate] */
+    ENTRY_LEAVE = 2,     /* clear */
+    ENTRY_TEXT = 3,      /* body: [text in UTF-8, ...] */
+    ENTRY_PROFILE = 4,   /* clear; a renewed certificate; body: [certificate] */
+    ENTRY_KEY = 5,       /* clear; an epoch's key for devices, each in a sealed box */
+    ENTRY_MEMBER = 6,    /* clear; accounts added to or removed from a private channel */
+    ENTRY_SESSION = 7,   /* clear but for the line: a direct conversation is asked for, accepted, ended ... */
+    ENTRY_FILE = 8,      /* body: an offer of files, for shells: docs/protocol/files.md */
+    ENTRY_REACTION = 9,  /* body: for shells */
     ENTRY_MODERATE = 10, /* clear; by the authority's device: what moderators decided (COMMAND_MODERATE) */
 };
 
@@ -235,8 +235,8 @@ struct command {
     uint64_t size;          /* of a file, bytes */
 };
 
-/* Returns a positive token (SEND, BRING: the same number comes back in the DELIVER of the entry), or 0 where the
- * kind has nothing to wait for, or a negative error: ERR_INVALID (arguments), ERR_NOT_FOUND (not in the
+/* Returns a positive token (SEND, BRING: the same number comes back in the DELIVER of the entry), or 0 where
+ * the kind has nothing to wait for, or a negative error: ERR_INVALID (arguments), ERR_NOT_FOUND (not in the
  * channel), ERR_WRONG_STATE (no certificate yet), ERR_TOO_LARGE (body), ERR_FULL, ERR_BUSY, ERR_MEMORY. */
 int64_t node_command(struct node *node, const struct command *command, usec now) BASE_CHECKED;
 
@@ -262,11 +262,12 @@ struct entry_view {
 };
 
 enum action_kind {
-    ACTION_STORE = 1,     /* token, record, entry (all of it) or, for a channel record, only entry.channel:
-                             make durable under (channel, author, seq), then node_done */
-    ACTION_READ = 2,      /* token, entry.channel/.author/.seq: give the record back with node_done */
-    ACTION_DELIVER = 3,   /* entry, token (own: of the SEND or BRING; else 0): it is durable and in its place. The body
-                             is opened; the record of STORE is as it was sent (node_view opens it again) */
+    ACTION_STORE = 1, /* token, record, entry (all of it) or, for a channel record, only entry.channel:
+                         make durable under (channel, author, seq), then node_done */
+    ACTION_READ = 2,  /* token, entry.channel/.author/.seq: give the record back with node_done */
+    ACTION_DELIVER =
+        3, /* entry, token (own: of the SEND or BRING; else 0): it is durable and in its place. The body
+              is opened; the record of STORE is as it was sent (node_view opens it again) */
     ACTION_DELIVERED = 4, /* channel, device, account, from, seq, role, path: that device holds all own
                              entries from..seq (from is 1 unless it took the newest first). path NONE: it is
                              not linked, it has signed a receipt that others brought */
@@ -277,23 +278,23 @@ enum action_kind {
     ACTION_WRITABLE = 8,  /* link: node_transmit has something */
     ACTION_WARNING = 9,   /* device (may be NULL), result, text: something that a person should know */
     ACTION_GAP = 10,     /* channel, device (author), account, from, seq: entries from..seq of this author are
-                            missing before what is shown, but for what does not count any more; from > seq: none. It
-                            comes before the DELIVERs that it is about; whatever is still stored of from..seq
+                            missing before what is shown, but for what does not count any more; from > seq: none.
+                            It     comes before the DELIVERs that it is about; whatever is still stored of from..seq
                             does not count */
     ACTION_HISTORY = 11, /* channel, token (of the COMMAND), seq: entries that came; result: OK,
-                            ERR_NOT_FOUND (there is nothing older) or ERR_TIMEOUT (nobody answered, or what came
-                            could not be stored within 45 s) */
+                            ERR_NOT_FOUND (there is nothing older) or ERR_TIMEOUT (nobody answered, or what
+                            came could not be stored within 45 s) */
     ACTION_CHANNEL = 12, /* spec, channel, result. OK: somebody has brought this sealed channel of ours; it is
                             carried from now on and will be stored. ERR_DENIED: this account was removed from
                             it; it is not carried until somebody brings it again (OK) */
-    ACTION_UNLOCKED = 13,   /* channel: keys came, members were removed or came back, or moderators have hidden
-                               something; what is `locked`, `withdrawn` or `hidden` may have changed: view
-                               entries anew (node_view) */
-    ACTION_SESSION = 14,    /* channel, account (the other side), device (whose act it was, or NULL), session,
-                               state, reason, text (the line), until_ms */
-    ACTION_SIGNAL = 15,     /* device (from whom), bytes in `record` */
-    ACTION_FILE_READ = 16,  /* token, root, leaf: give the leaf's bytes and behind them its proof
-                               (core/tree.h) with node_done. ERR_NOT_FOUND: it is not there any more */
+    ACTION_UNLOCKED = 13,  /* channel: keys came, members were removed or came back, or moderators have hidden
+                              something; what is `locked`, `withdrawn` or `hidden` may have changed: view
+                              entries anew (node_view) */
+    ACTION_SESSION = 14,   /* channel, account (the other side), device (whose act it was, or NULL), session,
+                              state, reason, text (the line), until_ms */
+    ACTION_SIGNAL = 15,    /* device (from whom), bytes in `record` */
+    ACTION_FILE_READ = 16, /* token, root, leaf: give the leaf's bytes and behind them its proof
+                              (core/tree.h) with node_done. ERR_NOT_FOUND: it is not there any more */
     ACTION_FILE_WRITE = 17, /* token, root, leaf, record (the leaf's bytes), proof: write both, node_done.
                                ERR_DISK_FULL pauses the transfer, in words */
     ACTION_FILE = 18,       /* root, file_state, leaves, leaves_total, sources, result, text: how it stands */
@@ -384,10 +385,10 @@ struct node_draft {
     slice body;
 };
 struct writer;
-/* Writes and signs that device's next entry; changes nothing: COMMAND_BRING hands it in, before another one of
- * the same device is composed. ERR_NOT_FOUND (no such channel here), ERR_DENIED (a sealed one), ERR_TOO_LARGE,
- * ERR_FULL, ERR_WRONG_STATE: the first entry must be a JOIN and no other may be one; or others hold more of
- * the feed than this node, so that the device must write no more. */
+/* Writes and signs that device's next entry; changes nothing: COMMAND_BRING hands it in, before another one
+ * of the same device is composed. ERR_NOT_FOUND (no such channel here), ERR_DENIED (a sealed one),
+ * ERR_TOO_LARGE, ERR_FULL, ERR_WRONG_STATE: the first entry must be a JOIN and no other may be one; or others
+ * hold more of the feed than this node, so that the device must write no more. */
 int node_compose(const struct node *node, const struct node_draft *draft, usec now,
                  struct writer *out) BASE_CHECKED;
 /* The last entry of this device that was accepted here; false when there is none. */
@@ -415,9 +416,9 @@ void node_traffic(const struct node *node, struct node_traffic *out);
 enum moderate_act {
     MODERATE_BAN = 1, /* account, text (why) */
     MODERATE_UNBAN = 2,
-    MODERATE_HIDE = 3, /* account, from_ms, until_ms, number (of messages); or account, author, seq */
-    MODERATE_SHOW = 4, /* the same, shown after all */
-    MODERATE_MUTE = 5, /* account, from_ms, until_ms, text */
+    MODERATE_HIDE = 3,   /* account, from_ms, until_ms, number (of messages); or account, author, seq */
+    MODERATE_SHOW = 4,   /* the same, shown after all */
+    MODERATE_MUTE = 5,   /* account, from_ms, until_ms, text */
     MODERATE_UNMUTE = 6, /* account, from_ms, until_ms: far away */
     MODERATE_SLOW = 7,   /* number: seconds between two messages of one account; 0: off */
     MODERATE_ROLE = 8,   /* account, number: 0 member, 1 moderator, 2 owner */

@@ -54,7 +54,7 @@ enum {
 #define HAVE_PAUSE_US (50 * MILLISECONDS)
 #define WANT_PATIENCE_US (4 * SECONDS)
 #define WANT_PATIENCE_MAX_US (60 * SECONDS) /* while other entries keep coming over that link */
-#define HISTORY_ANSWER_US (45 * SECONDS) /* for COMMAND_HISTORY */
+#define HISTORY_ANSWER_US (45 * SECONDS)    /* for COMMAND_HISTORY */
 #define HISTORY_REST_US (10 * SECONDS)      /* before who was silent is asked for the newest again */
 #define DOUBT_SOON_US (1 * SECONDS)
 #define DOUBT_US (30 * SECONDS)
@@ -150,13 +150,13 @@ struct channel {
     uint32_t index; /* in node.channels */
     uint8_t *name;
     size_t name_len;
-    struct roster *roster; /* of a sealed channel, else NULL */
-    struct keyring *keys;  /* likewise */
+    struct roster *roster;         /* of a sealed channel, else NULL */
+    struct keyring *keys;          /* likewise */
     struct moderation *moderation; /* NULL: none */
-    struct talk *talk;     /* of a direct conversation in which somebody has written, else NULL */
-    bool excluded;         /* our account is not a member (any more) */
-    bool join_due;         /* the JOIN could not be written yet */
-    uint8_t says;          /* bits of channel_say; in the queue when there are some */
+    struct talk *talk;             /* of a direct conversation in which somebody has written, else NULL */
+    bool excluded;                 /* our account is not a member (any more) */
+    bool join_due;                 /* the JOIN could not be written yet */
+    uint8_t says;                  /* bits of channel_say; in the queue when there are some */
     uint32_t says_next;
     bool carried; /* false when it was left and somebody else holds all that was written here */
     bool leaving; /* LEAVE was written: nothing more is taken, but what was written is still handed on */
@@ -211,8 +211,8 @@ struct share {
     bool due;          /* on demand: it is to be asked for the newest ... */
     usec due_at;       /* ... not before; who is silent: with growing pauses */
     usec due_pause;
-    uint32_t *doubt;   /* by author index: a claim that is set aside; NULL until one was not made good */
-    bool introduce;    /* an INTRODUCE is due */
+    uint32_t *doubt; /* by author index: a claim that is set aside; NULL until one was not made good */
+    bool introduce;  /* an INTRODUCE is due */
     usec doubt_until, doubt_pause; /* when some of them are tried again; 0: there is none */
     uint32_t doubt_next;
     uint32_t have_cap;
@@ -229,7 +229,7 @@ struct share {
     uint8_t buckets[DIGEST_BUCKETS / 8]; /* bits: which authors the whole vector tells of */
     struct recent *recent;               /* the answer to its RECENT that is under way */
     uint64_t skipped_ms; /* in this answer: the place of the newest that could not be read, 0: none */
-    uint32_t push; /* own seq to push next, 0 when the other side is not level with us */
+    uint32_t push;       /* own seq to push next, 0 when the other side is not level with us */
     bool delivered_due;
     struct request *requests;
     uint32_t requests_head, requests_len;

@@ -47,7 +47,7 @@ struct tracker_config {
     /* How much of one direct conversation is kept, and for how long after its last word; 0: the defaults. */
     uint64_t conversation_bytes;
     uint32_t conversation_days;
-    uint32_t database_pages_max;   /* 0: no limit; for tests of a full disk */
+    uint32_t database_pages_max; /* 0: no limit; for tests of a full disk */
     /* For the replica's node_config.trace: secrets too (core/trace.h). NULL: no trace. */
     void (*trace)(void *context, slice piece);
     void *trace_context;
