@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { LATER_MAX = 200, LATER_US = 100000 };
 #define WS_QUEUE_MAX (256u * 1024 * 1024)
 
 static int complain(const char *what)
@@ -17,14 +18,21 @@ static int complain(const char *what)
     return -1;
 }
 
+/* A tracker takes so many of one address only; there are 16 million of them. */
+#define CONNECTIONS_PER_ADDRESS 3000
+
 static int dial(uint16_t port)
 {
+    static uint32_t dialled;
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in from = {.sin_family = AF_INET};
     int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return complain("socket");
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to)) {
+    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + dialled++ / CONNECTIONS_PER_ADDRESS);
+    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&from, sizeof from) || connect(fd, (struct sockaddr *)&to, sizeof to)) {
         close(fd);
         return complain("connect");
     }
@@ -69,7 +77,8 @@ int account_register(uint16_t port, const char *name, const char *password, char
     return 0;
 }
 
-int ws_open(struct ws *ws, uint16_t port, const char *cookie)
+/* The handshake. 1: the server asks to come later. */
+static int upgrade(struct ws *ws, uint16_t port, const char *cookie)
 {
     char request[1024], answer[4096];
     int fd = dial(port);
@@ -83,7 +92,7 @@ int ws_open(struct ws *ws, uint16_t port, const char *cookie)
     if (got < 0 || strncmp(answer, "HTTP/1.1 101", 12) != 0) {
         close(fd);
         errno = 0;
-        return complain(answer);
+        return got > 0 && strncmp(answer, "HTTP/1.1 503", 12) == 0 ? 1 : complain(answer);
     }
     *ws = (struct ws){.fd = fd};
     buffer_init(&ws->in, &allocator_libc, WS_QUEUE_MAX);
@@ -91,6 +100,17 @@ int ws_open(struct ws *ws, uint16_t port, const char *cookie)
     const char *rest = strstr(answer, "\r\n\r\n") + 4; /* frames that came with the answer */
     buffer_put(&ws->in, slice_of(rest, (size_t)(got - (rest - answer))));
     return fcntl(fd, F_SETFL, O_NONBLOCK) ? complain("fcntl") : 0;
+}
+
+int ws_open(struct ws *ws, uint16_t port, const char *cookie)
+{
+    for (int i = 0; i < LATER_MAX; i++) {
+        int rc = upgrade(ws, port, cookie);
+        if (rc <= 0) return rc;
+        usleep(LATER_US);
+    }
+    errno = 0;
+    return complain("the server asked to come later again and again");
 }
 
 void ws_close(struct ws *ws)
