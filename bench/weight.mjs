@@ -1,7 +1,7 @@
 // What the product weighs: the program, and the page as a browser fetches it.
 import { execFileSync } from "node:child_process";
 import { readFileSync, readdirSync, statSync } from "node:fs";
-import { basename, join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { inFolder, report, root } from "./common.mjs";
 
 const program = join(root, "build/release/weaprous");
@@ -18,13 +18,10 @@ const dist = join(root, "build/release/client/dist");
 const files = readdirSync(dist, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile())
   .map((entry) => join(entry.path, entry.name));
-// What the first script imports by itself comes with a first visit; the other parts when they are opened.
-const entry = readFileSync(files.find((name) => /\/page-[^/]+\.js$/.test(name)), "utf8");
-const isLater = (file) => /\/part-[^/]+\.js$/.test(file) && !new RegExp(`(from|import)"\\./${basename(file)}"`).test(entry);
-let total = 0;
+const { first, later } = JSON.parse(readFileSync(join(dirname(dist), "weight.json"), "utf8"));
+const isLater = (file) => later.includes(`/${relative(dist, file)}`);
 for (const file of files.filter((name) => !/\.(br|gz)$/.test(name))) {
   const weight = statSync(files.includes(`${file}.br`) ? `${file}.br` : file).size;
-  if (!isLater(file)) total += weight;
   report(`page: ${relative(dist, file)}, brotli${isLater(file) ? " (when it is opened)" : ""}`, kilobytes(weight));
 }
-report("page for a first visit, brotli (goal: at most 200 KB)", kilobytes(total));
+report("page for a first visit, brotli (goal: at most 200 KB)", kilobytes(first));

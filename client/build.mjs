@@ -205,7 +205,8 @@ function tableSource(assets, policy) {
   ].join("\n");
 }
 
-function printWeight(assets) {
+/** Says it, and keeps it for those who measure: { first, all } in bytes, and what comes later. */
+function printWeight(assets, file) {
   const kilobytes = (n) => `${(n / 1024).toFixed(1).padStart(7)} KB`;
   let total = 0;
   for (const asset of assets) {
@@ -216,6 +217,9 @@ function printWeight(assets) {
   }
   console.log(`page: ${kilobytes(total)} brotli for a first visit, goal ${kilobytes(WEIGHT_GOAL).trim()}`);
   if (total > WEIGHT_GOAL) console.warn("page: WARNING: heavier than the goal");
+  const all = assets.reduce((sum, asset) => sum + (asset.br ?? asset.bytes).length, 0);
+  const later = assets.filter((asset) => asset.later).map((asset) => asset.path);
+  writeFileSync(file, `${JSON.stringify({ first: total, all, later })}\n`);
 }
 
 async function main() {
@@ -270,7 +274,7 @@ async function main() {
     const escaped = [...inputs].sort().map((file) => file.replaceAll(" ", "\\ "));
     writeFileSync(options.depfile, `${join(out, "page.S")}: ${escaped.join(" \\\n  ")}\n`);
   }
-  printWeight(assets);
+  printWeight(assets, join(out, "weight.json"));
 }
 
 await main();
