@@ -588,8 +588,23 @@ static uint64_t receipts_budget(const struct sim *sim, const struct device *d)
     return rows * 240;
 }
 
+/* What is said in a large channel spreads along a tree: at once, and hardly ever twice to one device. */
+static void check_spread(struct sim *sim)
+{
+    const struct sim_report *r = &sim->report;
+    const struct setup *setup = &sim->setup;
+    if (sim->faults) return;
+    if (setup->delay_mean_max && r->delay_sum_us > r->hops_count * setup->delay_mean_max)
+        sim_fail(sim, "an entry takes %llu ms on average",
+                 (unsigned long long)(r->delay_sum_us / r->hops_count / MILLISECONDS));
+    if (setup->copies_thousandths_max && r->copies * 1000 > r->fresh * setup->copies_thousandths_max)
+        sim_fail(sim, "an entry comes to a device %llu times for each 1,000 that it should",
+                 (unsigned long long)(r->copies * 1000 / r->fresh));
+}
+
 void check_end(struct sim *sim)
 {
+    check_spread(sim);
     for (uint32_t i = 0; i < sim->devices_len; i++) {
         struct device *d = &sim->devices[i];
         if (!honest(d)) continue;

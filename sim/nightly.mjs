@@ -18,6 +18,7 @@ The last line is "N passed, N failed": worlds and branches.`;
 /** Options, and how many seeds. */
 const RUNS = [
   [[], 5000],
+  [["--faults", "4089", "--activities", "11"], 1000], // broken disks, crashes and gaps: what a start finds then
   [["--crypto", "real"], 200],
   [["--world", "pair"], 1000],
   [["--world", "class"], 200],

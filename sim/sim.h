@@ -155,7 +155,10 @@ struct setup {
     uint32_t regions;             /* of the network: far from each other; 0: one */
     uint64_t file_bytes;          /* one file of this size; 0: some of any size, if there are files */
     bool same_account;            /* some devices belong to the account of the one before */
-    struct node_config node;      /* limits; identity, seed and role are filled in for each device */
+    /* Without faults, on average; 0: it may be as it is. */
+    usec delay_mean_max;             /* from the author's disk to a device that is there */
+    uint32_t copies_thousandths_max; /* of an entry for each device to which it was new */
+    struct node_config node;         /* limits; identity, seed and role are filled in for each device */
 };
 struct world {
     const char *name, *brief;

@@ -48,6 +48,8 @@ static void large(struct setup *setup, uint32_t persons, uint32_t speakers)
     setup->start_spread = 20 * SECONDS;
     setup->faults = 0;
     setup->activities &= 1;
+    setup->delay_mean_max = 750 * MILLISECONDS;
+    setup->copies_thousandths_max = 1250;
 }
 
 static void channel_1000(struct sim *sim, struct setup *setup)
@@ -125,6 +127,8 @@ static void crowd(struct sim *sim, struct setup *setup)
     setup->duration = 60 * SECONDS;
     setup->faults = 0;
     setup->activities &= 1;
+    setup->delay_mean_max = 500 * MILLISECONDS;
+    setup->copies_thousandths_max = 1250;
 }
 
 static void regions(struct sim *sim, struct setup *setup)
