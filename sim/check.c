@@ -588,6 +588,15 @@ static uint64_t receipts_budget(const struct sim *sim, const struct device *d)
     return rows * 240;
 }
 
+/* An author takes some 400 bytes, names and tables included, in each channel. */
+static uint64_t authors_budget(const struct sim *sim, const struct device *d)
+{
+    uint64_t authors = 0;
+    for (uint32_t c = 0; c < sim->channels_len; c++)
+        if (membership_of(d, c)) authors += sim->channels[c].members_len;
+    return authors * 400;
+}
+
 /* What is said in a large channel spreads along a tree: at once, and hardly ever twice to one device. */
 static void check_spread(struct sim *sim)
 {
@@ -610,7 +619,7 @@ void check_end(struct sim *sim)
         if (!honest(d)) continue;
         check_single(sim, d);
         uint64_t budget = 512 * 1024 + sim->report.entries * 200 + d->ports_live * 32 * 1024;
-        budget += receipts_budget(sim, d);
+        budget += receipts_budget(sim, d) + authors_budget(sim, d);
         /* What strangers claim, within limits: 20,000 authors of some 400 bytes, and a number on each link.
          */
         if (sim_has(sim, FAULT_HOSTILE)) budget += 16 * 1024 * 1024;

@@ -66,6 +66,7 @@ struct pipe *pipe_new(struct sim *sim, enum path path, uint32_t initiator, uint3
     bool far = sim->devices[initiator].region != sim->devices[acceptor].region;
     pipe->dice = dice_stream(dice_next(&sim->devices[initiator].dice), initiator, acceptor);
     pipe->path = path;
+    pipe->since = sim->now;
     pipe->relayed = path == PATH_RELAY;
     pipe->called = acceptor;
     pipe->end[0].device = initiator;

@@ -238,6 +238,7 @@ struct flow {
 struct pipe {
     uint32_t id;
     uint32_t pending; /* events that will look at it */
+    usec since;
     struct dice dice;
     enum path path;
     bool tampered;   /* bits flip now and then, until the faults are over */
