@@ -390,24 +390,47 @@ static void load_more(struct tracker *tracker)
 
 /* --- when somebody was here last --- */
 
+struct seen_write {
+    struct tracker *tracker;
+    int64_t account;
+    uint64_t seen_ms;
+};
+
+/* Until now it was known here only: what was asked of the database before has been answered before. */
 static void seen_written(void *context, int result, const struct store_rows *rows)
 {
     (void)rows;
-    struct tracker *tracker = context;
+    struct seen_write write = *(struct seen_write *)context;
+    struct tracker *tracker = write.tracker;
+    free(context);
     tracker->people->seen_writes--;
     if (result && result != ERR_CLOSED)
         tracker_log_some(tracker, LOG_STORE, "when somebody was here was not kept: %s", err_text(result));
+    struct person *person = tracker->people->ended ? NULL : person_find(tracker, write.account);
+    if (!person) return;
+    person->seen_writing = false;
+    if (person->seen_ms == write.seen_ms) person->seen_due = false;
+    if (person->seen_due) { /* it has come and gone meanwhile */
+        tracker->people->seen_wait = true;
+        people_wake(tracker, SEEN_PAUSE_MS);
+    } else if (!person->holds) {
+        person_free(tracker, person);
+    }
 }
 
 static bool write_seen(struct tracker *tracker, struct person *person)
 {
     const struct store_value values[] = {store_number(person->account),
                                          store_number((int64_t)person->seen_ms)};
-    if (tracker->people->seen_writes >= SEEN_AT_ONCE ||
-        store_ask(tracker->store, &PEOPLE_SEEN, values, 2, seen_written, tracker))
+    struct seen_write *write = tracker->people->seen_writes < SEEN_AT_ONCE ? malloc(sizeof *write) : NULL;
+    if (!write) return false;
+    *write = (struct seen_write){tracker, person->account, person->seen_ms};
+    if (store_ask(tracker->store, &PEOPLE_SEEN, values, 2, seen_written, write)) {
+        free(write);
         return false;
+    }
     tracker->people->seen_writes++;
-    person->seen_due = false;
+    person->seen_writing = true;
     return true;
 }
 
@@ -421,11 +444,11 @@ static void write_all_seen(struct tracker *tracker)
         for (; person; person = next) {
             next = person->next;
             if (person->here) person->seen_due = false;
-            if (person->seen_due && !write_seen(tracker, person)) {
+            if (person->seen_due && !person->seen_writing && !write_seen(tracker, person)) {
                 people->seen_wait = true;
                 return;
             }
-            if (!person->holds) person_free(tracker, person);
+            if (!person->holds && !person->seen_due) person_free(tracker, person);
         }
     }
 }

@@ -68,9 +68,10 @@ struct person {
     uint8_t name_len;
     bool loaded, loading, again; /* again: what is being read has changed meanwhile */
     bool invisible;
-    bool here;     /* somebody is, and the groups know */
-    bool seen_due; /* seen_ms is to be written */
-    char name[];   /* with NUL */
+    bool here;         /* somebody is, and the groups know */
+    bool seen_due;     /* seen_ms is known here only: it is to be written, or ... */
+    bool seen_writing; /* ... on its way */
+    char name[];       /* with NUL */
 };
 
 struct people; /* of a tracker */

@@ -379,7 +379,7 @@ test("a stop answers those who wait for events, and tells sockets when to come a
   const waiting = ask(tracker, "GET", "/events?wait=50", { headers: { Cookie: an.cookie } });
   await waiting;
   const second = ask(tracker, "GET", `/events?after=${(await waiting).json.at(-1).n}&wait=50`, { headers: { Cookie: an.cookie } });
-  await an.socket.ask("ping");
+  await new Promise((resolve) => setTimeout(resolve, 500)); // it waits at the server by then
   const ended = tracker.end("SIGTERM");
   assert.deepEqual((await second).json, []);
   const goodbye = await an.socket.next("goodbye");
