@@ -32,7 +32,9 @@ export const deskHash = (page: DeskPage, rest?: string): string => `#/desk/${pag
 /** First visit: the list goes under the conversation in the history, so Back finds it; and the address of the
  *  login form is the chat's from now on. */
 export function landIn(name: string): void {
-  const named = route.value.channel !== null || route.value.desk !== null;
+  // The address itself: somebody may have gone on already, and the event of that is still to come.
+  const now = parse(location.hash);
+  const named = now.channel !== null || now.desk !== null;
   history.replaceState(null, "", `/${location.search}${named ? location.hash : "#/"}`);
   if (!named) location.hash = channelHash(name);
 }
