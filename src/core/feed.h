@@ -62,6 +62,8 @@ const struct mark *feed_mark(const struct author *a, uint32_t seq);
 bool feed_has(const struct author *a, uint32_t from, uint32_t upto);
 /* The highest seq that is accepted. */
 uint32_t feed_top(const struct author *a);
+/* The last that is known of it is a LEAVE. */
+bool author_left(const struct author *a);
 /* The highest seq that is released. */
 uint32_t feed_shown(const struct author *a);
 /* Whether this entry is released. */

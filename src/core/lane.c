@@ -69,6 +69,11 @@ uint32_t feed_top(const struct author *a)
     return a->island ? a->island->up.tip : a->tip;
 }
 
+bool author_left(const struct author *a)
+{
+    return a->left_seq > 0 && a->left_seq >= feed_top(a);
+}
+
 uint32_t feed_shown(const struct author *a)
 {
     return a->island && a->island->shown ? a->island->up.have : a->have;

@@ -377,9 +377,16 @@ static int learn_members(struct node *n, struct channel *c, const struct entry *
     return rc;
 }
 
+static void note_leave(struct channel *c, const struct entry *e)
+{
+    uint32_t author = e->kind == ENTRY_LEAVE ? author_find(c, e->author) : NONE;
+    if (author != NONE && c->authors[author].left_seq < e->seq) c->authors[author].left_seq = e->seq;
+}
+
 int member_learn(struct node *n, struct channel *c, const struct entry *e, slice wire, bool durable)
 {
     int rc = durable ? moderate_learn(n, c, e) : OK;
+    note_leave(c, e);
     if (!c->roster || rc < 0) return rc;
     rc = c->roster->type == CHANNEL_PRIVATE ? learn_members(n, c, e, wire, durable) : OK;
     return rc < 0 ? rc : seal_learn(n, c, e);

@@ -40,11 +40,6 @@ static slice account_of(const struct channel *c, struct holder *h)
     return author != NONE ? member_account(c, author) : h->account;
 }
 
-static bool author_left(const struct author *a)
-{
-    return a->left_seq > 0 && a->left_seq >= feed_top(a);
-}
-
 static bool has_left(const struct channel *c, struct holder *h)
 {
     uint32_t author = author_of(c, h);
@@ -313,13 +308,10 @@ int seal_learn(struct node *n, struct channel *c, const struct entry *e)
 {
     bool opened = false;
     int rc = OK;
-    uint32_t author = author_find(c, e->author);
     switch (e->kind) {
     case ENTRY_JOIN:
     case ENTRY_PROFILE: rc = keyring_joined(n, c->keys, e->author); break;
-    case ENTRY_LEAVE:
-        if (author != NONE && c->authors[author].left_seq < e->seq) c->authors[author].left_seq = e->seq;
-        break;
+    case ENTRY_LEAVE: break;
     case ENTRY_KEY:
         if (c->self != NONE) rc = keyring_learn(n, c, e, &opened);
         break;

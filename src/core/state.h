@@ -129,7 +129,7 @@ struct author { /* what a stranger only names takes one of these: the order of i
     uint64_t hold_version;         /* ... the island */
     uint32_t newer, older;         /* neighbours in the list by version */
     struct feed_ref gap_next;      /* the next one in node.gaps */
-    uint32_t left_seq;             /* the newest LEAVE, in a sealed channel; 0: none */
+    uint32_t left_seq;             /* the newest LEAVE; 0: none */
     uint32_t via_link, via_serial; /* the link that brought the newest entry first */
     uint32_t timer;
     /* What is missing: */

@@ -167,8 +167,16 @@ struct span share_span(const struct share *s, uint32_t author)
     return hold.low <= all.high + 1 ? (struct span){1, hold.high} : hold;
 }
 
-/* Some other device acknowledges each entry that is held here: the own ones, and those that perhaps only this
- * device has from somebody who left before. */
+/* Who has left may let go of the channel at any moment, just as this device is about to: two who leave at the
+ * same time must not rely on each other. */
+static bool stays(const struct channel *c, const struct pipe *p)
+{
+    uint32_t author = author_find(c, p->link.device);
+    return author == NONE || !author_left(&c->authors[author]);
+}
+
+/* Some other device that stays acknowledges each entry that is held here: the own ones, and those that
+ * perhaps only this device has from somebody who left before. */
 static bool all_kept(const struct node *n, uint32_t channel)
 {
     const struct channel *c = n->channels[channel];
@@ -180,7 +188,8 @@ static bool all_kept(const struct node *n, uint32_t channel)
         bool kept = top == 0;
         for (uint32_t k = 0; k < c->members_len && !kept; k++) {
             const struct share *s = share_of(n->pipes[c->members[k]], channel);
-            kept = share_holds(s, i, 1, due) && share_holds(s, i, low, top);
+            kept =
+                share_holds(s, i, 1, due) && share_holds(s, i, low, top) && stays(c, n->pipes[c->members[k]]);
         }
         if (!kept || (i == c->self && a->have < a->tip)) return false;
     }
