@@ -279,8 +279,8 @@ enum action_kind {
     ACTION_WARNING = 9,   /* device (may be NULL), result, text: something that a person should know */
     ACTION_GAP = 10,     /* channel, device (author), account, from, seq: entries from..seq of this author are
                             missing before what is shown, but for what does not count any more; from > seq: none.
-                            It     comes before the DELIVERs that it is about; whatever is still stored of
-                            from..seq     does not count */
+                            It comes before the DELIVERs that it is about; whatever is still stored of from..seq
+                            does not count */
     ACTION_HISTORY = 11, /* channel, token (of the COMMAND), seq: entries that came; result: OK,
                             ERR_NOT_FOUND (there is nothing older) or ERR_TIMEOUT (nobody answered, or what
                             came could not be stored within 45 s) */
